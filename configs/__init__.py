@@ -1,0 +1,1 @@
+"""Experiments, a file each: `python run.py --config=configs/NAME.py[:variant,key=value…]`."""

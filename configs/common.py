@@ -1,0 +1,134 @@
+"""Every field of an experiment, with what it means and its default; the other files here change what they must.
+
+On the command line a field is set as `--config.train.batch_size=32`, or behind the file's name as in
+`--config=configs/icdar2015.py:cpu,batch_size=4`: a bare word is a variant that the file describes, `key=value` sets
+the field of that name (with its section, `train.batch_size=4`, where two sections have one).
+"""
+
+import ast
+from collections.abc import Callable, Mapping
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config() -> ConfigDict:
+    """ResNet-18, the paper's recipe (arXiv 1911.08947, section 4.2) with the official code's losses."""
+    config = ConfigDict()
+    # Initial weights, the order of the pictures and every random choice follow from it.
+    config.seed = 0
+
+    config.model = model = ConfigDict()
+    model.backbone = "resnet18"  # or "resnet50"
+    model.width = 64  # channels of the first stage; 16 makes a narrow model
+    model.inner_channels = 256  # channels of the feature pyramid; a multiple of 4
+    model.k = 50.0  # steepness of the differentiable binarisation
+    model.dtype = "float32"  # or "bfloat16" for the computation; parameters and statistics stay float32
+
+    config.data = data = ConfigDict()
+    data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them
+    data.dir = ""  # its folder, in the layout its owner publishes
+    data.source = "files"  # or "tfds": prepared once as array_record files under tfds_dir, read from there
+    data.tfds_dir = "~/tensorflow_datasets"
+    # "train" and "validation" are nine and one of every ten training pictures, "trainval" is all of them.
+    data.train_split = "train"
+    data.eval_split = "validation"
+    data.cache = "none"  # or "host": decoded pictures stay in memory, 2.8 MB each at 1280×720
+    data.normalization = "imagenet"  # or "official": BGR − mean over 255, as the official networks want it
+    data.crop = (640, 640)  # (height, width) of a training picture, in pixels; multiples of 32
+    data.flip = 0.5  # probability of a horizontal flip
+    data.rotation = 10.0  # degrees; the angle is uniform in ± this
+    data.scale = (0.5, 3.0)  # the picture's size is multiplied by a number uniform in this range
+    data.shrink_ratio = 0.4  # r: text shrinks and grows by D = A (1 − r²) / L
+    data.threshold_min = 0.3
+    data.threshold_max = 0.7
+    data.min_text_size = 8  # pixels; text with a side under it is ignored
+    data.max_bad_share = 0.1  # a larger share of unusable pictures stops the run
+    # Of the synthetic data set only:
+    data.train_pictures = 20_000
+    data.eval_pictures = 200
+    data.picture_size = (256, 256)  # (height, width)
+
+    config.train = train = ConfigDict()
+    train.epochs = 1200.0  # passes over the training pictures …
+    train.steps = 0  # … or optimiser steps, where positive
+    train.batch_size = 16  # over all devices of all hosts
+    train.learning_rate = 0.007
+    train.power = 0.9  # of the poly schedule
+    train.warmup = 0  # steps
+    train.momentum = 0.9
+    train.weight_decay = 1e-4
+    train.accumulate = 1  # batches to one optimiser step
+    train.ema_decay = 0.0  # of the moving average of the weights that is evaluated and shipped; 0 is none
+    train.log_every = 20  # steps
+    train.checkpoint_every = 500
+    train.evaluate_every = 5000  # the end of the run is always evaluated
+    train.picture_every = 1000  # pictures to TensorBoard
+    train.keep_checkpoints = 2  # the latest ones; the best by hmean is kept beside them
+
+    config.loss = loss = ConfigDict()
+    loss.probability_weight = 5.0
+    loss.binary_weight = 1.0
+    loss.threshold_weight = 10.0
+    loss.binary_loss = "dice"  # or "cross_entropy", the paper's
+    loss.negative_ratio = 3.0  # hard negatives to a positive pixel
+    # The official code's 0 gives a batch without text no gradient; this many pixels push its map down.
+    loss.min_negatives = 1000
+
+    config.predict = predict = ConfigDict()
+    predict.checkpoint = "best"  # by hmean, or "latest"
+    predict.map = "probability"  # or "binary"
+    predict.shape = "quad"  # or "polygon"
+    predict.threshold = 0.3  # binarisation; the paper writes 0.2
+    predict.box_threshold = 0.7  # least mean probability inside a region
+    predict.unclip_ratio = config_dict.placeholder(float)  # None is 1.5 for quads, 2.0 for polygons
+    predict.max_candidates = 1000
+    predict.min_size = 3  # pixels of the map
+    predict.resize = "short"  # which side becomes `size`: "short", "long", "height"; "none" keeps the picture's size
+    predict.size = 736  # pixels
+    predict.max_side = 4096  # pixels; longer sides shrink to it
+    predict.batch_size = 1
+    predict.follow_exif = True  # turn picture files upright as viewers do; the benchmarks' labels want False
+
+    config.evaluate = evaluate = ConfigDict()
+    evaluate.protocol = "iou"  # or "deteval"
+    evaluate.page_pictures = 40  # how many pictures the results page shows
+    return config
+
+
+def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:
+    """Changes `config` by what stands behind the file's name: "cpu,backbone=resnet50".
+
+    **Arguments:**
+
+    - `config`: changed in place and locked against new fields.
+    - `arg`: bare words are variants, `key=value` sets a field; separated by commas.
+    - `variants`: what each bare word does.
+
+    **Returns:** `config`.
+
+    **Raises:** ValueError when a word is no variant or a key names no field, or more than one.
+    """
+    for word in filter(None, (arg or "").split(",")):
+        key, equals, value = word.partition("=")
+        if equals:
+            _set_field(config, key, value)
+        elif key in variants:
+            variants[key](config)
+        else:
+            raise ValueError(f"config variant {key!r} is unknown; this file has {sorted(variants) or 'none'}")
+    return config.lock()
+
+
+def _set_field(config: ConfigDict, key: str, text: str) -> None:
+    fields = {f"{section}.{name}" for section, part in config.items() if isinstance(part, ConfigDict) for name in part}
+    fields |= {name for name, part in config.items() if not isinstance(part, ConfigDict)}
+    found = [name for name in fields if name == key or name.endswith(f".{key}")]
+    if len(found) != 1:
+        raise ValueError(f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown"))
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text  # a bare word is a string
+    section, _, name = found[0].rpartition(".")
+    part = config[section] if section else config
+    part[name] = float(value) if isinstance(part[name], float) and isinstance(value, int) else value

@@ -1,0 +1,53 @@
+"""ICDAR2015 Incidental Scene Text: words in photos that were not taken for their text, as quads.
+
+Paper (arXiv 1911.08947, table 4): ResNet-18 dcn 82.3 hmean at height 736, ResNet-50 dcn 85.4 (87.3 at 1152), after
+pre-training on SynthText. Metric: the IoU protocol. Data: 1000 training and 500 test photos from
+https://rrc.cvc.uab.es/?ch=4 (a free account), unpacked as
+
+    ch4_training_images/img_1.jpg …                ch4_training_localization_transcription_gt/gt_img_1.txt …
+    ch4_test_images/img_1.jpg …                    Challenge4_Test_Task1_GT/gt_img_1.txt …
+
+    python run.py --config=configs/icdar2015.py --config.data.dir=DIR --workdir=runs/icdar2015
+
+Every tenth training photo is held out to score on, so that the test set is neither needed nor tuned on. Variants:
+`:test` trains on all training photos and scores on the test set, for the number to report; `:cpu` is a narrow model on
+384-pixel crops that two CPU cores train in about an hour.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """ResNet-18 on 640-pixel crops, 1200 epochs."""
+    config = common.get_config()
+    config.data.name = "icdar2015"
+    config.data.train_split = "train"
+    config.data.eval_split = "validation"
+    config.predict.resize = "height"
+    config.predict.size = 736
+    config.predict.box_threshold = 0.55
+    config.predict.follow_exif = False
+    return common.apply_arg(config, arg, {"cpu": cpu, "test": test})
+
+
+def test(config: ConfigDict) -> None:
+    """Trains on every training photo and scores on the test set."""
+    config.data.train_split = "trainval"
+    config.data.eval_split = "test"
+
+
+def cpu(config: ConfigDict) -> None:
+    """About an hour on two cores."""
+    config.model.width = 16
+    config.model.inner_channels = 64
+    config.data.crop = (384, 384)
+    config.data.scale = (0.5, 1.5)
+    config.data.cache = "host"
+    config.train.steps = 6000
+    config.train.batch_size = 8
+    config.train.learning_rate = 0.02
+    config.train.warmup = 100
+    config.train.ema_decay = 0.999
+    config.train.evaluate_every = 1500

@@ -1,0 +1,33 @@
+"""MSRA-TD500: lines of English and Chinese text at any angle, as rotated boxes.
+
+Paper (arXiv 1911.08947, table 3): ResNet-18 dcn 82.8 hmean, ResNet-50 dcn 84.9, at 736, after pre-training on SynthText
+and with the photos of HUST-TR400 beside. Metric: the IoU protocol. Data: 300 training and 200 test photos from
+http://www.iapr-tc11.org/mediawiki/index.php/MSRA_Text_Detection_500_Database_(MSRA-TD500), unpacked as
+
+    train/IMG_0030.JPG  train/IMG_0030.gt …        test/IMG_0059.JPG  test/IMG_0059.gt …
+
+    python run.py --config=configs/msra_td500.py --config.data.dir=DIR --workdir=runs/msra_td500
+
+Every tenth training photo is held out to score on. Variants: `:test` trains on all of them and scores on the test set,
+`:cpu` is a narrow model on 384-pixel crops for two CPU cores.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, icdar2015
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """ResNet-18 on 640-pixel crops, 1200 epochs."""
+    config = common.get_config()
+    config.data.name = "msra_td500"
+    config.predict.size = 736
+    config.predict.box_threshold = 0.5
+    config.predict.follow_exif = False
+    return common.apply_arg(config, arg, {"cpu": cpu, "test": icdar2015.test})
+
+
+def cpu(config: ConfigDict) -> None:
+    """About an hour on two cores; these photos are large and their text too."""
+    icdar2015.cpu(config)
+    config.data.scale = (0.25, 0.75)

@@ -1,0 +1,27 @@
+"""Total-Text: words in any shape, curved ones too, as polygons.
+
+Paper (arXiv 1911.08947, table 2): ResNet-18 dcn 82.8 hmean, ResNet-50 dcn 84.7, at 800, after pre-training on
+SynthText. Metric: DetEval with Total-Text's 0.7 and 0.6. Data: 1255 training and 300 test photos from
+https://github.com/cs-chan/Total-Text-Dataset, unpacked as `input_pipeline/datasets/total_text.py` describes.
+
+    python run.py --config=configs/totaltext.py --config.data.dir=DIR --workdir=runs/totaltext
+
+Every tenth training photo is held out to score on. Variants: `:test` trains on all of them and scores on the test set,
+`:cpu` is a narrow model on 384-pixel crops for two CPU cores.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, icdar2015
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """ResNet-18 on 640-pixel crops, 1200 epochs."""
+    config = common.get_config()
+    config.data.name = "total_text"
+    config.predict.shape = "polygon"
+    config.predict.size = 800
+    config.predict.box_threshold = 0.7
+    config.predict.follow_exif = False
+    config.evaluate.protocol = "deteval"
+    return common.apply_arg(config, arg, {"cpu": icdar2015.cpu, "test": icdar2015.test})

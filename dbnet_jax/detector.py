@@ -1,0 +1,186 @@
+"""Picture in, polygons out."""
+
+import copy
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, UInt8
+from ml_collections import ConfigDict
+
+from dbnet_jax.checkpoint import Checkpoints
+from dbnet_jax.decode import read_image
+from dbnet_jax.models import create_model
+from dbnet_jax.normalization import normalize
+from dbnet_jax.postprocess import Detections, extract_polygons
+from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
+from dbnet_jax.train_step import Variables, batch_sharded, replicated
+
+Picture = UInt8[np.ndarray, "height width 3"]
+MAPS = ("probability_map", "threshold_map", "binary_map")
+
+
+def model_from_config(config: ConfigDict) -> nn.Module:
+    """The network that `config.model` describes. **Raises:** ValueError when it describes none."""
+    options = dict(config.model)
+    backbone = options.pop("backbone")
+    dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+    if options["dtype"] not in dtypes:
+        raise ValueError(f"`config.model.dtype` (={options['dtype']!r}) must be one of {sorted(dtypes)}")
+    return create_model(backbone, **options | {"dtype": dtypes[options["dtype"]]})
+
+
+class Detector:
+    """Finds text in pictures of any size, in the coordinates of the picture.
+
+    **Arguments:**
+
+    - `config`: its sections `model`, `data` (the normalisation) and `predict`.
+    - `variables`: the network's `params` and `batch_stats`.
+    - `mesh`: one axis "data" of local devices to share each batch; the first device alone by default.
+    """
+
+    def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
+        self.config = config
+        self._variables = variables
+        self._batch_size = int(config.predict.batch_size)
+        if mesh is not None:
+            # Each device takes the same number of pictures.
+            self._batch_size = -(-self._batch_size // mesh.size) * mesh.size
+        if config.predict.map not in ("probability", "binary"):
+            raise ValueError(f"`config.predict.map` (={config.predict.map!r}) must be 'probability' or 'binary'")
+        self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
+
+    @classmethod
+    def from_checkpoint(cls, workdir_or_file: str | os.PathLike[str], **overrides: Any) -> "Detector":
+        """The detector that a run trained, from its `config.json` and its best checkpoint.
+
+        **Arguments:**
+
+        - `workdir_or_file`: the run's folder.
+        - `overrides`: fields of `config.predict`: `box_threshold=0.6`, `checkpoint="latest"`, …
+
+        **Raises:** FileNotFoundError when there is no run or no checkpoint; ValueError when an override is unknown
+        or the checkpoint does not fit its config.
+        """
+        config = load_config(workdir_or_file)
+        for key, value in overrides.items():
+            if key not in config.predict:
+                raise ValueError(f"`{key}` (={value!r}) is no field of `config.predict`: {sorted(config.predict)}")
+            config.predict[key] = value
+        return cls(config, restore_variables(config, workdir_or_file))
+
+    def with_variables(self, variables: Variables) -> "Detector":
+        """The same detector, nothing compiled again, with other weights."""
+        other = copy.copy(self)
+        other._variables = variables
+        return other
+
+    def detect(self, image: Picture | str | os.PathLike[str]) -> Detections:
+        """The text in one picture.
+
+        **Arguments:** `image`: RGB pixels in [0, 255], or a picture file.
+
+        **Returns:** polygons in the picture's pixels (x, y) and their scores in [0, 1].
+
+        **Raises:** ValueError when the file does not decode, FileNotFoundError when it is not there.
+        """
+        return self.detect_batch([image])[0]
+
+    def detect_batch(self, images: Sequence[Picture | str | os.PathLike[str]]) -> list[Detections]:
+        """The text in each of several pictures, of any sizes; see `detect`. The order is kept."""
+        name = f"{self.config.predict.map}_map"
+        pictures = [self._read(image) for image in images]
+        maps = self._maps(pictures, (name,))
+        return [self._extract(m[name], picture) for m, picture in zip(maps, pictures, strict=True)]
+
+    def maps(self, image: Picture | str | os.PathLike[str]) -> dict[str, Float[np.ndarray, "height width"]]:
+        """All three maps of one picture, at the size at which the network saw it; in [0, 1]."""
+        return self._maps([self._read(image)], MAPS)[0]
+
+    def _read(self, image: Picture | str | os.PathLike[str]) -> Picture:
+        if isinstance(image, (str, os.PathLike)):
+            return read_image(image, follow_exif=self.config.predict.follow_exif)
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
+        return image
+
+    def _maps(self, pictures: Sequence[Picture], names: tuple[str, ...]) -> list[dict[str, Float[np.ndarray, "_ _"]]]:
+        """Runs pictures of one padded shape together; the last batch of each shape is filled up with copies."""
+        predict = self.config.predict
+        groups: dict[tuple[int, int], list[int]] = {}
+        sizes = [resized_size(p.shape[:2], predict.resize, predict.size, predict.max_side) for p in pictures]
+        for index, size in enumerate(sizes):
+            groups.setdefault(padded_size(size, predict.resize, predict.size), []).append(index)
+        maps: list[dict[str, Float[np.ndarray, "_ _"]]] = [{} for _ in pictures]
+        for padded, members in groups.items():
+            for start in range(0, len(members), self._batch_size):
+                chunk = members[start : start + self._batch_size]
+                batch = [resize_and_pad(pictures[i], sizes[i], padded) for i in chunk]
+                batch += batch[-1:] * (self._batch_size - len(batch))
+                outputs = jax.device_get(self._eval_step(self._variables, np.stack(batch), names))
+                for row, i in enumerate(chunk):
+                    height, width = sizes[i]
+                    maps[i] = {name: outputs[name][row, :height, :width] for name in names}
+        return maps
+
+    def _extract(self, probability_map: Float[np.ndarray, "height width"], picture: Picture) -> Detections:
+        predict = self.config.predict
+        return extract_polygons(
+            np.ascontiguousarray(probability_map),
+            image_size=(picture.shape[0], picture.shape[1]),
+            shape=predict.shape,
+            threshold=predict.threshold,
+            box_threshold=predict.box_threshold,
+            unclip_ratio=predict.unclip_ratio,
+            max_candidates=predict.max_candidates,
+            min_size=predict.min_size,
+        )
+
+
+def make_eval_step(model: nn.Module, normalization: str, mesh: Mesh | None = None) -> Any:
+    """Compiles `(variables, images, names) -> {name: map}` for uint8 images [batch, height, width, 3].
+
+    Only what the named maps need is compiled: for the probability map alone no threshold head, once a shape. With a
+    mesh the batch is sharded over it.
+    """
+
+    def step(
+        variables: Variables, images: UInt8[Array, "batch height width 3"], names: tuple[str, ...]
+    ) -> dict[str, Float[Array, "batch height width"]]:
+        outputs: Mapping[str, Array] = model.apply(variables, normalize(images, normalization), train=False)
+        return {name: outputs[name] for name in names}
+
+    shardings = {} if mesh is None else {"in_shardings": (replicated(mesh), batch_sharded(mesh))}
+    return jax.jit(step, static_argnums=2, **shardings)
+
+
+def load_config(workdir: str | os.PathLike[str]) -> ConfigDict:
+    """The config of the run in `workdir`. **Raises:** FileNotFoundError when there is none."""
+    path = pathlib.Path(workdir) / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) holds no run: {path} is missing")
+    config = ConfigDict(json.loads(path.read_text()))
+    # JSON knows no tuples, and ConfigDict holds a field to its type.
+    for section in config.values():
+        if isinstance(section, ConfigDict):
+            with section.ignore_type():
+                section.update({key: tuple(value) for key, value in section.items() if isinstance(value, list)})
+    return config
+
+
+def restore_variables(config: ConfigDict, workdir: str | os.PathLike[str]) -> Variables:
+    """The variables of the run in `workdir` that `config.predict.checkpoint` names; see `Checkpoints`."""
+    images = jnp.zeros((1, 64, 64, 3), jnp.float32)
+    like = jax.eval_shape(lambda: model_from_config(config).init(jax.random.key(0), images))
+    if not (pathlib.Path(workdir) / "checkpoints").is_dir():
+        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore_variables(like, config.predict.checkpoint)[0]

@@ -1,0 +1,132 @@
+"""One object that scores a detector on a data set: in the training loop, from a checkpoint, on many hosts."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jaxtyping import Float, UInt8
+
+from dbnet_jax.detector import Detector
+from dbnet_jax.evaluation import Scores, evaluate_detections
+from dbnet_jax.postprocess import Detections
+
+
+class LabelledPicture(Protocol):
+    """What is scored: a picture with the outlines of its text."""
+
+    name: str
+    image: UInt8[np.ndarray, "height width 3"]
+    polygons: list[Float[np.ndarray, "_ 2"]]
+    ignore: list[bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, picture by picture, in the order of the data set.
+
+    **Arguments:**
+
+    - `scores`: over all pictures.
+    - `indices`, `names`, `detections`: of each picture; the index is its place in the data set.
+    - `skipped`: the pictures that could not be read, each with the reason; they are not scored.
+    - `seconds`: of the whole evaluation.
+    """
+
+    scores: Scores
+    indices: list[int]
+    names: list[str]
+    detections: list[Detections]
+    skipped: list[str]
+    seconds: float
+
+    def summary(self, protocol: str) -> dict[str, Any]:
+        """What a run's `evaluation.json` holds."""
+        scores = {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
+        return scores | {"protocol": protocol, "images": len(self.names)}
+
+
+class Evaluator:
+    """Scores detectors on a data set.
+
+    Each process reads and detects its own share of the pictures, on its own devices, and all of them score the
+    whole, so that a number means the same wherever it is printed.
+
+    **Arguments:**
+
+    - `dataset`: `len`, and `[i]` gives a `LabelledPicture` or raises ValueError where it cannot be read.
+    - `protocol`: see `evaluate_detections`.
+    """
+
+    def __init__(self, dataset: Any, protocol: str = "iou"):
+        self.dataset, self.protocol = dataset, protocol
+
+    def run(self, detector: Detector) -> Evaluation:
+        """Detects and scores. **Raises:** ValueError when not a single picture could be read."""
+        start = time.perf_counter()
+        mine = range(jax.process_index(), len(self.dataset), jax.process_count())
+        rows = _gather(self._detect(detector, mine))
+        rows.sort(key=lambda row: row["index"])
+        skipped = [row["skipped"] for row in rows if "skipped" in row]
+        rows = [row for row in rows if "skipped" not in row]
+        if not rows:
+            raise ValueError("no picture of the evaluation split could be read:\n" + "\n".join(skipped[:20]))
+        detections = [
+            Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows
+        ]
+        scores = evaluate_detections(
+            [found.polygons for found in detections],
+            [_polygons(row["truth"]) for row in rows],
+            [row["ignore"] for row in rows],
+            protocol=self.protocol,
+        )
+        indices, names = [row["index"] for row in rows], [row["name"] for row in rows]
+        return Evaluation(scores, indices, names, detections, skipped, time.perf_counter() - start)
+
+    def _detect(self, detector: Detector, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Detects a batch at a time, so that memory holds a batch of pictures and not a data set."""
+        size = max(1, int(detector.config.predict.batch_size)) * jax.local_device_count()
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(indices), size):
+            chunk: list[tuple[int, LabelledPicture]] = []
+            for index in indices[start : start + size]:
+                try:
+                    chunk.append((index, self.dataset[index]))
+                except ValueError as error:
+                    rows.append({"index": index, "skipped": str(error)})
+            found = detector.detect_batch([sample.image for _, sample in chunk])
+            rows += [_row(index, sample, one) for (index, sample), one in zip(chunk, found, strict=True)]
+        return rows
+
+
+def _row(index: int, sample: LabelledPicture, found: Detections) -> dict[str, Any]:
+    """What scoring needs of a picture, as plain values that travel between hosts."""
+    return {
+        "index": index,
+        "name": sample.name,
+        "polygons": [polygon.tolist() for polygon in found.polygons],
+        "scores": np.asarray(found.scores).tolist(),
+        "truth": [polygon.tolist() for polygon in sample.polygons],
+        "ignore": [bool(flag) for flag in sample.ignore],
+    }
+
+
+def _polygons(rows: list[list[list[float]]]) -> list[Float[np.ndarray, "_ 2"]]:
+    return [np.array(row, np.float32).reshape(-1, 2) for row in rows]
+
+
+def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of all processes, on every one of them."""
+    if jax.process_count() == 1:
+        return rows
+    data = np.frombuffer(json.dumps(rows).encode(), np.uint8)
+    lengths = multihost_utils.process_allgather(np.array([data.size]))
+    padded = np.zeros(int(lengths.max()), np.uint8)
+    padded[: data.size] = data
+    everything = multihost_utils.process_allgather(padded)
+    parts = zip(everything, np.ravel(lengths), strict=True)
+    return [row for part, length in parts for row in json.loads(part[:length].tobytes())]

@@ -1,0 +1,142 @@
+"""Polygons, and the affine map that carries them from one picture to another.
+
+Points are (x, y) in pixels with pixel centres at integers; sizes are (height, width).
+"""
+
+import math
+
+import numpy as np
+import pyclipper
+from jaxtyping import Float, Float32, Num
+
+Polygon = Num[np.ndarray, "_ 2"]
+# What a parameter that may be whole takes: the shape checker of the tests does not read int as float.
+Number = float | int
+
+
+def polygon_area(polygon: Polygon) -> float:
+    r"""The unsigned shoelace area $A = \frac12 |\sum_i (x_i y_{i+1} - x_{i+1} y_i)|$.
+
+    Of a self-intersecting polygon it is the size of the signed area: the lobes of a figure eight cancel.
+
+    **Arguments:**
+
+    - `polygon`: vertices in order, closed by itself; float64 arithmetic whatever its type.
+
+    **Returns:** the area in square pixels; 0 for fewer than three vertices.
+    """
+    # Plain Python beats NumPy for the 4 to 20 vertices of a text instance: no array is made on the way.
+    points = polygon.tolist()
+    if len(points) < 3:
+        return 0.0
+    # Relative to the first vertex, so that a small polygon far from the origin loses no digits.
+    x0, y0 = points[0]
+    twice = 0.0
+    x_last, y_last = 0.0, 0.0
+    for x, y in points[1:]:
+        x, y = x - x0, y - y0
+        twice += x_last * y - x * y_last
+        x_last, y_last = x, y
+    return abs(twice) / 2
+
+
+def polygon_perimeter(polygon: Polygon) -> float:
+    r"""The length $L = \sum_i \|p_{i+1} - p_i\|$ of the closed outline.
+
+    **Arguments:**
+
+    - `polygon`: vertices in order, closed by itself.
+
+    **Returns:** the length in pixels; 0 for no vertices.
+    """
+    points = polygon.tolist()
+    return sum((math.dist(a, b) for a, b in zip(points, points[1:] + points[:1], strict=True)), 0.0)
+
+
+def offset_polygon(polygon: Polygon, distance: Number) -> list[Float32[np.ndarray, "_ 2"]]:
+    """The polygon grown (`distance` > 0) or shrunk (`distance` < 0) with round corners: Vatti clipping as in
+    sections 3.4 and 3.5 of the paper.
+
+    As in the official code the coordinates are integers: those of `polygon` are truncated toward zero before
+    the offset, and those of the result are rounded.
+
+    **Arguments:**
+
+    - `polygon`: vertices in order, closed by itself.
+    - `distance`: in pixels.
+
+    **Returns:** the pieces: none where a shrink leaves nothing, several where it splits the polygon. Holes
+    are pieces of the opposite orientation.
+
+    **Raises:** `ValueError` if a coordinate or the distance is not finite.
+    """
+    if not (math.isfinite(distance) and np.isfinite(polygon).all()):
+        raise ValueError(f"`polygon` (={polygon.tolist()}) and `distance` (={distance}) must be finite")
+    if len(polygon) == 0:
+        return []
+    clipper = pyclipper.PyclipperOffset()
+    clipper.AddPath(polygon.astype(np.int64).tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    return [np.array(piece, dtype=np.float32) for piece in clipper.Execute(distance)]
+
+
+def offset_distance(polygon: Polygon, shrink_ratio: Number) -> float:
+    r"""How far to shrink and to grow a text polygon, $D = A (1 - r^2) / L$ (paper equation 10).
+
+    **Arguments:**
+
+    - `polygon`: vertices in order, closed by itself.
+    - `shrink_ratio`: r in (0, 1); 0.4 in the paper.
+
+    **Returns:** D in pixels; 0 for a polygon without area.
+    """
+    perimeter = polygon_perimeter(polygon)
+    return polygon_area(polygon) * (1 - shrink_ratio**2) / perimeter if perimeter > 0 else 0.0
+
+
+def clip_to_image(polygon: Polygon, height: int, width: int) -> Float[np.ndarray, "_ 2"]:
+    """Each vertex moved to the nearest point between the pixel centres, [0, width − 1] × [0, height − 1].
+
+    This is the official code's clip: vertices move and none are added, so a polygon that leaves the picture
+    changes its shape, and one wholly outside collapses onto the border.
+
+    **Arguments:**
+
+    - `polygon`: vertices; NaN stays NaN.
+    - `height`, `width`: of the picture in pixels.
+
+    **Returns:** a new float64 array.
+    """
+    return np.clip(polygon.astype(np.float64), 0.0, np.array([width - 1, height - 1], dtype=np.float64))
+
+
+def transform_points(
+    matrix: Float[np.ndarray, "2 3"], points: Num[np.ndarray, "*shape 2"]
+) -> Float[np.ndarray, "*shape 2"]:
+    r"""Each point p taken to $M (p_x, p_y, 1)^\top$.
+
+    **Arguments:**
+
+    - `matrix`: M, from the coordinates of the source picture to those of the target.
+    - `points`: of any leading shape.
+
+    **Returns:** the points in the target picture, of the wider of the two types.
+    """
+    return points @ matrix[:, :2].T + matrix[:, 2].reshape((1,) * (points.ndim - 1) + (2,))
+
+
+def order_quad(quad: Num[np.ndarray, "4 2"]) -> Num[np.ndarray, "4 2"]:
+    """The vertices clockwise from the top left one, as pictures are seen (y points down).
+
+    The two leftmost vertices are the left side, of which the upper comes first; this is the official code's
+    order of detected boxes. Where two vertices tie, the order given decides.
+
+    **Arguments:**
+
+    - `quad`: the corners of a convex quadrilateral in any order.
+
+    **Returns:** top left, top right, bottom right, bottom left.
+    """
+    (a, b, c, d) = quad[np.argsort(quad[:, 0], kind="stable")]
+    top_left, bottom_left = (a, b) if b[1] > a[1] else (b, a)
+    top_right, bottom_right = (c, d) if d[1] > c[1] else (d, c)
+    return np.stack([top_left, top_right, bottom_right, bottom_left])

@@ -1,0 +1,140 @@
+"""What a run leaves behind of its numbers: one JSON line a call, and the same in TensorBoard."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+import cv2
+import numpy as np
+from absl import logging
+from jaxtyping import UInt8
+
+
+class MetricsLog:
+    """Appends to `<workdir>/metrics.jsonl` and `<workdir>/tensorboard`.
+
+    A killed run may have logged steps after its last checkpoint, which the restarted run will take again.
+    `resume_step` drops those, so that every step stands in the file once and in order.
+
+        with MetricsLog(workdir, enabled=jax.process_index() == 0, resume_step=state.step) as log:
+            log.scalars(step, {"loss": loss})
+
+    **Arguments**
+
+    - `workdir`: made if it does not exist.
+    - `enabled`: False on all hosts but the first: nothing is written.
+    - `resume_step`: the last step whose lines are kept; None keeps all. Either way lines that a kill
+      left torn are dropped.
+    """
+
+    def __init__(
+        self, workdir: str | os.PathLike[str], *, enabled: bool = True, resume_step: int | None = None
+    ) -> None:
+        self._file = None
+        self._tensorboard = None
+        if not enabled:
+            return
+        folder = Path(workdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "metrics.jsonl"
+        _trim(path, resume_step)
+        self._file = path.open("a", encoding="utf-8")
+        self._tensorboard = _open_tensorboard(folder / "tensorboard", resume_step)
+
+    def scalars(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
+        """Writes one line `{"step": …, name: value, …}`; a value that is not finite becomes null.
+
+        **Raises**
+
+        `ValueError` for a value named "step", which would hide the line's own.
+        """
+        if "step" in values:
+            raise ValueError('`values` must not hold a value named "step": it names the line\'s step')
+        if self._file is None:
+            return
+        numbers = {name: float(value) for name, value in values.items()}
+        line = {"step": int(step)} | {name: v if math.isfinite(v) else None for name, v in numbers.items()}
+        # One write and one flush, so that a kill tears the last line at most.
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._file.flush()
+        if self._tensorboard is not None:
+            for name, value in numbers.items():
+                self._tensorboard.add_scalar(name, value, int(step))
+
+    def picture(self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Shows an RGB picture in TensorBoard."""
+        if self._tensorboard is None:
+            return
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        # tensorboardX would encode with Pillow, which nothing else here needs.
+        encoded, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if not encoded:
+            raise ValueError(f"`image` (of shape {image.shape}) could not be encoded as PNG")
+        height, width, channels = image.shape
+        content = Summary.Image(
+            height=height, width=width, colorspace=channels, encoded_image_string=png.tobytes()
+        )
+        summary = Summary(value=[Summary.Value(tag=name, image=content)])
+        self._tensorboard.file_writer.add_summary(summary, int(step))
+
+    def close(self) -> None:
+        """Writes out what is pending; may be called twice."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+            self._tensorboard = None
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _trim(path: Path, resume_step: int | None) -> None:
+    """Drops the lines after `resume_step` and torn ones; the file is replaced in one move."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    steps = [_step(line) for line in lines]
+    kept = [
+        line
+        for line, step in zip(lines, steps, strict=True)
+        if step is not None and (resume_step is None or step <= resume_step)
+    ]
+    if None in steps:
+        logging.warning("%s: dropped %d unreadable line(s)", path, steps.count(None))
+    if kept != lines:
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(b"".join(kept))
+        os.replace(partial, path)
+
+
+def _step(line: bytes) -> int | None:
+    """The step of a whole line, None for a torn one."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _open_tensorboard(folder: Path, resume_step: int | None) -> Any:
+    """A tensorboardX writer, or None where the package is missing; a run does not need it."""
+    try:
+        import tensorboardX
+    except ImportError:
+        logging.warning("tensorboardX is not installed: metrics go to metrics.jsonl alone")
+        return None
+    # Event files are named by the second: the suffix keeps a run resumed at once from writing over the first.
+    return tensorboardX.SummaryWriter(
+        logdir=str(folder),
+        purge_step=None if resume_step is None else resume_step + 1,
+        filename_suffix="" if resume_step is None else f".from{resume_step}",
+        flush_secs=15,
+    )

@@ -1,0 +1,62 @@
+"""The head that turns pyramid features into the logits of one full-size map (paper section 3.1)."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dbnet_jax.models.layers import Conv, Dtype, he_normal
+from dbnet_jax.models.resnet import ModuleDef
+
+
+class Head(nn.Module):
+    """3×3 convolution, then two transposed 2×2 convolutions of stride 2: four times the size, one channel.
+
+    The windows of a 2×2 transposed convolution with stride 2 do not overlap, so each input pixel alone decides its
+    2×2 outputs: a matrix product to 4 · features channels. Normalisation and ReLU act a channel at a time and do not
+    care where a pixel lies, so the pixels are put in their places once, at the end, when one channel is left.
+
+    **Arguments:**
+
+    - `channels`: between the convolutions; a quarter of the pyramid's.
+    - `norm`: makes a normalisation.
+    - `dtype`: the computation's type.
+
+    **Returns:** float32 logits.
+    """
+
+    channels: int
+    norm: ModuleDef
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch height width inner"]) -> Float[Array, "batch rows cols"]:
+        batch, height, width, _ = x.shape
+        x = Conv(self.channels, 3, dtype=self.dtype, name="conv")(x)
+        x = nn.relu(self.norm(name="bn1")(x))
+        x = PixelPatches(self.channels, dtype=self.dtype, name="up1")(x)
+        x = nn.relu(self.norm(name="bn2")(x))
+        x = PixelPatches(1, dtype=self.dtype, name="up2")(x)
+        # [batch, height, width, (2 2) of the first, (2 2) of the second] → rows and columns
+        x = x.reshape(batch, height, width, 2, 2, 2, 2).transpose(0, 1, 3, 5, 2, 4, 6)
+        return x.reshape(batch, 4 * height, 4 * width).astype(jnp.float32)
+
+
+class PixelPatches(nn.Module):
+    """A 2×2 transposed convolution with stride 2 and bias, its four output pixels left on an axis of their own."""
+
+    features: int
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*pixels channels"]) -> Float[Array, "*pixels 4 features"]:
+        channels = x.shape[-1]
+        # He's fan-in with the official layout (channels, features, 2, 2), where PyTorch counts features · 2 · 2.
+        scale = nn.initializers.normal((2.0 / (4 * self.features)) ** 0.5)
+        kernel = self.param("kernel", scale, (2, 2, channels, self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 4 * self.features)
+        y = x.astype(self.dtype) @ matrix.astype(self.dtype)
+        y = y.reshape(*x.shape[:-1], 4, self.features)
+        return y + jnp.broadcast_to(bias.astype(self.dtype), y.shape)

@@ -1,0 +1,33 @@
+"""Pixels as the network eats them."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+# name → (channels reversed to BGR, mean, standard deviation), both in units of pixels.
+NORMALIZATIONS: dict[str, tuple[bool, tuple[float, ...], tuple[float, ...]]] = {
+    "imagenet": (False, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "official": (True, (122.67891434, 116.66876762, 104.00698793), (255.0, 255.0, 255.0)),
+}
+
+
+def normalize(images: Num[Array, "*batch height width 3"], kind: str = "imagenet") -> Float[Array, "*batch height width 3"]:
+    """Pixels → (pixels − mean) / deviation, in float32.
+
+    **Arguments:**
+
+    - `images`: RGB in [0, 255]; uint8 or float.
+    - `kind`: "imagenet" is RGB with ImageNet's mean and deviation; "official" is what the official PyTorch code
+        feeds its networks: BGR, its mean (which it names in that order), over 255.
+
+    **Returns:** float32 of the same shape.
+
+    **Raises:** ValueError when `kind` is unknown.
+    """
+    if kind not in NORMALIZATIONS:
+        raise ValueError(f"`normalization` (={kind!r}) must be one of {sorted(NORMALIZATIONS)}")
+    reverse, mean, deviation = NORMALIZATIONS[kind]
+    shape = (1,) * (images.ndim - 1) + (3,)
+    pixels = images.astype(jnp.float32)
+    if reverse:
+        pixels = pixels[..., ::-1]
+    return (pixels - jnp.array(mean, jnp.float32).reshape(shape)) / jnp.array(deviation, jnp.float32).reshape(shape)

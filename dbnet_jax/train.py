@@ -1,0 +1,153 @@
+"""Training, from a config and a folder to a scored detector, in one story."""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from dbnet_jax.checkpoint import Checkpoints
+from dbnet_jax.detector import Detector, model_from_config
+from dbnet_jax.evaluator import Evaluator
+from dbnet_jax.optimizer import make_optimizer, poly_schedule
+from dbnet_jax.preemption import EXIT_CODE, Preemption
+from dbnet_jax.report import training_picture, write_report
+from dbnet_jax.train_log import FiniteCheck, TrainLog
+from dbnet_jax.train_step import TrainState, create_state, data_mesh, make_train_step, replicated, to_global
+from input_pipeline.bad_samples import BadSamples
+from input_pipeline.from_config import make_batches, open_split
+
+
+def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
+    """Trains what `config` describes, goes on where an earlier run in `workdir` stopped, and scores the best of it.
+
+    **Arguments:**
+
+    - `config`: an experiment; `configs/common.py` documents every field.
+    - `workdir`: takes `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and
+        `predictions/index.html`.
+
+    **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images".
+
+    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
+    holds a run of another architecture; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved.
+    """
+    # ---------------------------------------------------------------- data
+    train_set, eval_set = open_split(config, "train"), open_split(config, "eval")
+    evaluator = Evaluator(eval_set, config.evaluate.protocol)
+    bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
+    steps_per_epoch = max(1, len(train_set) // config.train.batch_size)
+    total_steps = config.train.steps or max(1, round(config.train.epochs * steps_per_epoch))
+
+    # ---------------------------------------------------------------- mesh
+    mesh, local_mesh = data_mesh(), data_mesh(jax.local_devices())
+    if config.train.batch_size % mesh.size:
+        raise ValueError(
+            f"`config.train.batch_size` (={config.train.batch_size}) must be a multiple of the {mesh.size} devices"
+        )
+
+    # ---------------------------------------------------------------- state
+    model = model_from_config(config)
+    train, accumulate = config.train, config.train.accumulate
+    schedule = poly_schedule(train.learning_rate, max(1, total_steps // accumulate), train.power, train.warmup)
+    optimizer = make_optimizer(
+        schedule, momentum=train.momentum, weight_decay=train.weight_decay, accumulate=accumulate
+    )
+    state = create_state(model, optimizer, config.seed, average=train.ema_decay > 0, mesh=mesh)
+    train_step = make_train_step(
+        model,
+        optimizer,
+        mesh,
+        normalization=config.data.normalization,
+        loss_options=dict(config.loss),
+        ema_decay=train.ema_decay,
+    )
+
+    # ---------------------------------------------------------------- restore
+    # 1. The newest checkpoint in the workdir, of this architecture or none: weights, optimiser and step.
+    # 2. Otherwise random weights that follow from the seed.
+    # The step is the position in the data too, so that a resumed run sees the batches that it would have seen.
+    # config.json comes after: a run that does not fit its workdir leaves it as it was.
+    with Checkpoints(workdir, train.keep_checkpoints) as checkpoints:
+        state = checkpoints.restore(state) or state
+        first_step = int(state.step)
+        save_config(config, workdir)
+        detector = Detector(config, local_variables(state, local_mesh), mesh=local_mesh)
+
+        # ------------------------------------------------------------ loop
+        check, evaluation = FiniteCheck(), None
+        batches = make_batches(config, train_set, bad_samples, first_step)
+        with (
+            TrainLog(workdir, first_step, total_steps, train.batch_size, every=train.log_every) as log,
+            Preemption(checkpoints.reached_preemption) as preemption,
+        ):
+            log.message(f"{len(train_set)} pictures to train on, {len(eval_set)} to score on; {mesh.size} devices")
+            for step in range(first_step + 1, total_steps + 1):
+                with log.stage("data"):
+                    batch, names = next_batch(batches, checkpoints, state, check)
+                with log.stage("step"):
+                    state, metrics = train_step(state, to_global(mesh, batch))
+                    check.later(step, metrics, names)
+                log.step(step, check, lambda batches_seen: schedule(batches_seen // accumulate))
+
+                if step % steps_per_epoch == 0:
+                    log.message(bad_samples.report())
+                if step % train.picture_every == 0:
+                    detector = detector.with_variables(local_variables(state, local_mesh))
+                    log.picture(step, "detection", training_picture(detector, eval_set))
+                stopping = preemption.reached(step)
+                if step == total_steps or (step % train.evaluate_every == 0 and not stopping):
+                    check.now()
+                    with log.stage("evaluation"):
+                        detector = detector.with_variables(local_variables(state, local_mesh))
+                        evaluation = evaluator.run(detector)
+                    log.evaluation(step, evaluation)
+                    checkpoints.save(state, evaluation.scores.hmean)
+                elif stopping or step % train.checkpoint_every == 0:
+                    check.now()
+                    with log.stage("checkpoint"):
+                        checkpoints.save(state)
+                if stopping and step < total_steps:
+                    log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
+                    raise SystemExit(EXIT_CODE)
+            log.message(bad_samples.report(everything=True))
+
+        # ------------------------------------------------------------ report
+        variables, best_step = checkpoints.restore_variables(state.inference_variables(), config.predict.checkpoint)
+    if evaluation is None or best_step != total_steps:
+        detector = detector.with_variables(jax.device_put(variables, replicated(local_mesh)))
+        evaluation = evaluator.run(detector)
+    return write_report(workdir, evaluation, detector, eval_set)
+
+
+def next_batch(batches: Iterator[Any], checkpoints: Checkpoints, state: TrainState, check: FiniteCheck) -> Any:
+    """The next batch; where the data ends the run, what it learned so far is saved first."""
+    try:
+        return next(batches)
+    except Exception:
+        # Many processes save together or not at all, and the others know nothing of this one's data.
+        if jax.process_count() == 1:
+            check.now()
+            checkpoints.save(state)
+        raise
+
+
+def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
+    """Writes `<workdir>/config.json`, all that `Detector.from_checkpoint` needs beside the weights."""
+    if jax.process_index() == 0:
+        folder = pathlib.Path(workdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / "config.json.partial"
+        partial.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+        partial.replace(folder / "config.json")
+
+
+def local_variables(state: TrainState, mesh: Mesh) -> dict[str, Any]:
+    """A copy of the state's weights on this process's devices: they evaluate at their own pace, state is donated."""
+    host = jax.tree.map(lambda array: np.asarray(array.addressable_data(0)), state.inference_variables())
+    return jax.device_put(host, replicated(mesh))

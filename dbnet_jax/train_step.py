@@ -1,0 +1,135 @@
+"""The jitted training step over a one-axis mesh of devices."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from dbnet_jax.losses import db_loss
+from dbnet_jax.normalization import normalize
+
+Variables = dict[str, Any]
+Metrics = dict[str, Float[Array, ""]]
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """All that a step changes.
+
+    **Arguments:**
+
+    - `step`: batches seen; also the position in the data, since batch t is a function of t alone.
+    - `variables`: the model's `params` and `batch_stats`.
+    - `opt_state`: the optimiser's.
+    - `average`: moving average of `variables`, what is evaluated and shipped; None where there is none.
+    """
+
+    step: Int[Array, ""]
+    variables: Variables
+    opt_state: optax.OptState
+    average: Variables | None = None
+
+    def inference_variables(self) -> Variables:
+        """The variables to detect with."""
+        return self.variables if self.average is None else self.average
+
+
+def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+    """All devices of all hosts, or the given ones, on one axis "data"."""
+    chosen = np.array(jax.devices() if devices is None else devices)
+    return Mesh(chosen, ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Every device holds the whole array."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharded(mesh: Mesh) -> NamedSharding:
+    """Every device holds its share of the first axis."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def create_state(
+    model: nn.Module, optimizer: optax.GradientTransformation, seed: int, *, average: bool, mesh: Mesh
+) -> TrainState:
+    """A fresh state, the same on every device of the mesh; a pure function of the seed."""
+
+    def create() -> TrainState:
+        variables = model.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3), jnp.float32))
+        # A copy, not the same buffers: the step donates both.
+        copy = jax.tree.map(jnp.copy, variables) if average else None
+        return TrainState(jnp.int32(0), dict(variables), optimizer.init(variables["params"]), copy)
+
+    return jax.jit(create, out_shardings=replicated(mesh))()
+
+
+def make_train_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    *,
+    normalization: str,
+    loss_options: Mapping[str, Any],
+    ema_decay: float = 0.0,
+) -> Callable[[TrainState, dict[str, Array]], tuple[TrainState, Metrics]]:
+    """Compiles `(state, batch) -> (state, metrics)`; the state is donated.
+
+    The batch is sharded over the mesh and the state replicated; XLA makes the sums of the loss, of hard negative
+    mining and of the batch statistics global, so that any number of devices computes the same step.
+
+    **Arguments:**
+
+    - `model`, `optimizer`, `mesh`: what to train, how and where.
+    - `normalization`: of the pixels, see `dbnet_jax.normalization`.
+    - `loss_options`: keyword arguments of `db_loss`.
+    - `ema_decay`: of the moving average in `state.average`, in [0, 1).
+
+    **Returns:** the step. `batch` has `image` uint8 [batch, height, width, 3] and the four label maps; the metrics
+    are "loss", its parts "probability", "binary", "threshold", and "gradient_norm".
+    """
+
+    def loss_of(params: Any, batch_stats: Any, batch: dict[str, Array]) -> tuple[Array, tuple[Metrics, Any]]:
+        images = normalize(batch["image"], normalization)
+        outputs, updates = model.apply(
+            {"params": params, "batch_stats": batch_stats}, images, train=True, mutable=["batch_stats"]
+        )
+        total, parts = db_loss(outputs, batch, **loss_options)
+        return total, (parts, updates["batch_stats"])
+
+    def step(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, Metrics]:
+        params, batch_stats = state.variables["params"], state.variables["batch_stats"]
+        (loss, (parts, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, batch_stats, batch)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, params)
+        variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
+        new_state = state.replace(
+            step=state.step + 1,
+            variables=variables,
+            opt_state=opt_state,
+            average=_moving_average(state, variables, ema_decay),
+        )
+        return new_state, {"loss": loss, **parts, "gradient_norm": optax.global_norm(gradients)}
+
+    whole, share = replicated(mesh), batch_sharded(mesh)
+    return jax.jit(step, in_shardings=(whole, share), out_shardings=(whole, whole), donate_argnums=0)
+
+
+def _moving_average(state: TrainState, variables: Variables, decay: float) -> Variables | None:
+    if state.average is None:
+        return None
+    # The first steps weigh more, or the average would remember the random initial weights for 1 / (1 − decay) steps.
+    t = state.step.astype(jnp.float32)
+    rate = 1 - jnp.minimum(decay, (1 + t) / (10 + t))
+    return jax.tree.map(lambda old, new: old + rate.astype(old.dtype) * (new - old), state.average, variables)
+
+
+def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> dict[str, Array]:
+    """Every process's share of a batch as global arrays, sharded over the mesh."""
+    sharding = batch_sharded(mesh)
+    return {key: jax.make_array_from_process_local_data(sharding, value) for key, value in batch.items()}

@@ -1,0 +1,54 @@
+"""The data sets, by name."""
+
+import os
+from typing import Any
+
+from input_pipeline.datasets.benchmark import Benchmark
+from input_pipeline.datasets.icdar2015 import Icdar2015
+from input_pipeline.datasets.msra_td500 import MsraTd500
+from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.total_text import TotalText
+
+__all__ = ["BENCHMARKS", "DATASETS", "Dataset", "Sample", "open_dataset"]
+
+BENCHMARKS: dict[str, type[Benchmark]] = {
+    "icdar2015": Icdar2015,
+    "msra_td500": MsraTd500,
+    "total_text": TotalText,
+}
+DATASETS = (*BENCHMARKS, "synthetic")
+
+
+def open_dataset(
+    name: str, folder: str | os.PathLike[str], split: str, *, source: str = "files", **options: Any
+) -> Dataset:
+    """Opens a data set.
+
+    **Arguments:**
+
+    - `name`: one of `DATASETS`.
+    - `folder`: where it was unpacked, in its owner's layout; without meaning for "synthetic".
+    - `split`: "train", "validation", "trainval" (both of them) or "test"; see `benchmark.Benchmark`.
+        "synthetic" has "train" and "test".
+    - `source`: "files" reads the owner's files; "tfds" reads a copy prepared by TensorFlow Datasets, which
+        the first call makes (option `tfds_dir`; see `scene_text.PreparedDataset`). Both give the same
+        samples.
+    - `options`: for the data set: "synthetic" takes `count`, `seed` and `size`.
+
+    **Raises:** `ValueError` if a name is not known; `FileNotFoundError` if the folder does not hold the data
+    set.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"`name` (={name!r}) must be one of {', '.join(DATASETS)}")
+    if source not in ("files", "tfds"):
+        raise ValueError(f"`source` (={source!r}) must be files or tfds")
+    # Imported where needed: TensorFlow takes ten seconds.
+    if source == "tfds":
+        from input_pipeline.datasets.scene_text import PreparedDataset
+
+        return PreparedDataset(name, folder, split, **options)
+    if name == "synthetic":
+        from input_pipeline.datasets.synthetic import SyntheticDataset
+
+        return SyntheticDataset(**{"split": split, **options})
+    return BENCHMARKS[name](folder, split, **options)

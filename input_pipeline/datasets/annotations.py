@@ -1,0 +1,198 @@
+"""What the readers share to parse annotation files: a bad line is named and left out, the others are kept."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from dbnet_jax.geometry import polygon_area
+from input_pipeline.datasets.sample import Sample
+
+# Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
+MAX_COORDINATE = 1e6
+DONT_CARE = "###"
+_SHOWN = 60  # characters of a bad line in its message
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+
+Polygon = Float32[np.ndarray, "_ 2"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """One text instance of an annotation file; the fields are those of a `Sample`'s lists."""
+
+    polygon: Polygon
+    ignore: bool
+    text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """The text of one picture, as its annotation file gives it.
+
+    **Arguments:**
+
+    - `polygons`, `ignore`, `texts`: as in `Sample`. The picture's size is not known here, so outlines that
+        lie wholly outside of the picture are among them.
+    - `problems`: one message for each line that is left out or doubtful, naming the file and the line.
+    """
+
+    polygons: list[Polygon] = dataclasses.field(default_factory=list)
+    ignore: list[bool] = dataclasses.field(default_factory=list)
+    texts: list[str] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[str]]:
+    """The lines of an annotation file that are not blank, each with its number, counted from 1.
+
+    UTF-8, with or without a byte order mark; a file that is not valid UTF-8 is read as Latin-1, which every
+    byte sequence is, and named in the problems. Lines end at LF, CR LF or CR and nowhere else: a
+    transcription may hold U+2028 or U+0085.
+
+    **Arguments:**
+
+    - `data`: the content of the file.
+    - `file`: its name, for messages.
+
+    **Returns:** the lines and the problems.
+    """
+    problems = []
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = data.decode("latin-1")
+        problems.append(
+            f"{file}: not UTF-8 (byte {error.start}); read as Latin-1, so that its texts may be wrong"
+        )
+    lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
+    return [
+        (number, line.lstrip("\ufeff")) for number, line in lines if line.strip("\ufeff").strip()
+    ], problems
+
+
+def parse_instances(
+    lines: Iterable[tuple[int, str]],
+    file: str,
+    parse: Callable[[str], Instance],
+    problems: Iterable[str] = (),
+) -> Annotation:
+    """Applies a line parser to every line.
+
+    An instance with fewer than three points, with a coordinate that is not finite or is absurdly large, or
+    without area is left out. An outline that crosses itself is kept as it is, and named: the official
+    protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the evaluation has to
+    decide.
+
+    **Arguments:**
+
+    - `lines`: (number, line).
+    - `file`: its name, for messages.
+    - `parse`: one line to one instance; raises `ValueError` with the reason where it cannot.
+    - `problems`: those found before.
+
+    **Returns:** the instances of the good lines, and one problem for each bad one.
+    """
+    annotation = Annotation(problems=list(problems))
+    for number, line in lines:
+        try:
+            instance = parse(line)
+            check_polygon(instance.polygon)
+        except ValueError as error:
+            annotation.problems.append(f"{file}:{number}: {error}: {_shorten(line)}")
+            continue
+        if crosses_itself(instance.polygon):
+            annotation.problems.append(
+                f"{file}:{number}: the outline crosses itself; kept as it is: {_shorten(line)}"
+            )
+        annotation.polygons.append(instance.polygon)
+        annotation.ignore.append(instance.ignore)
+        annotation.texts.append(instance.text)
+    return annotation
+
+
+def is_number(field: str) -> bool:
+    """Whether a field is a finite decimal number; "nan", "inf" and "1_000", which `float` takes, are not."""
+    return _NUMBER.fullmatch(field) is not None and math.isfinite(float(field))
+
+
+def parse_numbers(fields: Sequence[str], count: int) -> list[float]:
+    """The first `count` fields as numbers.
+
+    **Raises:** `ValueError` if there are fewer, or one of them is not finite.
+    """
+    for position, field in enumerate(fields[:count]):
+        if is_number(field):
+            continue
+        if field.strip().lower().lstrip("+-") in ("nan", "inf", "infinity") or _NUMBER.fullmatch(field):
+            raise ValueError(f"{field.strip()!r} is not a finite number")
+        raise ValueError(f"{position} numbers where {count} are needed")
+    if len(fields) < count:
+        raise ValueError(f"{len(fields)} numbers where {count} are needed")
+    return [float(field) for field in fields[:count]]
+
+
+def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
+    """Vertices from their coordinates.
+
+    **Raises:** `ValueError` if a coordinate is too large to be meant.
+    """
+    points = np.stack([np.asarray(xs, np.float64), np.asarray(ys, np.float64)], axis=-1)
+    # Before the cast to float32, which would make an infinity of 1e39.
+    if np.abs(points).max(initial=0) > MAX_COORDINATE:
+        raise ValueError(f"a coordinate of {np.abs(points).max():g} lies far outside of any picture")
+    return points.astype(np.float32)
+
+
+def check_polygon(polygon: Polygon) -> None:
+    """**Raises:** `ValueError` if the polygon has fewer than three points or no area."""
+    if len(polygon) < 3:
+        raise ValueError(f"{len(polygon)} points where at least 3 are needed")
+    if polygon_area(polygon) == 0:
+        raise ValueError("the outline has no area")
+
+
+def crosses_itself(polygon: Polygon) -> bool:
+    """Whether two edges that are not neighbours cross in a point inside of both.
+
+    Edges AB and CD cross exactly where C and D lie on different sides of AB, and A and B on different sides
+    of CD.
+    """
+    starts = polygon.astype(np.float64)
+    ends = np.roll(starts, -1, axis=0)
+    along = ends - starts
+    # sides[i, j, …]: on which side of edge i the start and the end of edge j lie.
+    offsets = np.stack([starts[None] - starts[:, None], ends[None] - starts[:, None]], axis=2)
+    sides = np.sign(along[:, None, None, 0] * offsets[..., 1] - along[:, None, None, 1] * offsets[..., 0])
+    parted = sides[..., 0] * sides[..., 1] < 0
+    return bool((parted & parted.T).any())
+
+
+def make_sample(name: str, image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -> Sample:
+    """A picture and its annotation as a sample, without the outlines that lie wholly outside of the picture.
+
+    An outline lies outside when its axis-aligned box and the picture's pixels have nothing in common. Each
+    one is named in the sample's problems; an outline that reaches in from outside stays whole.
+    """
+    size = np.array(image.shape[1::-1])
+    polygons, ignore, texts, problems = [], [], [], list(annotation.problems)
+    for polygon, ignored, text in zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True):
+        # A pixel reaches half a pixel around its centre.
+        if (polygon.max(axis=0) <= -0.5).any() or (polygon.min(axis=0) >= size - 0.5).any():
+            x, y = polygon[0]
+            problems.append(
+                f"{name}: the outline from ({x:g}, {y:g}) lies outside of the picture, which is "
+                f"{size[0]} wide and {size[1]} high: {_shorten(text)}"
+            )
+            continue
+        polygons.append(polygon)
+        ignore.append(ignored)
+        texts.append(text)
+    return Sample(name, image, polygons, ignore, texts, problems)
+
+
+def _shorten(line: str) -> str:
+    return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")

@@ -1,0 +1,26 @@
+"""A data set that is read once."""
+
+from input_pipeline.datasets.sample import Dataset, Sample
+
+
+class CachedDataset:
+    """Keeps every sample of another data set in the host's memory, decoded, from its first reading on.
+
+    A picture that cannot be used is tried again each time: its file may have been mended.
+    """
+
+    def __init__(self, dataset: Dataset):
+        self._dataset = dataset
+        self._samples: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index not in self._samples:
+            self._samples[index] = self._dataset[index]
+        return self._samples[index]
+
+    def name(self, index: int) -> str:
+        """The name of sample `index`, without reading it."""
+        return self._dataset.name(index)

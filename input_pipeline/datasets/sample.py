@@ -1,0 +1,53 @@
+"""What every data set gives: one picture with the outlines of its text."""
+
+import dataclasses
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A picture and the text in it.
+
+    **Arguments:**
+
+    - `name`: names the picture in reports and results, unique in its data set ("img_12.jpg").
+    - `image`: RGB, in [0, 255].
+    - `polygons`: outlines in pixels (x, y), pixel centres at integers, three or more vertices each,
+        finite, possibly reaching outside the picture.
+    - `ignore`: for each polygon, True where the benchmark does not care for it (`###`, "difficult").
+    - `texts`: for each polygon its transcription; empty where the data set has none.
+    - `problems`: what was wrong with the annotation and left out, each naming its file and line.
+    """
+
+    name: str
+    image: UInt8[np.ndarray, "height width 3"]
+    polygons: list[Float[np.ndarray, "_ 2"]]
+    ignore: list[bool]
+    texts: list[str] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when the lists do not describe the same instances."""
+        if len(self.ignore) != len(self.polygons) or len(self.texts) not in (0, len(self.polygons)):
+            raise ValueError(
+                f"`polygons` ({len(self.polygons)}), `ignore` ({len(self.ignore)}) and `texts` "
+                f"({len(self.texts)}) of {self.name} must describe the same instances"
+            )
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A random-access sequence of samples: an index always gives the same, in any order, from any thread."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """Raises BadPicture when the picture at `index` cannot be used."""
+        ...
+
+    def name(self, index: int) -> str:
+        """The name of sample `index`, without reading it."""
+        ...

@@ -1,0 +1,137 @@
+"""Total-Text: words in any orientation, many of them along curves."""
+
+import ast
+import pathlib
+import re
+
+from input_pipeline.datasets.annotations import (
+    DONT_CARE,
+    Annotation,
+    Instance,
+    as_polygon,
+    is_number,
+    parse_instances,
+    parse_numbers,
+    text_lines,
+)
+from input_pipeline.datasets.benchmark import Benchmark, Folders
+
+LABEL_FOLDERS = ("txt_format", "groundtruth_polygonal*", "Txts", "Groundtruth/Polygon", "annotations")
+
+
+class TotalText(Benchmark):
+    """Total-Text (Ch'ng, Chan and Liu: Total-Text: Towards Orientation Robustness in Scene Text Detection,
+    IJDAR 2020).
+
+    - Release: 2017, labels revised in 2019; 1255 training and 300 test photos.
+    - Where: https://github.com/cs-chan/Total-Text-Dataset, photos as `totaltext.zip`, labels as
+      `txt_format.zip`.
+    - Layout: photos in `Images/Train` and `Images/Test`; labels in the folders `Train` and `Test` of
+      `txt_format`, of a `groundtruth_polygonal…`, of `Txts`, of `Groundtruth/Polygon` or of `annotations`. A
+      copy of the training set alone may keep its photos in `Images` and its labels in `annotations` or beside
+      the photos. A picture's labels are found by name, in the order given here.
+    - Annotation: polygons of mostly 4 to 14 points, in one of two forms. The official one,
+      `x: [[x1 x2 …]], y: [[y1 y2 …]], ornt: [u'c'], transcriptions: [u'text']`, may run over several lines,
+      and the orientation `#` is text not to care for; files are called `poly_gt_img11.txt`. The other one,
+      `x1,y1,…,xn,yn,transcription`, has `###` for it and is called `img11.jpg.txt`. In this one a
+      transcription that holds a comma next to a number cannot be told from coordinates: such a line is
+      reported, not guessed. The owner's `.mat` files are not read.
+    - Terms: non-commercial academic research; no redistribution (DATASET_TERMS.md of the repository).
+    """
+
+    title = "Total-Text"
+    source = (
+        "https://github.com/cs-chan/Total-Text-Dataset (totaltext.zip and, of the labels, txt_format.zip)"
+    )
+    layout = """\
+    Images/Train/img11.jpg …
+    Images/Test/img1.jpg …
+    txt_format/Train/poly_gt_img11.txt …
+    txt_format/Test/poly_gt_img1.txt …
+or, for the training set alone:
+    Images/img11.jpg …
+    annotations/img11.jpg.txt …"""
+    train_folders = Folders(
+        ("Images/Train", "Images"),
+        (*(f"{folder}/Train" for folder in LABEL_FOLDERS), "annotations", "Images"),
+    )
+    test_folders = Folders(("Images/Test",), tuple(f"{folder}/Test" for folder in LABEL_FOLDERS))
+    annotation_suffix = ".txt"
+
+    @classmethod
+    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
+        """poly_gt_img11.txt or img11.jpg.txt for img11.jpg."""
+        return (f"poly_gt_{picture.stem}.txt", f"{picture.name}.txt")
+
+    @classmethod
+    def parse(cls, data: bytes, file: str) -> Annotation:
+        """One instance a line, or a record of several lines; see the class."""
+        lines, problems = text_lines(data, file)
+        if any(_RECORD_START.match(line) for _, line in lines):
+            return parse_instances(_join_records(lines), file, _parse_record, problems)
+        return parse_instances(lines, file, _parse_line, problems)
+
+
+_RECORD_START = re.compile(r"\s*x:\s*\[\[")
+_RECORD = re.compile(
+    r"\s*x:\s*\[\[(?P<x>[^\]]*)\]\],\s*y:\s*\[\[(?P<y>[^\]]*)\]\],\s*"
+    r"ornt:\s*(?P<orientation>\[.*?\]),\s*transcriptions:\s*(?P<text>\[.*\])\s*",
+    re.DOTALL,
+)
+
+
+def _join_records(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    records: list[tuple[int, str]] = []
+    for number, line in lines:
+        if not records or _RECORD_START.match(line) or _RECORD.fullmatch(records[-1][1]):
+            records.append((number, line))
+        else:
+            start, text = records.pop()
+            records.append((start, f"{text} {line}"))
+    return records
+
+
+def _parse_record(record: str) -> Instance:
+    match = _RECORD.fullmatch(record)
+    if match is None:
+        raise ValueError("not of the form x: [[…]], y: [[…]], ornt: […], transcriptions: […]")
+    xs, ys = match["x"].split(), match["y"].split()
+    if len(xs) != len(ys):
+        raise ValueError(f"{len(xs)} x coordinates and {len(ys)} y coordinates")
+    text = _quoted(match["text"])
+    polygon = as_polygon(parse_numbers(xs, len(xs)), parse_numbers(ys, len(ys)))
+    return Instance(polygon, _quoted(match["orientation"]) == "#" or text in ("#", DONT_CARE), text)
+
+
+def _quoted(field: str) -> str:
+    """The one string in a Python list such as [u'c']; the bare field if it is none."""
+    try:
+        values = ast.literal_eval(field)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return field[1:-1].strip()
+    return values[0] if len(values) == 1 and isinstance(values[0], str) else ", ".join(map(str, values))
+
+
+def _parse_line(line: str) -> Instance:
+    fields = line.split(",")
+    count = next((position for position, field in enumerate(fields) if not is_number(field)), len(fields))
+    if count == len(fields):
+        count -= 1  # the transcription is a number, such as a year
+    rest = fields[count:]
+    # A comma beside a number in what follows: either a coordinate is garbled or the transcription holds
+    # "1,000".
+    if len(rest) > 1 and any(_looks_numeric(field) for field in rest):
+        raise ValueError("the coordinates cannot be told from the transcription")
+    if count % 2:
+        raise ValueError(f"{count} numbers before the transcription where pairs are needed")
+    numbers = parse_numbers(fields, count)
+    text = ",".join(rest)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text)
+
+
+def _looks_numeric(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True

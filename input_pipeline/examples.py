@@ -1,0 +1,84 @@
+"""Training examples by position: the same position gives the same example, whoever asks, whenever, in any order."""
+
+import functools
+
+import cv2
+import numpy as np
+from jaxtyping import Int
+
+from dbnet_jax.decode import BadPicture
+from input_pipeline.augment import Augmentation, sample_placement
+from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.labels import make_labels
+
+Example = dict[str, np.ndarray | str]
+LABELS = ("shrink_map", "shrink_mask", "threshold_map", "threshold_mask")
+# A skipped picture's place is taken by another, and that one's by a third; a set of only bad ones ends somewhere.
+REPLACEMENTS = 20
+
+
+class Examples:
+    """Makes the training example at a position of the endless, shuffled sequence of pictures.
+
+    Position p lies in epoch p // n; each epoch is a permutation of the n pictures that follows from the seed. A
+    killed run needs no state to go on: it asks for the next position.
+
+    **Arguments:**
+
+    - `dataset`: the pictures; at least one.
+    - `seed`: of the permutations and of every augmentation.
+    - `augmentation`: how pictures vary.
+    - `label_options`: `shrink_ratio`, `threshold_min`, … of `make_labels`.
+    - `bad_samples`: told of what is skipped.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        seed: int,
+        augmentation: Augmentation,
+        label_options: dict[str, float],
+        bad_samples: BadSamples,
+    ):
+        self._dataset, self._seed = dataset, seed
+        self._augmentation, self._label_options = augmentation, label_options
+        self._bad_samples = bad_samples
+        self._permutation = functools.lru_cache(maxsize=2)(self._make_permutation)
+
+    def _make_permutation(self, epoch: int) -> Int[np.ndarray, "n"]:
+        return np.random.default_rng((self._seed, 1, epoch)).permutation(len(self._dataset))
+
+    def index(self, position: int) -> int:
+        """Which picture stands at `position`."""
+        epoch, place = divmod(position, len(self._dataset))
+        return int(self._permutation(epoch)[place])
+
+    def __getitem__(self, position: int) -> Example:
+        """The example at `position`.
+
+        **Returns:** `image` uint8 [height, width, 3] RGB; the four label maps of `make_labels`, float32
+        [height, width]; `name`, the picture's.
+
+        **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit.
+        """
+        rng = np.random.default_rng((self._seed, 2, position))
+        index = self.index(position)
+        for _ in range(REPLACEMENTS):
+            try:
+                sample = self._dataset[index]
+            except BadPicture as error:
+                self._bad_samples.add(self._dataset.name(index), str(error))
+                index = int(rng.integers(len(self._dataset)))
+                continue
+            self._bad_samples.add_problems(sample.problems)
+            return self._make(rng, sample)
+        raise BadPicture(f"{REPLACEMENTS} pictures in a row cannot be used:\n{self._bad_samples.report(everything=True)}")
+
+    def _make(self, rng: np.random.Generator, sample: Sample) -> Example:
+        height, width = self._augmentation.crop
+        image_size = (sample.image.shape[0], sample.image.shape[1])
+        placement = sample_placement(rng, image_size, sample.polygons, sample.ignore, self._augmentation)
+        image = cv2.warpAffine(sample.image, placement.matrix, (width, height), flags=cv2.INTER_LINEAR)
+        labels = make_labels(placement.polygons, placement.ignore, height, width, **self._label_options)
+        return {"image": image, **labels, "name": sample.name}

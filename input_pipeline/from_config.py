@@ -1,0 +1,60 @@
+"""What an experiment's config asks of the data."""
+
+from collections.abc import Iterator
+
+import jax
+from ml_collections import ConfigDict
+
+from input_pipeline.augment import Augmentation
+from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets import open_dataset
+from input_pipeline.datasets.cached import CachedDataset
+from input_pipeline.datasets.sample import Dataset
+from input_pipeline.examples import Examples
+from input_pipeline.pipeline import Batch, train_batches
+
+
+def open_split(config: ConfigDict, purpose: str) -> Dataset:
+    """The data set to train on (`purpose` "train") or to score on ("eval").
+
+    **Raises:** FileNotFoundError, which says what is expected, when the data is not there; ValueError when the name
+    is unknown or the data set is empty.
+    """
+    data = config.data
+    if not data.name:
+        raise ValueError("`config.data.name` is empty: take a file of configs/, or name a data set")
+    options = {}
+    if data.name == "synthetic":
+        count = {"train": data.train_pictures, "eval": data.eval_pictures}[purpose]
+        options = {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
+    elif data.source == "tfds":
+        options = {"tfds_dir": data.tfds_dir}
+    split = {"train": data.train_split, "eval": data.eval_split}[purpose]
+    dataset = open_dataset(data.name, data.dir, split, source=data.source, **options)
+    if not len(dataset):
+        raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
+    if data.cache not in ("none", "host"):
+        raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none' or 'host'")
+    return CachedDataset(dataset) if data.cache == "host" and purpose == "train" else dataset
+
+
+def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples) -> Examples:
+    """The training examples of `dataset`, varied and labelled as `config.data` says."""
+    data = config.data
+    augmentation = Augmentation(tuple(data.crop), data.flip, data.rotation, tuple(data.scale))
+    labels = {k: data[k] for k in ("shrink_ratio", "threshold_min", "threshold_max", "min_text_size")}
+    return Examples(dataset, config.seed, augmentation, labels, bad_samples)
+
+
+def make_batches(
+    config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, first_step: int
+) -> Iterator[tuple[Batch, list[str]]]:
+    """This process's share of the training batches from `first_step` on; see `train_batches`."""
+    return train_batches(
+        make_examples(config, dataset, bad_samples),
+        batch_size=config.train.batch_size,
+        crop=tuple(config.data.crop),
+        first_step=first_step,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )

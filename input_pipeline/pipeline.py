@@ -1,0 +1,89 @@
+"""The tf.data pipeline: positions → examples on all cores → batches, ready before the accelerator asks.
+
+TensorFlow moves the work along and holds no state of ours: batch t is a pure function of (seed, t, process index).
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.examples import LABELS, Examples
+
+Batch = dict[str, np.ndarray]
+
+
+def train_batches(
+    examples: Examples,
+    *,
+    batch_size: int,
+    crop: tuple[int, int],
+    first_step: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[tuple[Batch, list[str]]]:
+    """Endless training batches from step `first_step` on, this process's share of each.
+
+    **Arguments:**
+
+    - `examples`: makes the example at a position.
+    - `batch_size`: of the whole batch, over all processes; a multiple of `process_count`.
+    - `crop`: (height, width) of the examples, in pixels.
+    - `first_step`: batch t holds the positions t · batch_size to (t + 1) · batch_size.
+    - `process_index`, `process_count`: which equal, contiguous share of every batch is made here.
+
+    **Returns:** an iterator of `image` uint8 [share, height, width, 3] with the label maps float32
+    [share, height, width], and the pictures' names.
+
+    **Raises:** ValueError when the processes cannot share the batch equally; what `examples` raises.
+    """
+    if batch_size % process_count:
+        raise ValueError(f"`batch_size` (={batch_size}) must be a multiple of the {process_count} processes")
+    share = batch_size // process_count
+    failures: list[Exception] = []
+
+    def make(position: np.ndarray) -> tuple[Any, ...]:
+        try:
+            example = examples[int(position)]
+        except Exception as error:
+            failures.append(error)
+            raise
+        return (example["image"], *(example[key] for key in LABELS), str(example["name"]).encode())
+
+    dataset = _tf_dataset(make, batch_size, share, process_index, crop, first_step)
+    iterator = dataset.as_numpy_iterator()
+    while True:
+        try:
+            image, *labels, names = next(iterator)
+        except Exception as error:
+            # TensorFlow wraps what Python raised into a text of its own: give back the original.
+            raise failures[0] if failures else error from None
+        batch = {"image": image, **dict(zip(LABELS, labels, strict=True))}
+        yield batch, [name.decode() for name in names]
+
+
+def _tf_dataset(
+    make: Any, batch_size: int, share: int, process_index: int, crop: tuple[int, int], first_step: int
+) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # of its start-up notes none concerns our users
+    import tensorflow as tf  # takes seconds, and only training needs it
+
+    tf.config.set_visible_devices([], "GPU")  # the accelerator's memory is JAX's
+    height, width = crop
+    types = (tf.uint8, *(tf.float32 for _ in LABELS), tf.string)
+    shapes = ((height, width, 3), *((height, width) for _ in LABELS), ())
+
+    def example(position: Any) -> tuple[Any, ...]:
+        tensors = tf.numpy_function(make, [position], types, stateful=False)
+        for tensor, shape in zip(tensors, shapes, strict=True):
+            tensor.set_shape(shape)
+        return tuple(tensors)
+
+    def positions(step: Any) -> Any:
+        first = step * batch_size + process_index * share
+        return tf.data.Dataset.range(first, first + share)
+
+    steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
+    dataset = steps.flat_map(positions).map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(share, drop_remainder=True).prefetch(2)

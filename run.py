@@ -1,0 +1,98 @@
+"""Train, score and run text detectors.
+
+    python run.py --config=configs/quickstart.py --workdir=runs/quickstart
+    python run.py --mode=evaluate --workdir=runs/quickstart
+    python run.py --mode=predict --workdir=runs/quickstart --input=photos/ --output=out/
+
+A config's fields are set as `--config.train.batch_size=32`; configs/common.py documents every one. `evaluate` and
+`predict` take the config that the run left in its workdir, unless `--config` is given.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
+WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
+MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
+INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them.")
+OUTPUT = flags.DEFINE_string("output", None, "predict: where results go; <workdir>/predictions/ by default.")
+COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "Many hosts: host:port of process 0, or 'auto' where the cluster tells (Cloud TPU, Slurm)."
+)
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Many hosts: how many processes; with host:port.")
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Many hosts: which one this is, from 0; with host:port.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Dispatches to the mode."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"unknown arguments {arguments[1:]}: a field is set as --config.section.field=value")
+    if WORKDIR.value is None:
+        raise app.UsageError("--workdir is missing: the run's folder, for example runs/quickstart")
+    logging.set_verbosity(logging.WARNING)
+    if COORDINATOR.value:
+        import jax
+
+        known = {} if COORDINATOR.value == "auto" else {"coordinator_address": COORDINATOR.value}
+        jax.distributed.initialize(num_processes=NUM_PROCESSES.value, process_id=PROCESS_ID.value, **known)
+    {"train": train, "evaluate": evaluate, "predict": predict}[MODE.value]()
+
+
+def train() -> None:
+    """Trains, or goes on with what is in the workdir, and scores the result."""
+    from dbnet_jax.train import train_and_evaluate
+
+    if CONFIG.value is None:
+        raise app.UsageError("--config is missing: for example configs/quickstart.py")
+    show(train_and_evaluate(CONFIG.value, WORKDIR.value))
+
+
+def evaluate() -> None:
+    """Scores the workdir's checkpoint on the evaluation split."""
+    from dbnet_jax.detector import Detector, restore_variables
+    from dbnet_jax.evaluator import Evaluator
+    from dbnet_jax.report import write_report
+    from input_pipeline.from_config import open_split
+
+    config = config_or_saved()
+    dataset = open_split(config, "eval")
+    detector = Detector(config, restore_variables(config, WORKDIR.value))
+    evaluation = Evaluator(dataset, config.evaluate.protocol).run(detector)
+    show(write_report(WORKDIR.value, evaluation, detector, dataset))
+
+
+def predict() -> None:
+    """Detects text in pictures and writes JSON, ICDAR text files and a page."""
+    from dbnet_jax.detector import Detector, restore_variables
+    from dbnet_jax.predict import predict_files
+
+    if INPUT.value is None:
+        raise app.UsageError("--input is missing: a picture, or a folder of pictures")
+    config = config_or_saved()
+    detector = Detector(config, restore_variables(config, WORKDIR.value))
+    page = predict_files(detector, INPUT.value, OUTPUT.value or f"{WORKDIR.value}/predictions")
+    print(f"results: {page}")
+
+
+def config_or_saved() -> ConfigDict:
+    """`--config` where it is given, or what the run left in its workdir."""
+    from dbnet_jax.detector import load_config
+
+    return CONFIG.value if CONFIG.value is not None else load_config(WORKDIR.value)
+
+
+def show(summary: dict[str, object]) -> None:
+    """Prints what an evaluation found."""
+    print("  ".join(f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}" for key, value in summary.items()))
+    print(f"results: {WORKDIR.value}/predictions/index.html")
+
+
+if __name__ == "__main__":
+    try:
+        app.run(main)
+    except (FileNotFoundError, ValueError) as error:
+        # The message says what to do; a traceback would bury it.
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,212 @@
+"""The results page: whole, escaped, complete, and drawn in the legend's colours."""
+
+import re
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from dbnet_jax import visualize
+from dbnet_jax.results_page import ResultPicture, group_polygons, write_results_page
+
+VOID = {"meta", "img", "br", "link"}
+
+
+class Page(HTMLParser):
+    """Collects what the page refers to and says; fails on tags that do not close."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.open, self.references, self.alts, self.words, self.classes = [], [], [], [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href"):
+                self.references.append(value)
+            elif name == "alt":
+                self.alts.append(value)
+            elif name == "class":
+                self.classes.append(value)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data.strip())
+
+
+def _square(left, top=10.0, side=20.0):
+    return np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * side + np.array([left, top], np.float32)
+
+
+def _judged(**changes):
+    """One truth each is found, missed, ignored; one detection each matches, is false, is on ignored text."""
+    fields = {
+        "name": "a.png",
+        "image": np.full((60, 200, 3), 90, np.uint8),
+        "polygons": [_square(10), _square(130), _square(50)],
+        "scores": np.array([0.9, 0.8, 0.7], np.float32),
+        "truths": [_square(11), _square(90), _square(130)],
+        "ignore": [False, False, True],
+        "matched_detections": [0],
+        "matched_truths": [0],
+        "ignored_detections": [1],
+        "precision": 0.5,
+        "recall": 0.5,
+        "hmean": 0.5,
+        "seconds": 0.25,
+    }
+    return ResultPicture(**(fields | changes))
+
+
+def _read(path):
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def test_every_reference_is_a_file_of_the_page_and_nothing_leaves_it(tmp_path):
+    maps = np.random.default_rng(0).random((30, 100)).astype(np.float32)
+    pictures = [
+        _judged(probability_map=maps, threshold_map=maps, binary_map=maps),
+        _judged(name="folder/ä ö <b>.jpg", probability_map=maps),
+        _judged(name="a.png"),
+    ]
+    path = write_results_page(tmp_path / "deep" / "page", "Title", {"hmean": 0.5}, iter(pictures))
+    page = Page(path)
+    assert path == tmp_path / "deep" / "page" / "index.html"
+    assert page.tags.count("article") == 3
+    assert page.tags.count("img") == 4 + 2 + 1
+    for reference in page.references:
+        assert re.fullmatch(r"pictures/[A-Za-z0-9_.-]+\.jpg", reference)
+        assert _read(path.parent / reference).ndim == 3
+    assert set(page.references) == {f"pictures/{file.name}" for file in (path.parent / "pictures").iterdir()}
+    assert len(page.alts) == page.tags.count("img")
+    assert all(page.alts)
+    assert not {"script", "link", "iframe", "b.jpg"} & set(page.tags)
+    assert {"P probability", "T threshold", "B binary"} <= set(page.words)
+    source = path.read_text(encoding="utf-8")
+    assert "//" not in re.sub(r"<article>.*</article>", "", source, flags=re.S)
+    assert "prefers-color-scheme: dark" in source
+    assert sorted(file.name for file in path.parent.iterdir()) == ["index.html", "pictures"]
+
+
+def test_names_titles_and_numbers_are_escaped(tmp_path):
+    evil = "<script>alert('x')</script>&\".png"
+    path = write_results_page(tmp_path, evil, {evil: evil, "command": evil}, [_judged(name=evil)])
+    page = Page(path)
+    assert "script" not in page.tags
+    # title, h1, a label and its value, the command, the card's name
+    assert page.words.count(evil) == 6
+    assert any(alt.startswith(evil) for alt in page.alts)
+
+
+def test_summary_numbers(tmp_path):
+    summary = {
+        "precision": 0.86549,
+        "recall": None,
+        "hmean": float("nan"),
+        "protocol": "iou",
+        "images": 100,
+        "seconds": 3725.0,
+        "box_threshold": 0.7,
+        "command": "python run.py",
+    }
+    words = Page(write_results_page(tmp_path, "t", summary, [])).words
+    shown = [word for word in words[words.index("precision") :] if word]
+    pairs = dict(zip(shown[:16:2], shown[1:16:2], strict=True))
+    assert pairs == {
+        "precision": "0.865",
+        "recall": "–",
+        "hmean": "–",
+        "protocol": "iou",
+        "pictures": "100",
+        "time": "1:02:05",
+        "box threshold": "0.700",
+        "command": "python run.py",
+    }
+    assert "No pictures." in words
+
+
+def test_groups_follow_the_matches():
+    groups = group_polygons(_judged())
+    first = {kind: [int(polygon[0, 0]) for polygon, _ in entries] for kind, entries in groups.items()}
+    assert first == {"found": [10], "false": [50], "missed": [90], "ignored": [130], "aside": [130]}
+    assert groups["false"][0][1] == pytest.approx(0.7)
+
+
+def test_groups_without_a_judgement():
+    groups = group_polygons(_judged(matched_detections=None))
+    assert {kind: len(entries) for kind, entries in groups.items()} == {
+        "detected": 3,
+        "truth": 2,
+        "ignored": 1,
+    }
+    assert list(group_polygons(_judged(matched_detections=None, truths=None, ignore=None))) == ["detected"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("scores", [0.5]),
+        ("ignore", [True]),
+        ("matched_detections", [3]),
+        ("matched_truths", [-1]),
+        ("ignored_detections", np.array([7])),
+    ],
+)
+def test_what_does_not_fit_is_named(field, value):
+    with pytest.raises(ValueError, match=f"`{field}`"):
+        group_polygons(_judged(**{field: value}))
+
+
+def test_polygons_are_drawn_where_they_are_in_the_legends_colours(tmp_path):
+    path = write_results_page(tmp_path, "t", {}, [_judged()])
+    drawn = _read(tmp_path / "pictures" / "00001-a.jpg").astype(int)
+    scale = drawn.shape[1] / 200
+    for x, color in ((10, visualize.MATCHED), (50, visualize.FALSE), (90, visualize.MISSED)):
+        column = drawn[round(20 * scale), round((x - 2) * scale) : round((x + 3) * scale)]
+        assert np.abs(column - color).sum(axis=-1).min() < 90  # JPEG blurs colour
+    page = Page(path)
+    # Once in the legend and once as a count in the card.
+    for kind in ("found", "false", "missed", "ignored", "aside"):
+        assert page.classes.count(kind) == 2
+    assert "detected" not in page.classes
+    assert "precision 0.500 · recall 0.500 · 0.25 s" in page.words
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [(2000, 3000, (853, 1280)), (1, 1, (4, 4)), (256, 256, (640, 640)), (4, 4000, (1, 1280))],
+)
+def test_pictures_take_the_pages_size(tmp_path, height, width, expected):
+    picture = ResultPicture("x", np.zeros((height, width, 3), np.uint8), [])
+    write_results_page(tmp_path, "t", {}, [picture])
+    assert _read(tmp_path / "pictures" / "00001-x.jpg").shape[:2] == expected
+
+
+def test_one_picture_at_a_time_and_the_earlier_page_stands_until_the_end(tmp_path):
+    earlier = write_results_page(tmp_path, "earlier", {}, []).read_text(encoding="utf-8")
+
+    def pictures():
+        for index in range(3):
+            written = len(list((tmp_path / "pictures").iterdir()))
+            assert written == index
+            assert (tmp_path / "index.html").read_text(encoding="utf-8") == earlier
+            yield _judged(name=f"{index}.png")
+        if fails:
+            raise RuntimeError("the detector broke")
+
+    fails = True
+    with pytest.raises(RuntimeError, match="broke"):
+        write_results_page(tmp_path, "later", {}, pictures())
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == earlier
+    for file in (tmp_path / "pictures").iterdir():
+        file.unlink()
+    fails = False
+    assert "later" in write_results_page(tmp_path, "later", {}, pictures()).read_text(encoding="utf-8")
