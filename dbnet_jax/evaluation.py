@@ -41,8 +41,7 @@ class Protocol:
 
     - `match`: pairs the truths and detections that count.
     - `repair`: whether polygons that cross themselves are mended; otherwise they do not count.
-    - `empty_is_right`: whether a picture without truths has full recall, and full precision if nothing is found
-        there.
+    - `empty_is_right`: whether no truths mean full recall, and no detections then full precision too.
     """
 
     match: Callable[[Overlaps], Match]

@@ -155,7 +155,7 @@ def _lower_to_segment(nearest: Map, start: Point, end: Point, distance: float) -
     y = ((np.arange(top, top + rows) - y0) / distance)[:, None]
     across = (ux * y).astype(np.float32) - (uy * x).astype(np.float32)
     beyond = (uy * y).astype(np.float32) + (ux * x).astype(np.float32)
-    beyond -= np.clip(beyond, 1, np.float32(length / distance))
+    beyond -= np.clip(beyond, 0, np.float32(length / distance))
     across *= across
     beyond *= beyond
     across += beyond
