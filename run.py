@@ -14,22 +14,30 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "An experiment: configs/NAME.py[:variant,key=value…]."
+)
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
 MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
 INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them.")
 OUTPUT = flags.DEFINE_string("output", None, "predict: where results go; <workdir>/predictions/ by default.")
 COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "Many hosts: host:port of process 0, or 'auto' where the cluster tells (Cloud TPU, Slurm)."
+    "coordinator",
+    None,
+    "Many hosts: host:port of process 0, or 'auto' where the cluster tells (Cloud TPU, Slurm).",
 )
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Many hosts: how many processes; with host:port.")
-PROCESS_ID = flags.DEFINE_integer("process_id", None, "Many hosts: which one this is, from 0; with host:port.")
+PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Many hosts: which one this is, from 0; with host:port."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Dispatches to the mode."""
     if len(arguments) > 1:
-        raise app.UsageError(f"unknown arguments {arguments[1:]}: a field is set as --config.section.field=value")
+        raise app.UsageError(
+            f"unknown arguments {arguments[1:]}: a field is set as --config.section.field=value"
+        )
     if WORKDIR.value is None:
         raise app.UsageError("--workdir is missing: the run's folder, for example runs/quickstart")
     logging.set_verbosity(logging.WARNING)
@@ -86,7 +94,12 @@ def config_or_saved() -> ConfigDict:
 
 def show(summary: dict[str, object]) -> None:
     """Prints what an evaluation found."""
-    print("  ".join(f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}" for key, value in summary.items()))
+    print(
+        "  ".join(
+            f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in summary.items()
+        )
+    )
     print(f"results: {WORKDIR.value}/predictions/index.html")
 
 

@@ -6,6 +6,7 @@ the field of that name (with its section, `train.batch_size=4`, where two sectio
 """
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 
 from ml_collections import ConfigDict, config_dict
@@ -52,6 +53,7 @@ def get_config() -> ConfigDict:
     train.epochs = 1200.0  # passes over the training pictures …
     train.steps = 0  # … or optimiser steps, where positive
     train.batch_size = 16  # over all devices of all hosts
+    train.optimizer = "sgd"  # the paper's; "adamw" leaves random weights much faster
     train.learning_rate = 0.007
     train.power = 0.9  # of the poly schedule
     train.warmup = 0  # steps
@@ -83,7 +85,9 @@ def get_config() -> ConfigDict:
     predict.unclip_ratio = config_dict.placeholder(float)  # None is 1.5 for quads, 2.0 for polygons
     predict.max_candidates = 1000
     predict.min_size = 3  # pixels of the map
-    predict.resize = "short"  # which side becomes `size`: "short", "long", "height"; "none" keeps the picture's size
+    predict.resize = (
+        "short"  # which side becomes `size`: "short", "long", "height"; "none" keeps the picture's size
+    )
     predict.size = 736  # pixels
     predict.max_side = 4096  # pixels; longer sides shrink to it
     predict.batch_size = 1
@@ -95,7 +99,9 @@ def get_config() -> ConfigDict:
     return config
 
 
-def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:
+def apply_arg(
+    config: ConfigDict, arg: str | None, variants: Mapping[str, Callable[[ConfigDict], None]]
+) -> ConfigDict:
     """Changes `config` by what stands behind the file's name: "cpu,backbone=resnet50".
 
     **Arguments:**
@@ -108,7 +114,8 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
 
     **Raises:** ValueError when a word is no variant or a key names no field, or more than one.
     """
-    for word in filter(None, (arg or "").split(",")):
+    # A comma inside of parentheses belongs to a value: crop=(384,384).
+    for word in re.findall(r"(?:\([^)]*\)|[^,(])+", arg or ""):
         key, equals, value = word.partition("=")
         if equals:
             _set_field(config, key, value)
@@ -120,11 +127,18 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
 
 
 def _set_field(config: ConfigDict, key: str, text: str) -> None:
-    fields = {f"{section}.{name}" for section, part in config.items() if isinstance(part, ConfigDict) for name in part}
+    fields = {
+        f"{section}.{name}"
+        for section, part in config.items()
+        if isinstance(part, ConfigDict)
+        for name in part
+    }
     fields |= {name for name, part in config.items() if not isinstance(part, ConfigDict)}
     found = [name for name in fields if name == key or name.endswith(f".{key}")]
     if len(found) != 1:
-        raise ValueError(f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown"))
+        raise ValueError(
+            f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown")
+        )
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):

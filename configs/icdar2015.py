@@ -43,11 +43,12 @@ def cpu(config: ConfigDict) -> None:
     config.model.width = 16
     config.model.inner_channels = 64
     config.data.crop = (384, 384)
-    config.data.scale = (0.5, 1.5)
+    config.data.scale = (0.6, 1.8)
     config.data.cache = "host"
-    config.train.steps = 6000
+    config.train.steps = 7000
     config.train.batch_size = 8
-    config.train.learning_rate = 0.02
+    config.train.optimizer = "adamw"  # the weights start at random
+    config.train.learning_rate = 0.002
     config.train.warmup = 100
     config.train.ema_decay = 0.999
-    config.train.evaluate_every = 1500
+    config.train.evaluate_every = 1750

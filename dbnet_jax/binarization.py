@@ -1,13 +1,14 @@
 """Binarisation of the probability map: the hard step, and the differentiable one that replaces it in training."""
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
 @jax.jit
 def differentiable_binarization(
-    probability_map: Float[Array, "*shape"], threshold_map: Float[Array, "*shape"], k: float | Float[Array, ""] = 50.0
+    probability_map: Float[Array, "*shape"],
+    threshold_map: Float[Array, "*shape"],
+    k: float | Float[Array, ""] = 50.0,
 ) -> Float[Array, "*shape"]:
     r"""The approximate binary map $B = 1 / (1 + e^{-k (P - T)})$ (paper section 3.2, equation 2).
 

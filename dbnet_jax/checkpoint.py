@@ -1,8 +1,8 @@
 """Checkpoints: the latest few and the best by hmean, written while training goes on. Orbax lives in this file only.
 
-    <workdir>/checkpoints/<step>/model      params and batch_stats
-                                 average    the same of the moving average, where the run keeps one
-                                 training   the optimiser's state and the step
+<workdir>/checkpoints/<step>/model      params and batch_stats
+                             average    the same of the moving average, where the run keeps one
+                             training   the optimiser's state and the step
 """
 
 import logging
@@ -42,7 +42,13 @@ class Checkpoints:
             best_fn=_hmean,
             enable_async_checkpointing=True,
         )
-        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        # Told what each item is, also a process that only reads knows their shapes before it restores.
+        registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
+        for item in ("model", "average", "training"):
+            handler = ocp.StandardCheckpointHandler()
+            registry.add(item, ocp.args.StandardSave, handler)
+            registry.add(item, ocp.args.StandardRestore, handler)
+        self._manager = ocp.CheckpointManager(self._folder, options=options, handler_registry=registry)
 
     def save(self, state: TrainState, hmean: float | None = None) -> None:
         """Starts to save the state under its step; the state may be donated once this returns.
@@ -100,7 +106,9 @@ class Checkpoints:
         self._manager.wait_until_finished()
         step = (self._manager.best_step() if which == "best" else None) or self._manager.latest_step()
         if step is None:
-            raise FileNotFoundError(f"no checkpoint in {self._folder}: train first, or name another `workdir`")
+            raise FileNotFoundError(
+                f"no checkpoint in {self._folder}: train first, or name another `workdir`"
+            )
         item = "average" if (self._folder / str(step) / "average").exists() else "model"
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=device), like)
@@ -109,9 +117,7 @@ class Checkpoints:
     def _restore(self, step: int, items: dict[str, Any]) -> Any:
         metadata = self._manager.item_metadata(step)
         differences = [
-            line
-            for name, item in items.items()
-            for line in _differences(name, metadata[name], item)
+            line for name, item in items.items() for line in _differences(name, metadata[name], item)
         ]
         if differences:
             raise ValueError(
@@ -144,10 +150,22 @@ def _differences(name: str, stored: Any, wanted: Any) -> list[str]:
     if stored is None:
         return [f"{name}: not in the checkpoint"]
     tree = getattr(stored, "tree", stored)
-    have = {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in _leaves(tree)}
-    want = {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in _leaves(wanted)}
-    lines = [f"{name}/{key}: {want[key]} wanted, not in the checkpoint" for key in sorted(want.keys() - have.keys())]
-    lines += [f"{name}/{key}: {have[key]} in the checkpoint, not wanted" for key in sorted(have.keys() - want.keys())]
+    have = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
+        for path, leaf in _leaves(tree)
+    }
+    want = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
+        for path, leaf in _leaves(wanted)
+    }
+    lines = [
+        f"{name}/{key}: {want[key]} wanted, not in the checkpoint"
+        for key in sorted(want.keys() - have.keys())
+    ]
+    lines += [
+        f"{name}/{key}: {have[key]} in the checkpoint, not wanted"
+        for key in sorted(have.keys() - want.keys())
+    ]
     return lines + [
         f"{name}/{key}: {have[key]} in the checkpoint, {want[key]} wanted"
         for key in sorted(want.keys() & have.keys())

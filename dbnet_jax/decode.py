@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from jaxtyping import Num, UInt8
 
-
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
@@ -21,7 +20,9 @@ class BadPicture(ValueError):
     """A picture, or its annotation, cannot be used; the message names the file and says why."""
 
 
-def read_image(path: str | os.PathLike[str], *, follow_exif: bool = False) -> UInt8[np.ndarray, "height width 3"]:
+def read_image(
+    path: str | os.PathLike[str], *, follow_exif: bool = False
+) -> UInt8[np.ndarray, "height width 3"]:
     """The picture in a file; see `decode_image`. **Raises:** FileNotFoundError, BadPicture."""
     return decode_image(pathlib.Path(path).read_bytes(), os.fspath(path), follow_exif=follow_exif)
 

@@ -55,7 +55,9 @@ class Detector:
             # Each device takes the same number of pictures.
             self._batch_size = -(-self._batch_size // mesh.size) * mesh.size
         if config.predict.map not in ("probability", "binary"):
-            raise ValueError(f"`config.predict.map` (={config.predict.map!r}) must be 'probability' or 'binary'")
+            raise ValueError(
+                f"`config.predict.map` (={config.predict.map!r}) must be 'probability' or 'binary'"
+            )
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
     @classmethod
@@ -73,7 +75,9 @@ class Detector:
         config = load_config(workdir_or_file)
         for key, value in overrides.items():
             if key not in config.predict:
-                raise ValueError(f"`{key}` (={value!r}) is no field of `config.predict`: {sorted(config.predict)}")
+                raise ValueError(
+                    f"`{key}` (={value!r}) is no field of `config.predict`: {sorted(config.predict)}"
+                )
             config.predict[key] = value
         return cls(config, restore_variables(config, workdir_or_file))
 
@@ -109,10 +113,14 @@ class Detector:
         if isinstance(image, (str, os.PathLike)):
             return read_image(image, follow_exif=self.config.predict.follow_exif)
         if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
-            raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
+            raise ValueError(
+                f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty"
+            )
         return image
 
-    def _maps(self, pictures: Sequence[Picture], names: tuple[str, ...]) -> list[dict[str, Float[np.ndarray, "_ _"]]]:
+    def _maps(
+        self, pictures: Sequence[Picture], names: tuple[str, ...]
+    ) -> list[dict[str, Float[np.ndarray, "_ _"]]]:
         """Runs pictures of one padded shape together; the last batch of each shape is filled up with copies."""
         predict = self.config.predict
         groups: dict[tuple[int, int], list[int]] = {}
@@ -172,7 +180,9 @@ def load_config(workdir: str | os.PathLike[str]) -> ConfigDict:
     for section in config.values():
         if isinstance(section, ConfigDict):
             with section.ignore_type():
-                section.update({key: tuple(value) for key, value in section.items() if isinstance(value, list)})
+                section.update(
+                    {key: tuple(value) for key, value in section.items() if isinstance(value, list)}
+                )
     return config
 
 

@@ -48,12 +48,18 @@ def db_loss(
     target, mask = labels["shrink_map"], labels["shrink_mask"]
 
     def balanced(name: str) -> Scalar:
-        return balanced_mean(_cross_entropy(outputs, name, target), target, mask, negative_ratio, min_negatives)
+        return balanced_mean(
+            _cross_entropy(outputs, name, target), target, mask, negative_ratio, min_negatives
+        )
 
     parts = {
         "probability": balanced("probability"),
-        "binary": dice_loss(outputs["binary_map"], target, mask) if binary_loss == "dice" else balanced("binary"),
-        "threshold": masked_l1_loss(outputs["threshold_map"], labels["threshold_map"], labels["threshold_mask"]),
+        "binary": dice_loss(outputs["binary_map"], target, mask)
+        if binary_loss == "dice"
+        else balanced("binary"),
+        "threshold": masked_l1_loss(
+            outputs["threshold_map"], labels["threshold_map"], labels["threshold_mask"]
+        ),
     }
     total = (
         probability_weight * parts["probability"]

@@ -10,7 +10,9 @@ NORMALIZATIONS: dict[str, tuple[bool, tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
-def normalize(images: Num[Array, "*batch height width 3"], kind: str = "imagenet") -> Float[Array, "*batch height width 3"]:
+def normalize(
+    images: Num[Array, "*batch height width 3"], kind: str = "imagenet"
+) -> Float[Array, "*batch height width 3"]:
     """Pixels → (pixels − mean) / deviation, in float32.
 
     **Arguments:**
@@ -30,4 +32,6 @@ def normalize(images: Num[Array, "*batch height width 3"], kind: str = "imagenet
     pixels = images.astype(jnp.float32)
     if reverse:
         pixels = pixels[..., ::-1]
-    return (pixels - jnp.array(mean, jnp.float32).reshape(shape)) / jnp.array(deviation, jnp.float32).reshape(shape)
+    return (pixels - jnp.array(mean, jnp.float32).reshape(shape)) / jnp.array(deviation, jnp.float32).reshape(
+        shape
+    )

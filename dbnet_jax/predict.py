@@ -5,15 +5,17 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from dbnet_jax.detector import Detector
 from dbnet_jax.decode import read_image
+from dbnet_jax.detector import Detector
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
-def predict_files(detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]) -> pathlib.Path:
+def predict_files(
+    detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]
+) -> pathlib.Path:
     """Detects text in a picture file, or in every picture of a folder and the folders in it.
 
     Writes `<output>/detections.json`, `<output>/icdar/res_NAME.txt` for each picture (x1,y1,…,xn,yn, a line an
@@ -48,7 +50,9 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
             yield ResultPicture(name, image, found.polygons, found.scores, **detector.maps(image))
 
     page = write_results_page(output, f"Text in {source.name}", {"pictures": len(files)}, pictures())
-    (output / "detections.json").write_text(json.dumps({"pictures": results, "skipped": skipped}, indent=1) + "\n")
+    (output / "detections.json").write_text(
+        json.dumps({"pictures": results, "skipped": skipped}, indent=1) + "\n"
+    )
     return page
 
 
@@ -58,7 +62,9 @@ def picture_files(source: pathlib.Path) -> list[pathlib.Path]:
         return [source]
     files = sorted(f for f in source.rglob("*") if f.suffix.lower() in SUFFIXES) if source.is_dir() else []
     if not files:
-        raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({', '.join(sorted(SUFFIXES))})")
+        raise FileNotFoundError(
+            f"`input` (={str(source)!r}) is no picture and no folder with pictures ({', '.join(sorted(SUFFIXES))})"
+        )
     return files
 
 

@@ -34,17 +34,27 @@ def write_report(
     if jax.process_index() > 0:
         return summary
     folder = pathlib.Path(workdir)
-    page_summary = summary | {"seconds": evaluation.seconds, "command": f"python run.py --mode=evaluate --workdir={workdir}"}
+    page_summary = summary | {
+        "seconds": evaluation.seconds,
+        "command": f"python run.py --mode=evaluate --workdir={workdir}",
+    }
     if evaluation.skipped:
         page_summary["not scored"] = "; ".join(evaluation.skipped)
     pictures = _pictures(evaluation, detector, dataset, config.evaluate.page_pictures)
-    write_results_page(folder / "predictions", f"{config.data.name}: {config.data.eval_split}", page_summary, pictures)
+    write_results_page(
+        folder / "predictions", f"{config.data.name}: {config.data.eval_split}", page_summary, pictures
+    )
     (folder / "evaluation.json").write_text(json.dumps(summary, indent=2) + "\n")
     return summary
 
 
 def _pictures(evaluation: Evaluation, detector: Detector, dataset: Any, most: int) -> Iterator[ResultPicture]:
-    rows = zip(evaluation.indices[:most], evaluation.detections[:most], evaluation.scores.per_image[:most], strict=True)
+    rows = zip(
+        evaluation.indices[:most],
+        evaluation.detections[:most],
+        evaluation.scores.per_image[:most],
+        strict=True,
+    )
     for index, found, scores in rows:
         sample = dataset[index]
         yield ResultPicture(

@@ -60,7 +60,13 @@ class TrainLog:
     """
 
     def __init__(
-        self, workdir: str | os.PathLike[str], first_step: int, total_steps: int, batch_size: int, *, every: int
+        self,
+        workdir: str | os.PathLike[str],
+        first_step: int,
+        total_steps: int,
+        batch_size: int,
+        *,
+        every: int,
     ):
         self._batch_size, self._every, self._total = batch_size, every, total_steps
         self._timer = StageTimer()
@@ -104,7 +110,9 @@ class TrainLog:
         scores = {key: getattr(evaluation.scores, key) for key in ("precision", "recall", "hmean")}
         self._metrics.scalars(step, {f"evaluation/{key}": value for key, value in scores.items()})
         words = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
-        self.message(f"step {step}: {words}  ({len(evaluation.names)} pictures in {evaluation.seconds:.0f} s)")
+        self.message(
+            f"step {step}: {words}  ({len(evaluation.names)} pictures in {evaluation.seconds:.0f} s)"
+        )
         for line in evaluation.skipped:
             self.message(f"  not scored: {line}")
 

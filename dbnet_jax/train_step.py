@@ -105,7 +105,9 @@ def make_train_step(
 
     def step(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, Metrics]:
         params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-        (loss, (parts, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, batch_stats, batch)
+        (loss, (parts, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+            params, batch_stats, batch
+        )
         updates, opt_state = optimizer.update(gradients, state.opt_state, params)
         variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
         new_state = state.replace(

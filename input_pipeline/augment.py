@@ -85,7 +85,9 @@ def sample_placement(
         matrix = _random_matrix(rng, image_size, augmentation)
         moved = [transform_points(matrix, polygon) for polygon in polygons]
         boxes = np.array([[*p.min(axis=0), *p.max(axis=0)] for p in moved], np.float32).reshape(-1, 4)
-        offset, kept = _choose_window(rng, image_size, matrix, boxes, np.array(ignore, bool), want_text, augmentation.crop)
+        offset, kept = _choose_window(
+            rng, image_size, matrix, boxes, np.array(ignore, bool), want_text, augmentation.crop
+        )
         if kept or not want_text or attempt == ATTEMPTS - 1:
             break
     matrix[:, 2] -= offset

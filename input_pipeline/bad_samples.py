@@ -32,7 +32,8 @@ class BadSamples:
         if count > self._max_share * self._total:
             raise TooManyBadSamples(
                 f"{count} of {self._total} pictures cannot be used, more than `config.data.max_bad_share` "
-                f"(={self._max_share}) allows. Mend or remove them, or raise the limit:\n" + self.report(everything=True)
+                f"(={self._max_share}) allows. Mend or remove them, or raise the limit:\n"
+                + self.report(everything=True)
             )
 
     def add_problems(self, problems: Iterable[str]) -> None:
@@ -49,6 +50,8 @@ class BadSamples:
             self._reported = found
             lines = [f"  {name}: {reason}" for name, reason in self._pictures.items()]
             lines += [f"  {problem}" for problem in self._annotations]
-            head = f"{len(self._pictures)} pictures skipped, {len(self._annotations)} annotation lines left out:"
+            head = (
+                f"{len(self._pictures)} pictures skipped, {len(self._annotations)} annotation lines left out:"
+            )
         more = [f"  … and {len(lines) - most} more"] if len(lines) > most else []
         return "\n".join([head, *lines[:most], *more])

@@ -73,7 +73,9 @@ class Examples:
                 continue
             self._bad_samples.add_problems(sample.problems)
             return self._make(rng, sample)
-        raise BadPicture(f"{REPLACEMENTS} pictures in a row cannot be used:\n{self._bad_samples.report(everything=True)}")
+        raise BadPicture(
+            f"{REPLACEMENTS} pictures in a row cannot be used:\n{self._bad_samples.report(everything=True)}"
+        )
 
     def _make(self, rng: np.random.Generator, sample: Sample) -> Example:
         height, width = self._augmentation.crop

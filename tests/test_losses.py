@@ -14,7 +14,12 @@ from dbnet_jax.hard_negatives import hard_negative_weights
 from dbnet_jax.losses import db_loss
 
 OUTPUTS = {"probability_map": "binary", "threshold_map": "thresh", "binary_map": "thresh_binary"}
-LABELS = {"shrink_map": "gt", "shrink_mask": "mask", "threshold_map": "thresh_map", "threshold_mask": "thresh_mask"}
+LABELS = {
+    "shrink_map": "gt",
+    "shrink_mask": "mask",
+    "threshold_map": "thresh_map",
+    "threshold_mask": "thresh_mask",
+}
 PARTS = {"probability": "bce_loss", "binary": "thresh_loss", "threshold": "l1_loss"}
 
 
@@ -34,7 +39,9 @@ def test_values_and_gradients_equal_the_official_ones(shared, index):
         assert float(parts[ours]) == pytest.approx(case[theirs], rel=1e-5, abs=1e-7)
     for ours, theirs in OUTPUTS.items():
         expected = squeeze(arrays[f"grad_{theirs}"])
-        np.testing.assert_allclose(gradients[ours], expected, atol=1e-5 * max(1e-3, float(np.abs(expected).max())))
+        np.testing.assert_allclose(
+            gradients[ours], expected, atol=1e-5 * max(1e-3, float(np.abs(expected).max()))
+        )
 
 
 def sample(seed: int = 0, text: float = 0.2) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
@@ -49,7 +56,12 @@ def sample(seed: int = 0, text: float = 0.2) -> tuple[dict[str, jax.Array], dict
     }
     shrink = jnp.asarray(rng.random((2, 16, 16)) < text, jnp.float32)
     ones = jnp.ones((2, 16, 16))
-    labels = {"shrink_map": shrink, "shrink_mask": ones, "threshold_map": threshold * 0.9, "threshold_mask": ones}
+    labels = {
+        "shrink_map": shrink,
+        "shrink_mask": ones,
+        "threshold_map": threshold * 0.9,
+        "threshold_mask": ones,
+    }
     return outputs, labels
 
 
@@ -101,20 +113,26 @@ def test_the_papers_cross_entropy_on_the_binary_map_is_a_choice():
     outputs, labels = sample()
     _, parts = db_loss(outputs, labels, binary_loss="cross_entropy")
     swapped = outputs | {"probability_map": outputs["binary_map"]}
-    assert float(parts["binary"]) == pytest.approx(float(db_loss(swapped, labels)[1]["probability"]), rel=1e-5)
+    assert float(parts["binary"]) == pytest.approx(
+        float(db_loss(swapped, labels)[1]["probability"]), rel=1e-5
+    )
     with pytest.raises(ValueError, match="focal"):
         db_loss(outputs, labels, binary_loss="focal")
 
 
 @hypothesis.given(
-    hnp.arrays(np.float32, st.integers(1, 60), elements=st.sampled_from([0.0, 0.5, 1.0, 1.5, 3e-39, 1e30, np.inf])),
+    hnp.arrays(
+        np.float32, st.integers(1, 60), elements=st.sampled_from([0.0, 0.5, 1.0, 1.5, 3e-39, 1e30, np.inf])
+    ),
     st.data(),
 )
 @hypothesis.settings(max_examples=60, deadline=None)
 def test_hard_negatives_equal_sorting_ties_included(losses, data):
     candidates = data.draw(hnp.arrays(bool, losses.shape))
     count = data.draw(st.integers(0, int(candidates.sum())))
-    weights = np.asarray(jax.jit(hard_negative_weights)(jnp.asarray(losses), jnp.asarray(candidates), jnp.int32(count)))
+    weights = np.asarray(
+        jax.jit(hard_negative_weights)(jnp.asarray(losses), jnp.asarray(candidates), jnp.int32(count))
+    )
     assert weights[~candidates].sum() == 0
     assert weights.sum() == pytest.approx(count, abs=1e-4)
     expected = np.sort(losses[candidates])[::-1][:count]

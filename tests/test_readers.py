@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.datasets import open_dataset
 from dbnet_jax.decode import BadPicture
+from input_pipeline.datasets import open_dataset
 from input_pipeline.datasets.icdar2015 import Icdar2015
 from input_pipeline.datasets.msra_td500 import MsraTd500
 from input_pipeline.datasets.sample import Dataset

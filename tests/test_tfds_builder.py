@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.datasets import open_dataset
 from dbnet_jax.decode import BadPicture
+from input_pipeline.datasets import open_dataset
 from input_pipeline.datasets.sample import Dataset
 
 RNG = np.random.default_rng(0)

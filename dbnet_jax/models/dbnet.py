@@ -51,14 +51,16 @@ class DBNet(nn.Module):
         **Raises:** ValueError when the height or width is no multiple of 32.
         """
         if images.shape[1] % 32 or images.shape[2] % 32:
-            raise ValueError(f"`images` (={images.shape}) must have a height and width that are multiples of 32")
+            raise ValueError(
+                f"`images` (={images.shape}) must have a height and width that are multiples of 32"
+            )
         norm = partial(
             nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype
         )
         block, stage_sizes = RESNETS[self.backbone]
-        features = ResNet(
-            block, stage_sizes, norm=norm, width=self.width, dtype=self.dtype, name="backbone"
-        )(images.astype(self.dtype))
+        features = ResNet(block, stage_sizes, norm=norm, width=self.width, dtype=self.dtype, name="backbone")(
+            images.astype(self.dtype)
+        )
         fused = FPN(self.inner_channels, dtype=self.dtype, name="neck")(features)
         head = partial(Head, self.inner_channels // 4, norm=norm, dtype=self.dtype)
         probability_logits = head(name="probability_head")(fused)

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.layers import Conv, Dtype, he_normal
+from dbnet_jax.models.layers import Conv, Dtype
 from dbnet_jax.models.resnet import ModuleDef
 
 
@@ -52,8 +52,8 @@ class PixelPatches(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*pixels channels"]) -> Float[Array, "*pixels 4 features"]:
         channels = x.shape[-1]
-        # He's fan-in with the official layout (channels, features, 2, 2), where PyTorch counts features · 2 · 2.
-        scale = nn.initializers.normal((2.0 / (4 * self.features)) ** 0.5)
+        # He's fan-in: every output pixel is a sum over the channels of one input pixel.
+        scale = nn.initializers.normal((2.0 / channels) ** 0.5)
         kernel = self.param("kernel", scale, (2, 2, channels, self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 4 * self.features)

@@ -34,7 +34,9 @@ class Conv(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
+    def __call__(
+        self, x: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch rows cols features"]:
         size, channels = self.kernel_size, x.shape[-1]
         kernel = self.param("kernel", he_normal, (size, size, channels, self.features), jnp.float32)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
@@ -54,7 +56,12 @@ class Conv(nn.Module):
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
             )
         if self.use_bias:
-            y = y + self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32).astype(self.dtype)[None, None, None]
+            y = (
+                y
+                + self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32).astype(self.dtype)[
+                    None, None, None
+                ]
+            )
         return y
 
 
@@ -97,6 +104,8 @@ def max_pool(x: Float[Array, "batch height width channels"]) -> Float[Array, "ba
     return x
 
 
-def upsample(x: Float[Array, "batch height width channels"], factor: int) -> Float[Array, "batch rows cols channels"]:
+def upsample(
+    x: Float[Array, "batch height width channels"], factor: int
+) -> Float[Array, "batch rows cols channels"]:
     """Nearest-neighbour upsampling by a whole factor, as the official decoder does it."""
     return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from input_pipeline.datasets.annotations import Annotation, make_sample
 from dbnet_jax.decode import BadPicture, decode_image
+from input_pipeline.datasets.annotations import Annotation, make_sample
 from input_pipeline.datasets.sample import Sample
 
 SPLITS = ("train", "validation", "trainval", "test")

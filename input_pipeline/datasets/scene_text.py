@@ -19,10 +19,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from dbnet_jax.decode import BadPicture, decode_image
 from input_pipeline.datasets import BENCHMARKS
 from input_pipeline.datasets.annotations import Annotation, make_sample
 from input_pipeline.datasets.benchmark import VALIDATION_EVERY, Benchmark
-from dbnet_jax.decode import BadPicture, decode_image
 from input_pipeline.datasets.sample import Sample
 
 _STORED_SPLITS = ("train", "validation", "test")

@@ -1,0 +1,59 @@
+"""The schedule and the optimiser against their formulas."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dbnet_jax.optimizer import make_optimizer, poly_schedule
+
+
+def test_the_poly_schedule_is_the_papers():
+    schedule = poly_schedule(0.007, 100)
+    for step in (0, 1, 50, 99):
+        assert float(schedule(step)) == pytest.approx(0.007 * (1 - step / 100) ** 0.9, rel=1e-5)
+    assert float(schedule(100)) == 0
+    assert float(schedule(1000)) == 0
+
+
+def test_the_warm_up_rises_linearly_to_the_schedule():
+    schedule, plain = poly_schedule(1.0, 100, warmup=4), poly_schedule(1.0, 100)
+    ratios = [float(schedule(step)) / float(plain(step)) for step in range(6)]
+    np.testing.assert_allclose(ratios, [0.2, 0.4, 0.6, 0.8, 1.0, 1.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"base": 0.0}, {"steps": 0}, {"warmup": 100}, {"warmup": -1}, {"power": 0.0}]
+)
+def test_a_schedule_that_cannot_work_is_refused(bad):
+    (name,) = bad
+    with pytest.raises(ValueError, match=name):
+        poly_schedule(**{"base": 0.1, "steps": 100} | bad)
+
+
+def test_sgd_decays_before_the_momentum_as_pytorch_does():
+    optimizer = make_optimizer(poly_schedule(0.1, 10**9), momentum=0.9, weight_decay=0.01)
+    weight, velocity = 2.0, 0.0
+    params = jnp.array(weight)
+    state = optimizer.init(params)
+    for gradient in (1.0, -0.5, 0.25):
+        updates, state = optimizer.update(jnp.array(gradient), state, params)
+        params = params + updates
+        velocity = 0.9 * velocity + gradient + 0.01 * weight
+        weight -= 0.1 * velocity
+        assert float(params) == pytest.approx(weight, rel=1e-5)
+
+
+def test_accumulated_batches_make_one_step_of_their_mean_gradient():
+    schedule = poly_schedule(0.1, 10)
+    params = jnp.array([1.0, 2.0])
+    gradients = jax.random.normal(jax.random.key(0), (2, 2))
+    whole, parts = make_optimizer(schedule), make_optimizer(schedule, accumulate=2)
+    expected, _ = whole.update(gradients.mean(axis=0), whole.init(params), params)
+    state = parts.init(params)
+    first, state = parts.update(gradients[0], state, params)
+    second, state = parts.update(gradients[1], state, params)
+    np.testing.assert_array_equal(first, 0)
+    np.testing.assert_allclose(second, expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="accumulate"):
+        make_optimizer(schedule, accumulate=0)

@@ -1,0 +1,99 @@
+"""Whole runs: what they leave, how they stop, and that a killed one ends as if nothing had happened."""
+
+import json
+import pathlib
+import signal
+import time
+
+import numpy as np
+import pytest
+import tiny
+
+from dbnet_jax.detector import Detector, load_config
+from dbnet_jax.train import train_and_evaluate
+from dbnet_jax.train_log import NonFiniteLoss
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> pathlib.Path:
+    workdir = tmp_path_factory.mktemp("run")
+    train_and_evaluate(tiny.config("evaluate_every=3"), workdir)
+    return workdir
+
+
+def test_a_run_leaves_its_config_metrics_scores_checkpoints_and_page(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
+    assert {"probability", "binary", "threshold", "learning_rate", "images_per_second"} <= lines[0].keys()
+    assert [line["step"] for line in lines if "evaluation/hmean" in line] == [3, 6]
+    summary = json.loads((run / "evaluation.json").read_text())
+    assert summary.keys() == {"precision", "recall", "hmean", "protocol", "images"}
+    assert summary["images"] == 4
+    page = (run / "predictions/index.html").read_text()
+    assert page.count("<article") == 2
+    assert len(list((run / "checkpoints").glob("[0-9]*"))) in (2, 3)
+    assert list((run / "tensorboard").iterdir())
+    assert load_config(run).to_dict() == tiny.config("evaluate_every=3").to_dict()
+
+
+def test_a_finished_run_started_again_only_scores(run):
+    before = (run / "metrics.jsonl").read_text()
+    assert train_and_evaluate(tiny.config("evaluate_every=3"), run) == json.loads(
+        (run / "evaluation.json").read_text()
+    )
+    assert (run / "metrics.jsonl").read_text() == before
+
+
+def test_another_architecture_is_refused_and_leaves_the_run_as_it_was(run):
+    before = (run / "config.json").read_text()
+    with pytest.raises(ValueError, match=r"(?s)another architecture.*backbone/conv1/kernel: \(7, 7, 3, 4\)"):
+        train_and_evaluate(tiny.config("width=8"), run)
+    assert (run / "config.json").read_text() == before
+
+
+def test_the_detector_comes_back_from_the_workdir(run):
+    detector = Detector.from_checkpoint(run, box_threshold=0.0, threshold=0.01, checkpoint="latest")
+    found = detector.detect(np.random.default_rng(0).integers(0, 255, (70, 90, 3)).astype(np.uint8))
+    assert len(found.polygons) == len(found.scores)
+    with pytest.raises(ValueError, match="box_treshold"):
+        Detector.from_checkpoint(run, box_treshold=0.5)
+    with pytest.raises(FileNotFoundError, match="no run"):
+        Detector.from_checkpoint(run / "nowhere")
+
+
+def test_a_loss_that_is_not_finite_stops_names_the_pictures_and_keeps_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(NonFiniteLoss, match=r"step [3-6]: .*synthetic_train_0000\d\d"):
+        train_and_evaluate(tiny.config("learning_rate=1e25,checkpoint_every=1"), tmp_path)
+    assert all(np.isfinite(array).all() for array in tiny.weights(tmp_path))
+
+
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path):
+    extra = "steps=40"
+    whole = tiny.start(tmp_path / "whole", extra=extra)
+    killed = tiny.start(tmp_path / "killed", extra=extra)
+    while not (tmp_path / "killed/checkpoints/4").exists():
+        assert killed.poll() is None, killed.communicate()[0]
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    lines = (tmp_path / "killed/metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] < 40
+    tiny.finish(tiny.start(tmp_path / "killed", extra=extra))
+    tiny.finish(whole)
+    for a, b in zip(tiny.weights(tmp_path / "whole"), tiny.weights(tmp_path / "killed"), strict=True):
+        np.testing.assert_array_equal(a, b)
+    steps = [
+        json.loads(line)["step"] for line in (tmp_path / "killed/metrics.jsonl").read_text().splitlines()
+    ]
+    assert [step for step in steps if step < 40] == list(range(1, 40))
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
+    process = tiny.start(tmp_path, extra="steps=100000,checkpoint_every=100000")
+    while not (tmp_path / "metrics.jsonl").exists() or not (tmp_path / "metrics.jsonl").read_text():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output = tiny.finish(process, code=143)
+    (saved,) = (int(folder.name) for folder in (tmp_path / "checkpoints").glob("[0-9]*"))
+    assert f"step {saved} is saved" in output

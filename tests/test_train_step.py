@@ -1,0 +1,73 @@
+"""One step on eight devices is the step of one device, and it learns."""
+
+import jax
+import numpy as np
+import pytest
+
+from dbnet_jax.models import create_model
+from dbnet_jax.optimizer import make_optimizer, poly_schedule
+from dbnet_jax.train_step import TrainState, create_state, data_mesh, make_train_step, to_global
+
+MODEL = create_model("resnet18", width=4, inner_channels=8)
+
+
+def random_batch(size: int = 8) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shape = (size, 64, 64)
+    shrink = np.zeros(shape, np.float32)
+    shrink[:, 20:40, 10:50] = 1
+    image = (shrink[..., None] * 150 + rng.integers(0, 100, (*shape, 3))).astype(np.uint8)
+    return {
+        "image": image,
+        "shrink_map": shrink,
+        "shrink_mask": np.ones(shape, np.float32),
+        "threshold_map": rng.uniform(0.3, 0.7, shape).astype(np.float32),
+        "threshold_mask": shrink,
+    }
+
+
+def run(devices: int, steps: int, **options: float) -> tuple[TrainState, list[float]]:
+    mesh = data_mesh(jax.devices()[:devices])
+    optimizer = make_optimizer(poly_schedule(0.02, 100))
+    state = create_state(MODEL, optimizer, 0, average=bool(options), mesh=mesh)
+    step = make_train_step(
+        MODEL, optimizer, mesh, normalization="imagenet", loss_options={"min_negatives": 100}, **options
+    )
+    batch, losses = to_global(mesh, random_batch()), []
+    for _ in range(steps):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+    return state, losses
+
+
+def test_eight_devices_compute_the_step_of_one():
+    assert len(jax.devices()) == 8
+    (one, (loss_1,)), (eight, (loss_8,)) = run(1, 1), run(8, 1)
+    assert loss_8 == pytest.approx(loss_1, rel=1e-5)
+    for a, b in zip(jax.tree.leaves(one.variables), jax.tree.leaves(eight.variables), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_few_steps_on_one_batch_lower_the_loss_and_the_average_follows():
+    state, losses = run(1, 12, ema_decay=0.9)
+    assert losses[-1] < 0.8 * losses[0]
+    assert int(state.step) == 12
+    fresh, _ = run(1, 0, ema_decay=0.9)
+    moved = {
+        name: sum(
+            np.abs(a - b).sum()
+            for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(fresh.variables), strict=True)
+        )
+        for name, tree in (("weights", state.variables), ("average", state.average))
+    }
+    assert 0 < moved["average"] < moved["weights"]
+    assert state.inference_variables() is state.average
+
+
+def test_the_state_is_donated():
+    mesh = data_mesh(jax.devices()[:1])
+    optimizer = make_optimizer(poly_schedule(0.02, 100))
+    state = create_state(MODEL, optimizer, 0, average=False, mesh=mesh)
+    step = make_train_step(MODEL, optimizer, mesh, normalization="imagenet", loss_options={})
+    step(state, to_global(mesh, random_batch(1)))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.variables))

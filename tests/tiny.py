@@ -1,0 +1,70 @@
+"""The smallest run that is a real one: shared by the tests that train."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from configs import quickstart
+from dbnet_jax.checkpoint import Checkpoints
+from dbnet_jax.detector import model_from_config
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FIELDS = (
+    "width=4,inner_channels=8,crop=(64,64),picture_size=(64,64),train_pictures=24,eval_pictures=4,train.batch_size=8,"
+    "predict.batch_size=2,warmup=1,log_every=1,steps=6,checkpoint_every=2,evaluate_every=100,picture_every=100,"
+    "page_pictures=2"
+)
+
+
+def config(extra: str = "") -> ConfigDict:
+    """The tiny run's config, with `key=value` fields changed."""
+    return quickstart.get_config(",".join(filter(None, (FIELDS, extra))))
+
+
+def start(workdir: pathlib.Path, *flags: str, extra: str = "") -> subprocess.Popen[str]:
+    """`python run.py` on the tiny config in a process of its own, on one CPU device."""
+    fields = ",".join(filter(None, (FIELDS, extra)))
+    command = [
+        sys.executable,
+        "run.py",
+        f"--config=configs/quickstart.py:{fields}",
+        f"--workdir={workdir}",
+        *flags,
+    ]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    """What the process printed. Fails where it ends otherwise than with `code`."""
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == code, output
+    return output
+
+
+def weights(workdir: pathlib.Path, extra: str = "") -> list[np.ndarray]:
+    """The variables of the latest checkpoint."""
+    model = model_from_config(config(extra))
+    like = jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros((1, 64, 64, 3), np.float32)))
+    with Checkpoints(workdir) as checkpoints:
+        variables, _ = checkpoints.restore_variables(like, "latest")
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(variables)]
+
+
+def free_port() -> int:
+    """A port on this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
