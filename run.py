@@ -14,9 +14,7 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "An experiment: configs/NAME.py[:variant,key=value…]."
-)
+CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
 MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
 INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them.")
@@ -27,26 +25,30 @@ COORDINATOR = flags.DEFINE_string(
     "Many hosts: host:port of process 0, or 'auto' where the cluster tells (Cloud TPU, Slurm).",
 )
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Many hosts: how many processes; with host:port.")
-PROCESS_ID = flags.DEFINE_integer(
-    "process_id", None, "Many hosts: which one this is, from 0; with host:port."
-)
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Many hosts: which one this is, from 0; with host:port.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Dispatches to the mode."""
     if len(arguments) > 1:
-        raise app.UsageError(
-            f"unknown arguments {arguments[1:]}: a field is set as --config.section.field=value"
-        )
-    if WORKDIR.value is None:
-        raise app.UsageError("--workdir is missing: the run's folder, for example runs/quickstart")
+        raise app.UsageError(f"unknown arguments {arguments[1:]}: a field is set as --config.section.field=value")
     logging.set_verbosity(logging.WARNING)
     if COORDINATOR.value:
         import jax
 
-        known = {} if COORDINATOR.value == "auto" else {"coordinator_address": COORDINATOR.value}
-        jax.distributed.initialize(num_processes=NUM_PROCESSES.value, process_id=PROCESS_ID.value, **known)
+        address = None if COORDINATOR.value == "auto" else COORDINATOR.value
+        jax.distributed.initialize(address, num_processes=NUM_PROCESSES.value, process_id=PROCESS_ID.value)
     {"train": train, "evaluate": evaluate, "predict": predict}[MODE.value]()
+
+
+def parse_flags(arguments: list[str]) -> list[str]:
+    """Parses the command line. **Raises:** ValueError when it sets a field that the config does not have."""
+    try:
+        return app.parse_flags_with_usage(arguments)
+    except (AttributeError, KeyError) as error:
+        # The one often wraps the other, whose text names the field and what it may have been meant to be.
+        text = error.args[0].args[0] if isinstance(error.args[0], KeyError) else error.args[0]
+        raise ValueError(f"--config, no such field: {text}\nconfigs/common.py documents every field") from error
 
 
 def train() -> None:
@@ -55,7 +57,7 @@ def train() -> None:
 
     if CONFIG.value is None:
         raise app.UsageError("--config is missing: for example configs/quickstart.py")
-    show(train_and_evaluate(CONFIG.value, WORKDIR.value))
+    show(train_and_evaluate(CONFIG.value, workdir()))
 
 
 def evaluate() -> None:
@@ -67,9 +69,9 @@ def evaluate() -> None:
 
     config = config_or_saved()
     dataset = open_split(config, "eval")
-    detector = Detector(config, restore_variables(config, WORKDIR.value))
+    detector = Detector(config, restore_variables(config, workdir()))
     evaluation = Evaluator(dataset, config.evaluate.protocol).run(detector)
-    show(write_report(WORKDIR.value, evaluation, detector, dataset))
+    show(write_report(workdir(), evaluation, detector, dataset))
 
 
 def predict() -> None:
@@ -80,32 +82,38 @@ def predict() -> None:
     if INPUT.value is None:
         raise app.UsageError("--input is missing: a picture, or a folder of pictures")
     config = config_or_saved()
-    detector = Detector(config, restore_variables(config, WORKDIR.value))
-    page = predict_files(detector, INPUT.value, OUTPUT.value or f"{WORKDIR.value}/predictions")
+    detector = Detector(config, restore_variables(config, workdir()))
+    page = predict_files(detector, INPUT.value, OUTPUT.value or f"{workdir()}/predictions")
     print(f"results: {page}")
+
+
+def workdir() -> str:
+    """`--workdir`, which every mode needs."""
+    if WORKDIR.value is None:
+        raise app.UsageError("--workdir is missing: the run's folder, for example runs/quickstart")
+    return WORKDIR.value
 
 
 def config_or_saved() -> ConfigDict:
     """`--config` where it is given, or what the run left in its workdir."""
     from dbnet_jax.detector import load_config
 
-    return CONFIG.value if CONFIG.value is not None else load_config(WORKDIR.value)
+    return CONFIG.value if CONFIG.value is not None else load_config(workdir())
 
 
 def show(summary: dict[str, object]) -> None:
     """Prints what an evaluation found."""
     print(
         "  ".join(
-            f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in summary.items()
+            f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}" for key, value in summary.items()
         )
     )
-    print(f"results: {WORKDIR.value}/predictions/index.html")
+    print(f"results: {workdir()}/predictions/index.html")
 
 
 if __name__ == "__main__":
     try:
-        app.run(main)
-    except (FileNotFoundError, ValueError) as error:
+        app.run(main, flags_parser=parse_flags)
+    except (OSError, ValueError) as error:
         # The message says what to do; a traceback would bury it.
         sys.exit(f"{type(error).__name__}: {error}")

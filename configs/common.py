@@ -85,9 +85,7 @@ def get_config() -> ConfigDict:
     predict.unclip_ratio = config_dict.placeholder(float)  # None is 1.5 for quads, 2.0 for polygons
     predict.max_candidates = 1000
     predict.min_size = 3  # pixels of the map
-    predict.resize = (
-        "short"  # which side becomes `size`: "short", "long", "height"; "none" keeps the picture's size
-    )
+    predict.resize = "short"  # which side becomes `size`: "short", "long", "height"; "none" keeps the picture's size
     predict.size = 736  # pixels
     predict.max_side = 4096  # pixels; longer sides shrink to it
     predict.batch_size = 1
@@ -99,9 +97,7 @@ def get_config() -> ConfigDict:
     return config
 
 
-def apply_arg(
-    config: ConfigDict, arg: str | None, variants: Mapping[str, Callable[[ConfigDict], None]]
-) -> ConfigDict:
+def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:
     """Changes `config` by what stands behind the file's name: "cpu,backbone=resnet50".
 
     **Arguments:**
@@ -127,18 +123,11 @@ def apply_arg(
 
 
 def _set_field(config: ConfigDict, key: str, text: str) -> None:
-    fields = {
-        f"{section}.{name}"
-        for section, part in config.items()
-        if isinstance(part, ConfigDict)
-        for name in part
-    }
+    fields = {f"{section}.{name}" for section, part in config.items() if isinstance(part, ConfigDict) for name in part}
     fields |= {name for name, part in config.items() if not isinstance(part, ConfigDict)}
     found = [name for name in fields if name == key or name.endswith(f".{key}")]
     if len(found) != 1:
-        raise ValueError(
-            f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown")
-        )
+        raise ValueError(f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown"))
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):

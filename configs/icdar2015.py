@@ -51,4 +51,4 @@ def cpu(config: ConfigDict) -> None:
     config.train.learning_rate = 0.002
     config.train.warmup = 100
     config.train.ema_decay = 0.999
-    config.train.evaluate_every = 1750
+    config.train.evaluate_every = 3500

@@ -3,11 +3,13 @@
 import jax
 from jaxtyping import Array, Float
 
+Values = Float[Array, "*shape"] | Float[np.ndarray, "*shape"]
+
 
 @jax.jit
 def differentiable_binarization(
-    probability_map: Float[Array, "*shape"],
-    threshold_map: Float[Array, "*shape"],
+    probability_map: Values,
+    threshold_map: Values,
     k: float | Float[Array, ""] = 50.0,
 ) -> Float[Array, "*shape"]:
     r"""The approximate binary map $B = 1 / (1 + e^{-k (P - T)})$ (paper section 3.2, equation 2).
@@ -24,9 +26,7 @@ def differentiable_binarization(
 
 
 @jax.jit
-def standard_binarization(
-    probability_map: Float[Array, "*shape"], threshold: float | Float[Array, ""] = 0.3
-) -> Float[Array, "*shape"]:
+def standard_binarization(probability_map: Values, threshold: float | Float[Array, ""] = 0.3) -> Float[Array, "*shape"]:
     """The hard step: 1 where P > `threshold`, else 0 (paper section 3.1, equation 1; it has no gradient).
 
     **Arguments:**

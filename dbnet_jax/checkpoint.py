@@ -106,9 +106,7 @@ class Checkpoints:
         self._manager.wait_until_finished()
         step = (self._manager.best_step() if which == "best" else None) or self._manager.latest_step()
         if step is None:
-            raise FileNotFoundError(
-                f"no checkpoint in {self._folder}: train first, or name another `workdir`"
-            )
+            raise FileNotFoundError(f"no checkpoint in {self._folder}: train first, or name another `workdir`")
         item = "average" if (self._folder / str(step) / "average").exists() else "model"
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=device), like)
@@ -116,9 +114,7 @@ class Checkpoints:
 
     def _restore(self, step: int, items: dict[str, Any]) -> Any:
         metadata = self._manager.item_metadata(step)
-        differences = [
-            line for name, item in items.items() for line in _differences(name, metadata[name], item)
-        ]
+        differences = [line for name, item in items.items() for line in _differences(name, metadata[name], item)]
         if differences:
             raise ValueError(
                 f"the checkpoint of step {step} in {self._folder} is of another architecture than `config.model` "
@@ -150,22 +146,10 @@ def _differences(name: str, stored: Any, wanted: Any) -> list[str]:
     if stored is None:
         return [f"{name}: not in the checkpoint"]
     tree = getattr(stored, "tree", stored)
-    have = {
-        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
-        for path, leaf in _leaves(tree)
-    }
-    want = {
-        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
-        for path, leaf in _leaves(wanted)
-    }
-    lines = [
-        f"{name}/{key}: {want[key]} wanted, not in the checkpoint"
-        for key in sorted(want.keys() - have.keys())
-    ]
-    lines += [
-        f"{name}/{key}: {have[key]} in the checkpoint, not wanted"
-        for key in sorted(have.keys() - want.keys())
-    ]
+    have = {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in _leaves(tree)}
+    want = {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in _leaves(wanted)}
+    lines = [f"{name}/{key}: {want[key]} wanted, not in the checkpoint" for key in sorted(want.keys() - have.keys())]
+    lines += [f"{name}/{key}: {have[key]} in the checkpoint, not wanted" for key in sorted(have.keys() - want.keys())]
     return lines + [
         f"{name}/{key}: {have[key]} in the checkpoint, {want[key]} wanted"
         for key in sorted(want.keys() & have.keys())

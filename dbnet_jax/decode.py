@@ -20,9 +20,7 @@ class BadPicture(ValueError):
     """A picture, or its annotation, cannot be used; the message names the file and says why."""
 
 
-def read_image(
-    path: str | os.PathLike[str], *, follow_exif: bool = False
-) -> UInt8[np.ndarray, "height width 3"]:
+def read_image(path: str | os.PathLike[str], *, follow_exif: bool = False) -> UInt8[np.ndarray, "height width 3"]:
     """The picture in a file; see `decode_image`. **Raises:** FileNotFoundError, BadPicture."""
     return decode_image(pathlib.Path(path).read_bytes(), os.fspath(path), follow_exif=follow_exif)
 
@@ -78,9 +76,7 @@ def _to_8_bit(
     raise BadPicture(f"{name}: has {image.dtype} pixels where 8 or 16 bits are needed")
 
 
-def _to_rgb(
-    image: UInt8[np.ndarray, "height width *channels"], name: str
-) -> UInt8[np.ndarray, "height width 3"]:
+def _to_rgb(image: UInt8[np.ndarray, "height width *channels"], name: str) -> UInt8[np.ndarray, "height width 3"]:
     channels = 1 if image.ndim == 2 else image.shape[2]
     if channels == 1:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
@@ -104,11 +100,7 @@ def _damage(data: bytes) -> str:
         return _jpeg_damage(data)
     if data.startswith(_PNG_SIGNATURE):
         return _png_damage(data)
-    if (
-        data.startswith(b"RIFF")
-        and data[8:12] == b"WEBP"
-        and len(data) < 8 + int.from_bytes(data[4:8], "little")
-    ):
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP" and len(data) < 8 + int.from_bytes(data[4:8], "little"):
         return "the WebP file is truncated"
     if data.startswith(b"BM") and len(data) < int.from_bytes(data[2:6], "little"):
         return "the BMP file is truncated"
@@ -129,11 +121,7 @@ def _jpeg_damage(data: bytes) -> str:
         elif marker in _JPEG_BARE_MARKERS:
             position += 2
         elif marker == _JPEG_START_OF_SCAN:
-            return (
-                ""
-                if data.find(_JPEG_END, position) >= 0
-                else "the JPEG file is truncated: it has no end marker"
-            )
+            return "" if data.find(_JPEG_END, position) >= 0 else "the JPEG file is truncated: it has no end marker"
         else:
             position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
     return "the JPEG file is truncated: it ends in its header"

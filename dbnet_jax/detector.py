@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,18 @@ from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
 from dbnet_jax.train_step import Variables, batch_sharded, replicated
 
-Picture = UInt8[np.ndarray, "height width 3"]
+# Of no named size: pictures of one call differ, and their maps are of another size still.
+Picture = UInt8[np.ndarray, "_ _ 3"]
+
+
+class Maps(TypedDict):
+    """The maps of one picture, float32 [height, width] in [0, 1], at the size at which the network saw it."""
+
+    probability_map: Float[np.ndarray, "height width"]
+    threshold_map: Float[np.ndarray, "height width"]
+    binary_map: Float[np.ndarray, "height width"]
+
+
 MAPS = ("probability_map", "threshold_map", "binary_map")
 
 
@@ -55,9 +66,7 @@ class Detector:
             # Each device takes the same number of pictures.
             self._batch_size = -(-self._batch_size // mesh.size) * mesh.size
         if config.predict.map not in ("probability", "binary"):
-            raise ValueError(
-                f"`config.predict.map` (={config.predict.map!r}) must be 'probability' or 'binary'"
-            )
+            raise ValueError(f"`config.predict.map` (={config.predict.map!r}) must be 'probability' or 'binary'")
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
     @classmethod
@@ -75,9 +84,7 @@ class Detector:
         config = load_config(workdir_or_file)
         for key, value in overrides.items():
             if key not in config.predict:
-                raise ValueError(
-                    f"`{key}` (={value!r}) is no field of `config.predict`: {sorted(config.predict)}"
-                )
+                raise ValueError(f"`{key}` (={value!r}) is no field of `config.predict`: {sorted(config.predict)}")
             config.predict[key] = value
         return cls(config, restore_variables(config, workdir_or_file))
 
@@ -105,22 +112,18 @@ class Detector:
         maps = self._maps(pictures, (name,))
         return [self._extract(m[name], picture) for m, picture in zip(maps, pictures, strict=True)]
 
-    def maps(self, image: Picture | str | os.PathLike[str]) -> dict[str, Float[np.ndarray, "height width"]]:
+    def maps(self, image: Picture | str | os.PathLike[str]) -> Maps:
         """All three maps of one picture, at the size at which the network saw it; in [0, 1]."""
-        return self._maps([self._read(image)], MAPS)[0]
+        return cast(Maps, self._maps([self._read(image)], MAPS)[0])
 
     def _read(self, image: Picture | str | os.PathLike[str]) -> Picture:
         if isinstance(image, (str, os.PathLike)):
             return read_image(image, follow_exif=self.config.predict.follow_exif)
         if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
-            raise ValueError(
-                f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty"
-            )
+            raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
         return image
 
-    def _maps(
-        self, pictures: Sequence[Picture], names: tuple[str, ...]
-    ) -> list[dict[str, Float[np.ndarray, "_ _"]]]:
+    def _maps(self, pictures: Sequence[Picture], names: tuple[str, ...]) -> list[dict[str, Float[np.ndarray, "_ _"]]]:
         """Runs pictures of one padded shape together; the last batch of each shape is filled up with copies."""
         predict = self.config.predict
         groups: dict[tuple[int, int], list[int]] = {}
@@ -163,11 +166,12 @@ def make_eval_step(model: nn.Module, normalization: str, mesh: Mesh | None = Non
     def step(
         variables: Variables, images: UInt8[Array, "batch height width 3"], names: tuple[str, ...]
     ) -> dict[str, Float[Array, "batch height width"]]:
-        outputs: Mapping[str, Array] = model.apply(variables, normalize(images, normalization), train=False)
+        outputs = cast(Mapping[str, Array], model.apply(variables, normalize(images, normalization), train=False))
         return {name: outputs[name] for name in names}
 
-    shardings = {} if mesh is None else {"in_shardings": (replicated(mesh), batch_sharded(mesh))}
-    return jax.jit(step, static_argnums=2, **shardings)
+    if mesh is None:
+        return jax.jit(step, static_argnums=2)
+    return jax.jit(step, static_argnums=2, in_shardings=(replicated(mesh), batch_sharded(mesh)))
 
 
 def load_config(workdir: str | os.PathLike[str]) -> ConfigDict:
@@ -175,15 +179,15 @@ def load_config(workdir: str | os.PathLike[str]) -> ConfigDict:
     path = pathlib.Path(workdir) / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) holds no run: {path} is missing")
-    config = ConfigDict(json.loads(path.read_text()))
-    # JSON knows no tuples, and ConfigDict holds a field to its type.
-    for section in config.values():
-        if isinstance(section, ConfigDict):
-            with section.ignore_type():
-                section.update(
-                    {key: tuple(value) for key, value in section.items() if isinstance(value, list)}
-                )
-    return config
+    sections = json.loads(path.read_text())
+    return ConfigDict({name: _tuples(section) for name, section in sections.items()})
+
+
+def _tuples(section: Any) -> Any:
+    """JSON knows no tuples."""
+    if isinstance(section, dict):
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
+    return section
 
 
 def restore_variables(config: ConfigDict, workdir: str | os.PathLike[str]) -> Variables:

@@ -81,9 +81,7 @@ def evaluate_detections(
         raise ValueError(f"`protocol` (={protocol!r}) must be one of {', '.join(map(repr, PROTOCOLS))}")
     if not len(detections) == len(ground_truths) == len(ignore):
         lengths = f"{len(detections)}, {len(ground_truths)} and {len(ignore)}"
-        raise ValueError(
-            f"`detections`, `ground_truths` and `ignore` must be of as many pictures, not {lengths}"
-        )
+        raise ValueError(f"`detections`, `ground_truths` and `ignore` must be of as many pictures, not {lengths}")
     per_image, credits = [], np.zeros(2)
     for index, picture in enumerate(zip(detections, ground_truths, ignore, strict=True)):
         try:
@@ -166,6 +164,4 @@ def _overlaps(truths: Shaped[np.ndarray, "truths"], detections: Shaped[np.ndarra
     # Only where the boxes meet: most words of a picture are far apart.
     detection, truth = shapely.STRtree(truths).query(detections)
     intersections[truth, detection] = shapely.area(shapely.intersection(truths[truth], detections[detection]))
-    return Overlaps(
-        np.nan_to_num(shapely.area(truths)), np.nan_to_num(shapely.area(detections)), intersections
-    )
+    return Overlaps(np.nan_to_num(shapely.area(truths)), np.nan_to_num(shapely.area(detections)), intersections)

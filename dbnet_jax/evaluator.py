@@ -4,7 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from dbnet_jax.evaluation import Scores, evaluate_detections
 from dbnet_jax.postprocess import Detections
 
 
+@runtime_checkable
 class LabelledPicture(Protocol):
     """What is scored: a picture with the outlines of its text."""
 
@@ -75,9 +76,7 @@ class Evaluator:
         rows = [row for row in rows if "skipped" not in row]
         if not rows:
             raise ValueError("no picture of the evaluation split could be read:\n" + "\n".join(skipped[:20]))
-        detections = [
-            Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows
-        ]
+        detections = [Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows]
         scores = evaluate_detections(
             [found.polygons for found in detections],
             [_polygons(row["truth"]) for row in rows],

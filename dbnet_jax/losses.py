@@ -4,18 +4,20 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dbnet_jax.hard_negatives import hard_negative_weights
 
 Map = Float[Array, "batch height width"]
+AnyMap = Map | Float[np.ndarray, "batch height width"]
 Scalar = Float[Array, ""]
 EPSILON = 1e-6
 
 
 def db_loss(
-    outputs: Mapping[str, Map],
-    labels: Mapping[str, Map],
+    outputs: Mapping[str, AnyMap],
+    labels: Mapping[str, AnyMap],
     *,
     probability_weight: float = 5.0,
     binary_weight: float = 1.0,
@@ -45,21 +47,17 @@ def db_loss(
     """
     if binary_loss not in ("dice", "cross_entropy"):
         raise ValueError(f"`binary_loss` (={binary_loss!r}) must be 'dice' or 'cross_entropy'")
+    outputs = {name: jnp.asarray(value) for name, value in outputs.items()}
+    labels = {name: jnp.asarray(value) for name, value in labels.items()}
     target, mask = labels["shrink_map"], labels["shrink_mask"]
 
     def balanced(name: str) -> Scalar:
-        return balanced_mean(
-            _cross_entropy(outputs, name, target), target, mask, negative_ratio, min_negatives
-        )
+        return balanced_mean(_cross_entropy(outputs, name, target), target, mask, negative_ratio, min_negatives)
 
     parts = {
         "probability": balanced("probability"),
-        "binary": dice_loss(outputs["binary_map"], target, mask)
-        if binary_loss == "dice"
-        else balanced("binary"),
-        "threshold": masked_l1_loss(
-            outputs["threshold_map"], labels["threshold_map"], labels["threshold_mask"]
-        ),
+        "binary": dice_loss(outputs["binary_map"], target, mask) if binary_loss == "dice" else balanced("binary"),
+        "threshold": masked_l1_loss(outputs["threshold_map"], labels["threshold_map"], labels["threshold_mask"]),
     }
     total = (
         probability_weight * parts["probability"]

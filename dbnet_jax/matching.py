@@ -24,9 +24,7 @@ class Overlaps:
     detections: Float[np.ndarray, "detections"]
     intersections: Float[np.ndarray, "truths detections"]
 
-    def select(
-        self, truths: Bool[np.ndarray, "truths"], detections: Bool[np.ndarray, "detections"]
-    ) -> "Overlaps":
+    def select(self, truths: Bool[np.ndarray, "truths"], detections: Bool[np.ndarray, "detections"]) -> "Overlaps":
         """The areas of those truths and detections alone."""
         return Overlaps(
             self.truths[truths], self.detections[detections], self.intersections[np.ix_(truths, detections)]

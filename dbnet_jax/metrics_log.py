@@ -75,9 +75,7 @@ class MetricsLog:
         if not encoded:
             raise ValueError(f"`image` (of shape {image.shape}) could not be encoded as PNG")
         height, width, channels = image.shape
-        content = Summary.Image(
-            height=height, width=width, colorspace=channels, encoded_image_string=png.tobytes()
-        )
+        content = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png.tobytes())
         summary = Summary(value=[Summary.Value(tag=name, image=content)])
         self._tensorboard.file_writer.add_summary(summary, int(step))
 

@@ -32,6 +32,4 @@ def normalize(
     pixels = images.astype(jnp.float32)
     if reverse:
         pixels = pixels[..., ::-1]
-    return (pixels - jnp.array(mean, jnp.float32).reshape(shape)) / jnp.array(deviation, jnp.float32).reshape(
-        shape
-    )
+    return (pixels - jnp.array(mean, jnp.float32).reshape(shape)) / jnp.array(deviation, jnp.float32).reshape(shape)

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, ArrayLike, Float, Int
 
 
 def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0) -> optax.Schedule:
@@ -24,7 +25,7 @@ def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0) 
     if not 0 <= warmup < steps:
         raise ValueError(f"`warmup` (={warmup}) must be in [0, {steps}), the run's steps")
 
-    def schedule(step: optax.ScalarOrSchedule) -> jnp.ndarray:
+    def schedule(step: int | Int[ArrayLike, ""]) -> Float[Array, ""]:
         t = jnp.asarray(step, jnp.float32)
         rate = base * jnp.clip(1 - t / steps, 0.0, 1.0) ** power
         return rate * jnp.minimum(1.0, (t + 1) / (warmup + 1))
@@ -63,8 +64,4 @@ def make_optimizer(
         chain = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=momentum))
     else:
         chain = optax.adamw(schedule, b1=momentum, weight_decay=weight_decay)
-    return (
-        optax.MultiSteps(chain, every_k_schedule=accumulate).gradient_transformation()
-        if accumulate > 1
-        else chain
-    )
+    return optax.MultiSteps(chain, every_k_schedule=accumulate).gradient_transformation() if accumulate > 1 else chain

@@ -3,39 +3,40 @@
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from dbnet_jax.decode import read_image
 from dbnet_jax.detector import Detector
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
-def predict_files(
-    detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]
-) -> pathlib.Path:
+def predict_files(detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]) -> pathlib.Path:
     """Detects text in a picture file, or in every picture of a folder and the folders in it.
 
     Writes `<output>/detections.json`, `<output>/icdar/res_NAME.txt` for each picture (x1,y1,…,xn,yn, a line an
-    instance) and `<output>/index.html`. A picture that does not decode is named in all of them and skipped.
+    instance; pictures of inner folders in folders of the same names) and `<output>/index.html`. A picture that does
+    not decode is skipped, and named in the first and the last of them.
 
     **Arguments:** `detector`; `source`; `output`, a folder.
 
     **Returns:** the page.
 
-    **Raises:** FileNotFoundError when the source holds no picture.
+    **Raises:** FileNotFoundError when the source holds no picture; ValueError when it is the output too.
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
-    files = picture_files(source)
+    files = picture_files(source, output)
     root = source if source.is_dir() else source.parent
-    (output / "icdar").mkdir(parents=True, exist_ok=True)
+    texts = icdar_files([file.relative_to(root) for file in files])
     results: dict[str, object] = {}
     skipped: dict[str, str] = {}
+    summary: dict[str, object] = {}  # the page reads it last, when all pictures are through
 
     def pictures() -> Iterator[ResultPicture]:
-        for file in files:
+        for file, text in zip(files, texts, strict=True):
             name = file.relative_to(root).as_posix()
             try:
                 image = read_image(file, follow_exif=detector.config.predict.follow_exif)
@@ -45,27 +46,52 @@ def predict_files(
                 continue
             found = detector.detect(image)
             results[name] = {"height": image.shape[0], "width": image.shape[1], "detections": as_json(found)}
-            stem = name.rsplit(".", 1)[0].replace("/", "_")
-            (output / "icdar" / f"res_{stem}.txt").write_text(as_icdar(found))
+            (output / "icdar" / text).parent.mkdir(parents=True, exist_ok=True)
+            (output / "icdar" / text).write_text(as_icdar(found))
             yield ResultPicture(name, image, found.polygons, found.scores, **detector.maps(image))
+        summary["pictures"] = len(results)
+        if skipped:
+            summary["skipped"] = "; ".join(skipped.values())
 
-    page = write_results_page(output, f"Text in {source.name}", {"pictures": len(files)}, pictures())
-    (output / "detections.json").write_text(
-        json.dumps({"pictures": results, "skipped": skipped}, indent=1) + "\n"
-    )
+    page = write_results_page(output, f"Text in {source.name}", summary, pictures())
+    (output / "detections.json").write_text(json.dumps({"pictures": results, "skipped": skipped}, indent=1) + "\n")
     return page
 
 
-def picture_files(source: pathlib.Path) -> list[pathlib.Path]:
-    """The pictures that `source` names, in order. **Raises:** FileNotFoundError when there is none."""
+def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
+    """The pictures that `source` names, in order; what an earlier run left in an `output` inside of it is none.
+
+    **Raises:** FileNotFoundError when there is none; ValueError when `output` is `source`.
+    """
     if source.is_file():
         return [source]
-    files = sorted(f for f in source.rglob("*") if f.suffix.lower() in SUFFIXES) if source.is_dir() else []
+    results, root = output.resolve(), source.resolve()
+    if results == root:
+        raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
+    files = sorted(file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    if results.is_relative_to(root):
+        files = [file for file in files if not file.resolve().is_relative_to(results)]
     if not files:
         raise FileNotFoundError(
             f"`input` (={str(source)!r}) is no picture and no folder with pictures ({', '.join(sorted(SUFFIXES))})"
         )
     return files
+
+
+def icdar_files(pictures: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """A text file for each picture, in the same folder: res_img_1.txt for img_1.jpg.
+
+    A stem that another picture has too keeps its suffix, so that no two pictures share a file: res_img_1.jpg.txt.
+    """
+    stems = Counter(picture.with_suffix("") for picture in pictures)
+    names = set(pictures)
+
+    def file(picture: pathlib.Path) -> pathlib.Path:
+        stem = picture.with_suffix("")
+        chosen = stem if stems[stem] == 1 and stem not in names else picture
+        return chosen.with_name(f"res_{chosen.name}.txt")
+
+    return [file(picture) for picture in pictures]
 
 
 def as_json(found: Detections) -> list[dict[str, object]]:

@@ -28,9 +28,7 @@ class Preemption:
 
     def __enter__(self) -> "Preemption":
         if not jax.distributed.is_initialized():
-            self._previous = {
-                number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)
-            }
+            self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:

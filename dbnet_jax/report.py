@@ -41,9 +41,7 @@ def write_report(
     if evaluation.skipped:
         page_summary["not scored"] = "; ".join(evaluation.skipped)
     pictures = _pictures(evaluation, detector, dataset, config.evaluate.page_pictures)
-    write_results_page(
-        folder / "predictions", f"{config.data.name}: {config.data.eval_split}", page_summary, pictures
-    )
+    write_results_page(folder / "predictions", f"{config.data.name}: {config.data.eval_split}", page_summary, pictures)
     (folder / "evaluation.json").write_text(json.dumps(summary, indent=2) + "\n")
     return summary
 

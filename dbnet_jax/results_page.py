@@ -149,9 +149,7 @@ def _checked(picture: ResultPicture, field: str, count: int) -> set[int]:
 
 def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> str:
     """Writes one picture's JPEG files and returns its part of the page."""
-    stem = (
-        f"{index:05}-{re.sub(r'[^A-Za-z0-9_-]+', '-', Path(picture.name).stem).strip('-')[:60] or 'picture'}"
-    )
+    stem = f"{index:05}-{re.sub(r'[^A-Za-z0-9_-]+', '-', Path(picture.name).stem).strip('-')[:60] or 'picture'}"
     drawn = _drawn(picture, groups)
     counts = [(kind, len(entries), KINDS[kind][1]) for kind, entries in groups.items() if entries]
     seen = ", ".join(f"{count} {word}" for _, count, word in counts) or "none"
@@ -221,15 +219,12 @@ def _page(title: str, summary: Mapping[str, object], kinds: Counter[str], cards:
     headline = [name for name in ("precision", "recall", "hmean") if name in summary]
     tiles = "".join(f"<div><dt>{name}</dt><dd>{_value(name, summary[name])}</dd></div>" for name in headline)
     details = "".join(
-        f"<div><dt>{escape(_LABELS.get(name, name.replace('_', ' ')))}</dt>"
-        f"<dd>{_value(name, value)}</dd></div>"
+        f"<div><dt>{escape(_LABELS.get(name, name.replace('_', ' ')))}</dt><dd>{_value(name, value)}</dd></div>"
         for name, value in summary.items()
         if name not in headline
     )
     legend = "".join(
-        f'<li class="{kind}">{meaning}</li>'
-        for kind, (_, _, meaning) in reversed(KINDS.items())
-        if kind in kinds
+        f'<li class="{kind}">{meaning}</li>' for kind, (_, _, meaning) in reversed(KINDS.items()) if kind in kinds
     )
     colors = "".join(f".{kind} {{ --dot: rgb{color}; }}\n" for kind, (color, _, _) in KINDS.items())
     return f"""<!doctype html>

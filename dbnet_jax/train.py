@@ -54,9 +54,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     # ---------------------------------------------------------------- state
     model = model_from_config(config)
     train, accumulate = config.train, config.train.accumulate
-    schedule = poly_schedule(
-        train.learning_rate, max(1, total_steps // accumulate), train.power, train.warmup
-    )
+    schedule = poly_schedule(train.learning_rate, max(1, total_steps // accumulate), train.power, train.warmup)
     optimizer = make_optimizer(
         schedule,
         kind=train.optimizer,
@@ -92,9 +90,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
             TrainLog(workdir, first_step, total_steps, train.batch_size, every=train.log_every) as log,
             Preemption(checkpoints.reached_preemption) as preemption,
         ):
-            log.message(
-                f"{len(train_set)} pictures to train on, {len(eval_set)} to score on; {mesh.size} devices"
-            )
+            log.message(f"{len(train_set)} pictures to train on, {len(eval_set)} to score on; {mesh.size} devices")
             for step in range(first_step + 1, total_steps + 1):
                 with log.stage("data"):
                     batch, names = next_batch(batches, checkpoints, state, check)
@@ -121,25 +117,19 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                     with log.stage("checkpoint"):
                         checkpoints.save(state)
                 if stopping and step < total_steps:
-                    log.message(
-                        f"told to stop: step {step} is saved, and the same command goes on from there"
-                    )
+                    log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
                     raise SystemExit(EXIT_CODE)
             log.message(bad_samples.report(everything=True))
 
         # ------------------------------------------------------------ report
-        variables, best_step = checkpoints.restore_variables(
-            state.inference_variables(), config.predict.checkpoint
-        )
+        variables, best_step = checkpoints.restore_variables(state.inference_variables(), config.predict.checkpoint)
     if evaluation is None or best_step != total_steps:
         detector = detector.with_variables(jax.device_put(variables, replicated(local_mesh)))
         evaluation = evaluator.run(detector)
     return write_report(workdir, evaluation, detector, eval_set)
 
 
-def next_batch(
-    batches: Iterator[Any], checkpoints: Checkpoints, state: TrainState, check: FiniteCheck
-) -> Any:
+def next_batch(batches: Iterator[Any], checkpoints: Checkpoints, state: TrainState, check: FiniteCheck) -> Any:
     """The next batch; where the data ends the run, what it learned so far is saved first."""
     try:
         return next(batches)

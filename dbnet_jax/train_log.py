@@ -1,6 +1,7 @@
 """Everything that a training run says while it runs: progress line, metrics.jsonl, TensorBoard, stage timing."""
 
 import contextlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -73,7 +74,7 @@ class TrainLog:
         self._steps = 0
         self._stack = contextlib.ExitStack()
         main = jax.process_index() == 0
-        stream = None if main else self._stack.enter_context(open(os.devnull, "w"))
+        stream = None if main else io.StringIO()
         self._metrics = self._stack.enter_context(MetricsLog(workdir, enabled=main, resume_step=first_step))
         self._progress = self._stack.enter_context(Progress(total_steps, first_step, stream, every=every))
 
@@ -110,9 +111,7 @@ class TrainLog:
         scores = {key: getattr(evaluation.scores, key) for key in ("precision", "recall", "hmean")}
         self._metrics.scalars(step, {f"evaluation/{key}": value for key, value in scores.items()})
         words = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
-        self.message(
-            f"step {step}: {words}  ({len(evaluation.names)} pictures in {evaluation.seconds:.0f} s)"
-        )
+        self.message(f"step {step}: {words}  ({len(evaluation.names)} pictures in {evaluation.seconds:.0f} s)")
         for line in evaluation.skipped:
             self.message(f"  not scored: {line}")
 

@@ -100,14 +100,13 @@ def make_train_step(
         outputs, updates = model.apply(
             {"params": params, "batch_stats": batch_stats}, images, train=True, mutable=["batch_stats"]
         )
-        total, parts = db_loss(outputs, batch, **loss_options)
+        labels = {name: batch[name] for name in batch if name != "image"}
+        total, parts = db_loss(outputs, labels, **loss_options)
         return total, (parts, updates["batch_stats"])
 
     def step(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, Metrics]:
         params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-        (loss, (parts, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(
-            params, batch_stats, batch
-        )
+        (loss, (parts, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, batch_stats, batch)
         updates, opt_state = optimizer.update(gradients, state.opt_state, params)
         variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
         new_state = state.replace(
@@ -116,7 +115,7 @@ def make_train_step(
             opt_state=opt_state,
             average=_moving_average(state, variables, ema_decay),
         )
-        return new_state, {"loss": loss, **parts, "gradient_norm": optax.global_norm(gradients)}
+        return new_state, {"loss": loss, **parts, "gradient_norm": optax.tree.norm(gradients)}
 
     whole, share = replicated(mesh), batch_sharded(mesh)
     return jax.jit(step, in_shardings=(whole, share), out_shardings=(whole, whole), donate_argnums=0)

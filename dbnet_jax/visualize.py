@@ -71,14 +71,10 @@ def draw_polygons(
     if thickness is not None and thickness < 1:
         raise ValueError(f"`thickness` (={thickness}) must be at least 1")
     if labels is not None and len(labels) != len(polygons):
-        raise ValueError(
-            f"`labels` (of length {len(labels)}) must have one entry a polygon ({len(polygons)})"
-        )
+        raise ValueError(f"`labels` (of length {len(labels)}) must have one entry a polygon ({len(polygons)})")
     picture = np.ascontiguousarray(image).copy()
     width = thickness or line_width(*image.shape[:2])
-    drawable = [
-        index for index, polygon in enumerate(polygons) if len(polygon) and np.isfinite(polygon).all()
-    ]
+    drawable = [index for index, polygon in enumerate(polygons) if len(polygon) and np.isfinite(polygon).all()]
     lines = [_fixed_point(polygons[index]) for index in drawable]
     rims = cv2.polylines(picture.copy(), lines, True, _RIM, width + 2, cv2.LINE_AA, _FRACTION_BITS)
     picture = cv2.addWeighted(rims, _RIM_OPACITY, picture, 1.0 - _RIM_OPACITY, 0.0)
@@ -150,17 +146,13 @@ def side_by_side(
             panels.append((name, resize(heatmap(values, *bounds), size)))
     if truths is not None:
         kept, ignored = split_ignored(scale_polygons(truths, scale), ignore)
-        panels.append(
-            ("truth", draw_polygons(draw_polygons(small, ignored, color=IGNORED), kept, color=TRUTH))
-        )
+        panels.append(("truth", draw_polygons(draw_polygons(small, ignored, color=IGNORED), kept, color=TRUTH)))
     if detections is not None:
         panels.append(("detections", draw_polygons(small, scale_polygons(detections, scale), color=DETECTED)))
     return _sheet([_captioned(name, panel) for name, panel in panels], columns)
 
 
-def resize(
-    image: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "new_height new_width 3"]:
+def resize(image: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "new_height new_width 3"]:
     """A picture at another (height, width): averaged when it shrinks, interpolated when it grows."""
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)

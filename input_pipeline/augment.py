@@ -94,7 +94,7 @@ def sample_placement(
     height, width = augmentation.crop
     inside, touching = _classify(boxes, offset[None], (height, width))
     shift = offset.astype(np.float32)
-    chosen = np.flatnonzero(inside[0] | touching[0])
+    chosen = np.flatnonzero(inside[0] | touching[0]).tolist()
     return Placement(
         matrix.astype(np.float32),
         [moved[i] - shift[None] for i in chosen],

@@ -50,8 +50,6 @@ class BadSamples:
             self._reported = found
             lines = [f"  {name}: {reason}" for name, reason in self._pictures.items()]
             lines += [f"  {problem}" for problem in self._annotations]
-            head = (
-                f"{len(self._pictures)} pictures skipped, {len(self._annotations)} annotation lines left out:"
-            )
+            head = f"{len(self._pictures)} pictures skipped, {len(self._annotations)} annotation lines left out:"
         more = [f"  … and {len(lines) - most} more"] if len(lines) > most else []
         return "\n".join([head, *lines[:most], *more])

@@ -1,6 +1,8 @@
 """Training examples by position: the same position gives the same example, whoever asks, whenever, in any order."""
 
+import dataclasses
 import functools
+from itertools import compress
 
 import cv2
 import numpy as np
@@ -71,6 +73,7 @@ class Examples:
                 self._bad_samples.add(self._dataset.name(index), str(error))
                 index = int(rng.integers(len(self._dataset)))
                 continue
+            sample = _without_placeless(sample)
             self._bad_samples.add_problems(sample.problems)
             return self._make(rng, sample)
         raise BadPicture(
@@ -84,3 +87,25 @@ class Examples:
         image = cv2.warpAffine(sample.image, placement.matrix, (width, height), flags=cv2.INTER_LINEAR)
         labels = make_labels(placement.polygons, placement.ignore, height, width, **self._label_options)
         return {"image": image, **labels, "name": sample.name}
+
+
+def _without_placeless(sample: Sample) -> Sample:
+    """The sample without outlines that have no place in the picture, each named in its problems.
+
+    The readers leave them out with their lines; data sets of one's own may not.
+    """
+    kept = [len(polygon) > 0 and bool(np.isfinite(polygon).all()) for polygon in sample.polygons]
+    if all(kept):
+        return sample
+    problems = [
+        f"{sample.name}: outline {i} has no vertices or one that is not finite"
+        for i, keep in enumerate(kept)
+        if not keep
+    ]
+    return dataclasses.replace(
+        sample,
+        polygons=list(compress(sample.polygons, kept)),
+        ignore=list(compress(sample.ignore, kept)),
+        texts=list(compress(sample.texts, kept)),
+        problems=[*sample.problems, *problems],
+    )

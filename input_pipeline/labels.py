@@ -96,9 +96,7 @@ def _check_arguments(
     threshold_max: Number,
 ) -> None:
     if num_polygons != num_flags:
-        raise ValueError(
-            f"`ignore` must hold one flag a polygon, not {num_flags} for {num_polygons} polygons"
-        )
+        raise ValueError(f"`ignore` must hold one flag a polygon, not {num_flags} for {num_polygons} polygons")
     if height < 1 or width < 1:
         raise ValueError(f"`height` (={height}) and `width` (={width}) must be at least one pixel")
     if not 0 < shrink_ratio < 1:
@@ -133,9 +131,7 @@ def _split_edge(start: Point, end: Point, window: Number) -> Iterator[tuple[Poin
     """An edge in pieces of at most `window` pixels wide or high: a long slanted edge's box is mostly void."""
     (x0, y0), (x1, y1) = start, end
     count = max(1, math.ceil(min(abs(x1 - x0), abs(y1 - y0)) / window))
-    return itertools.pairwise(
-        (x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count + 1)
-    )
+    return itertools.pairwise((x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count + 1))
 
 
 def _lower_to_segment(nearest: Map, start: Point, end: Point, distance: float) -> None:

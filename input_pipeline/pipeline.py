@@ -43,7 +43,7 @@ def train_batches(
     share = batch_size // process_count
     failures: list[Exception] = []
 
-    def make(position: np.ndarray) -> tuple[Any, ...]:
+    def make(position: np.integer) -> tuple[Any, ...]:
         try:
             example = examples[int(position)]
         except Exception as error:
@@ -66,7 +66,9 @@ def train_batches(
 def _tf_dataset(
     make: Any, batch_size: int, share: int, process_index: int, crop: tuple[int, int], first_step: int
 ) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # of its start-up notes none concerns our users
+    # It only moves arrays here: of its start-up notes none concerns our users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf  # takes seconds, and only training needs it
 
     tf.config.set_visible_devices([], "GPU")  # the accelerator's memory is JAX's
@@ -74,6 +76,7 @@ def _tf_dataset(
     types = (tf.uint8, *(tf.float32 for _ in LABELS), tf.string)
     shapes = ((height, width, 3), *((height, width) for _ in LABELS), ())
 
+    @tf.autograph.experimental.do_not_convert
     def example(position: Any) -> tuple[Any, ...]:
         tensors = tf.numpy_function(make, [position], types, stateful=False)
         for tensor, shape in zip(tensors, shapes, strict=True):

@@ -1,11 +1,16 @@
 """Strict settings for every test: shapes are checked, ranks do not promote silently, eight CPU devices."""
 
+import os
 import pathlib
 
 import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(["dbnet_jax", "input_pipeline"], "beartype.beartype")
+
+# The tests compile the same few programs many times, in processes of their own too: compile each once.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).resolve().parents[1] / ".pytest_cache/jax")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
 import jax  # noqa: E402  (the hook must stand before anything that it checks)
 

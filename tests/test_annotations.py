@@ -131,9 +131,7 @@ def test_msra_td500_bad_lines(line, reason):
 
 
 def test_total_text_lines():
-    data = (
-        f"{WORD},SALE\n0,0,9,0,9,9,###\n{WORD},2016\n{WORD},Tea, Coffee\n0,0,5,1,9,0,9,9,5,8,0,9,a\n{WORD},"
-    )
+    data = f"{WORD},SALE\n0,0,9,0,9,9,###\n{WORD},2016\n{WORD},Tea, Coffee\n0,0,5,1,9,0,9,9,5,8,0,9,a\n{WORD},"
     annotation = TotalText.parse(data.encode(), "img1.jpg.txt")
     assert annotation.problems == []
     assert annotation.texts == ["SALE", "###", "2016", "Tea, Coffee", "a", ""]
@@ -228,9 +226,7 @@ LINES = {
     MsraTd500: "3 0 749 860 47 105 -0.048040",
     TotalText: "697,196,890,202,892,261,694,259,KELUAR",
 }
-PIECES = st.sampled_from(
-    [b",", b" ", b"nan", b"-", b"1e9", b"9" * 40, b".", b"#", b"\x00", b"\xff", b"[[", b"'"]
-)
+PIECES = st.sampled_from([b",", b" ", b"nan", b"-", b"1e9", b"9" * 40, b".", b"#", b"\x00", b"\xff", b"[[", b"'"])
 MUTATION = st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES | st.binary(max_size=4))
 
 
@@ -266,9 +262,7 @@ def test_mutated_lines(reader, mutations):
 def test_mutated_records(mutations):
     good = RECORDS[0].encode()
     annotation = TotalText.parse(b"\n".join([good, mutate(good, mutations), good]), "file.txt")
-    assert len(annotation.polygons) + len(left_out(annotation)) == (
-        3 if mutate(good, mutations).strip() else 2
-    )
+    assert len(annotation.polygons) + len(left_out(annotation)) == (3 if mutate(good, mutations).strip() else 2)
     assert annotation.texts[0] == annotation.texts[-1] == "PETROSAINS"
     assert len(annotation.polygons) >= 2
 

@@ -42,9 +42,7 @@ def test_polygons_follow_the_pixels():
     cv2.fillPoly(image, [polygon.astype(np.int32)], (255, 255, 255))
     augmentation = Augmentation(crop=(320, 320), rotation=30.0, scale=(0.8, 1.5))
     for seed in range(20):
-        placement = sample_placement(
-            np.random.default_rng(seed), (200, 300), [polygon], [False], augmentation
-        )
+        placement = sample_placement(np.random.default_rng(seed), (200, 300), [polygon], [False], augmentation)
         warped = cv2.warpAffine(image, placement.matrix, (320, 320))[..., 0] > 127
         drawn = np.zeros((320, 320), np.uint8)
         for moved in placement.polygons:

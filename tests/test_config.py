@@ -15,9 +15,7 @@ def test_every_config_gives_the_fields_of_common_and_no_others(module):
 
 
 def test_words_are_variants_and_pairs_set_fields():
-    config = icdar2015.get_config(
-        "cpu,backbone=resnet50,steps=10,crop=(64,96),learning_rate=1,train.batch_size=4"
-    )
+    config = icdar2015.get_config("cpu,backbone=resnet50,steps=10,crop=(64,96),learning_rate=1,train.batch_size=4")
     assert config.model.width == 16
     assert config.model.backbone == "resnet50"
     assert config.train.steps == 10

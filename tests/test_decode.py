@@ -13,9 +13,7 @@ from dbnet_jax.decode import BadPicture, decode_image
 
 # Smooth, so that JPEG keeps it; every channel and every corner differs.
 ROWS, COLUMNS = np.mgrid[0:40, 0:56]
-PICTURE = (
-    np.stack([5 * ROWS, 4 * COLUMNS, 255 - 3 * (ROWS + COLUMNS) // 2], axis=-1).clip(0, 255).astype(np.uint8)
-)
+PICTURE = np.stack([5 * ROWS, 4 * COLUMNS, 255 - 3 * (ROWS + COLUMNS) // 2], axis=-1).clip(0, 255).astype(np.uint8)
 
 
 def encode(rgb, suffix):
@@ -29,20 +27,12 @@ def png(width, height, bits, colour_type, rows, palette=None):
     """A PNG file of a kind that OpenCV does not write."""
 
     def chunk(kind, content):
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
     content = zlib.compress(b"".join(b"\0" + row for row in rows))
     palette_chunk = chunk(b"PLTE", palette) if palette else b""
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + palette_chunk
-        + chunk(b"IDAT", content)
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + palette_chunk + chunk(b"IDAT", content) + chunk(b"IEND", b"")
 
 
 def with_exif(jpeg, orientation, thumbnail=b""):

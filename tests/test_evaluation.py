@@ -19,9 +19,7 @@ def box(left: float, top: float, right: float, bottom: float) -> list[list[float
     return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
-def evaluate_official(
-    folder: pathlib.Path, protocol: str
-) -> tuple[Any, list[dict[str, Any]], list[dict[str, Any]]]:
+def evaluate_official(folder: pathlib.Path, protocol: str) -> tuple[Any, list[dict[str, Any]], list[dict[str, Any]]]:
     inputs = json.loads((folder / "eval_inputs.json").read_text())
     expected = json.loads((folder / f"eval_{protocol}.json").read_text())["per_image"]
     columns = ([picture[key] for picture in inputs] for key in ("det", "gt", "ignore"))
@@ -191,9 +189,7 @@ boxes = st.lists(corners.map(lambda c: box(c[0], c[1], c[0] + c[2], c[1] + c[3])
 
 @settings(max_examples=60, deadline=None)
 @given(boxes, boxes, st.sampled_from(sorted(PROTOCOLS)), st.randoms())
-def test_scores_are_shares_and_pairs_are_sound(
-    detections: Any, truths: Any, protocol: str, random: Any
-) -> None:
+def test_scores_are_shares_and_pairs_are_sound(detections: Any, truths: Any, protocol: str, random: Any) -> None:
     ignore = [random.random() < 0.3 for _ in truths]
     scores = evaluate_one(detections, truths, ignore, protocol)
     assert 0 <= scores.hmean <= 1

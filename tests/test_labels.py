@@ -57,9 +57,7 @@ def test_a_rectangle_by_hand() -> None:
     along_the_middle_row = labels["threshold_map"][30]
     expected = [0.7, 0.7 - 0.4 / 12, 0.5, 0.3, 0.3]
     np.testing.assert_allclose(along_the_middle_row[[110, 111, 116, 122, 130]], expected, atol=1e-6)
-    np.testing.assert_allclose(
-        along_the_middle_row[[109, 104, 98, 60]], [0.7 - 0.4 / 12, 0.5, 0.3, 0.3], atol=1e-6
-    )
+    np.testing.assert_allclose(along_the_middle_row[[109, 104, 98, 60]], [0.7 - 0.4 / 12, 0.5, 0.3, 0.3], atol=1e-6)
     # Beyond the corner the distance is to the vertex.
     assert labels["threshold_map"][54, 113] == pytest.approx(0.7 - 0.4 * 5 / 12, abs=1e-6)
     mask = labels["threshold_mask"]
@@ -75,9 +73,7 @@ def test_the_larger_value_wins_where_two_bands_meet() -> None:
 
 
 def test_options_change_the_maps() -> None:
-    labels = make_labels(
-        [RECTANGLE], [False], 80, 140, shrink_ratio=0.8, threshold_min=0.1, threshold_max=0.9
-    )
+    labels = make_labels([RECTANGLE], [False], 80, 140, shrink_ratio=0.8, threshold_min=0.1, threshold_max=0.9)
     inset = int(4000 * (1 - 0.64) / 280)  # 5
     assert labels["shrink_map"].sum() == (101 - 2 * inset) * (41 - 2 * inset)
     assert labels["threshold_map"].min() == pytest.approx(0.1)

@@ -39,9 +39,7 @@ def test_values_and_gradients_equal_the_official_ones(shared, index):
         assert float(parts[ours]) == pytest.approx(case[theirs], rel=1e-5, abs=1e-7)
     for ours, theirs in OUTPUTS.items():
         expected = squeeze(arrays[f"grad_{theirs}"])
-        np.testing.assert_allclose(
-            gradients[ours], expected, atol=1e-5 * max(1e-3, float(np.abs(expected).max()))
-        )
+        np.testing.assert_allclose(gradients[ours], expected, atol=1e-5 * max(1e-3, float(np.abs(expected).max())))
 
 
 def sample(seed: int = 0, text: float = 0.2) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
@@ -113,26 +111,20 @@ def test_the_papers_cross_entropy_on_the_binary_map_is_a_choice():
     outputs, labels = sample()
     _, parts = db_loss(outputs, labels, binary_loss="cross_entropy")
     swapped = outputs | {"probability_map": outputs["binary_map"]}
-    assert float(parts["binary"]) == pytest.approx(
-        float(db_loss(swapped, labels)[1]["probability"]), rel=1e-5
-    )
+    assert float(parts["binary"]) == pytest.approx(float(db_loss(swapped, labels)[1]["probability"]), rel=1e-5)
     with pytest.raises(ValueError, match="focal"):
         db_loss(outputs, labels, binary_loss="focal")
 
 
 @hypothesis.given(
-    hnp.arrays(
-        np.float32, st.integers(1, 60), elements=st.sampled_from([0.0, 0.5, 1.0, 1.5, 3e-39, 1e30, np.inf])
-    ),
+    hnp.arrays(np.float32, st.integers(1, 60), elements=st.sampled_from([0.0, 0.5, 1.0, 1.5, 3e-39, 1e30, np.inf])),
     st.data(),
 )
 @hypothesis.settings(max_examples=60, deadline=None)
 def test_hard_negatives_equal_sorting_ties_included(losses, data):
     candidates = data.draw(hnp.arrays(bool, losses.shape))
     count = data.draw(st.integers(0, int(candidates.sum())))
-    weights = np.asarray(
-        jax.jit(hard_negative_weights)(jnp.asarray(losses), jnp.asarray(candidates), jnp.int32(count))
-    )
+    weights = np.asarray(jax.jit(hard_negative_weights)(jnp.asarray(losses), jnp.asarray(candidates), jnp.int32(count)))
     assert weights[~candidates].sum() == 0
     assert weights.sum() == pytest.approx(count, abs=1e-4)
     expected = np.sort(losses[candidates])[::-1][:count]

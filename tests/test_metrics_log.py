@@ -54,9 +54,7 @@ def test_resuming_drops_the_steps_that_will_be_taken_again(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "tensorboard"]
 
 
-@pytest.mark.parametrize(
-    "torn", [b'{"step": 2, "loss": 0.', b'{"step": 2}', b"\x00\x00\x00\n", b"3\n", b"{}\n"]
-)
+@pytest.mark.parametrize("torn", [b'{"step": 2, "loss": 0.', b'{"step": 2}', b"\x00\x00\x00\n", b"3\n", b"{}\n"])
 def test_a_torn_line_is_dropped_with_and_without_resuming(tmp_path, torn):
     for resume_step in (None, 5):
         (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1, "loss": 0.5}\n' + torn)

@@ -36,9 +36,7 @@ def test_the_maps_have_the_size_of_the_images_and_lie_in_0_1(name):
         assert 0 <= outputs[key].min() <= outputs[key].max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("size", "strides", "hw"), [(7, 2, (32, 64)), (1, 1, (8, 9)), (1, 2, (9, 8)), (3, 2, (8, 9))]
-)
+@pytest.mark.parametrize(("size", "strides", "hw"), [(7, 2, (32, 64)), (1, 1, (8, 9)), (1, 2, (9, 8)), (3, 2, (8, 9))])
 def test_a_convolution_equals_the_plain_one(size, strides, hw):
     x = random(2, *hw, 3)
     conv = Conv(5, size, strides)
@@ -74,9 +72,7 @@ def test_pixel_patches_are_a_transposed_convolution():
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         transpose_kernel=False,
     )
-    patches = (
-        layer.apply(variables, x).reshape(1, 3, 4, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 6, 8, 2)
-    )
+    patches = layer.apply(variables, x).reshape(1, 3, 4, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 6, 8, 2)
     # conv_transpose of lax correlates with the kernel as it lies: flipped, it scatters it.
     np.testing.assert_allclose(patches, expected, atol=1e-5)
 

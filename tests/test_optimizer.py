@@ -22,9 +22,7 @@ def test_the_warm_up_rises_linearly_to_the_schedule():
     np.testing.assert_allclose(ratios, [0.2, 0.4, 0.6, 0.8, 1.0, 1.0], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "bad", [{"base": 0.0}, {"steps": 0}, {"warmup": 100}, {"warmup": -1}, {"power": 0.0}]
-)
+@pytest.mark.parametrize("bad", [{"base": 0.0}, {"steps": 0}, {"warmup": 100}, {"warmup": -1}, {"power": 0.0}])
 def test_a_schedule_that_cannot_work_is_refused(bad):
     (name,) = bad
     with pytest.raises(ValueError, match=name):

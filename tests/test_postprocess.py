@@ -138,9 +138,7 @@ def test_noise_of_many_contours_stays_inside_the_picture(shape: str) -> None:
     noise = (noise - noise.min()) / np.ptp(noise)
     contours, _ = cv2.findContours((noise > 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     assert len(contours) > 900
-    found = extract_polygons(
-        noise, image_size=(300, 900), shape=shape, threshold=0.5, box_threshold=0.5, min_size=1
-    )
+    found = extract_polygons(noise, image_size=(300, 900), shape=shape, threshold=0.5, box_threshold=0.5, min_size=1)
     assert len(found.polygons) == len(found.scores) > 100
     for polygon in found.polygons:
         assert np.all((polygon >= 0) & (polygon <= (900, 300)))
@@ -148,18 +146,14 @@ def test_noise_of_many_contours_stays_inside_the_picture(shape: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    hnp.arrays(
-        np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(0, 1, width=32)
-    ),
+    hnp.arrays(np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(0, 1, width=32)),
     st.sampled_from(["quad", "polygon"]),
     st.tuples(st.integers(1, 500), st.integers(1, 500)),
 )
 def test_any_map_gives_polygons_inside_the_picture(
     probability_map: np.ndarray, shape: str, image_size: tuple[int, int]
 ) -> None:
-    found = extract_polygons(
-        probability_map, image_size=image_size, shape=shape, box_threshold=0.0, min_size=0
-    )
+    found = extract_polygons(probability_map, image_size=image_size, shape=shape, box_threshold=0.0, min_size=0)
     assert np.all((found.scores >= 0) & (found.scores <= 1 + 1e-6))
     for polygon in found.polygons:
         assert np.all((polygon >= 0) & (polygon <= image_size[::-1]))

@@ -38,9 +38,7 @@ def samples():
 def layouts():
     """Pictures' runs, before they are painted, of several sizes."""
     return [
-        (size, lay_out(np.random.default_rng((seed, *size)), "train", size)[0])
-        for size in SIZES
-        for seed in range(80)
+        (size, lay_out(np.random.default_rng((seed, *size)), "train", size)[0]) for size in SIZES for seed in range(80)
     ]
 
 
@@ -222,11 +220,7 @@ def test_shapes_sizes_and_places_vary(layouts):
     heights = np.array([text_height(run.polygon)[0] for run in runs])
     assert np.mean(heights < 20) > 0.15
     assert np.mean(heights > 40) > 0.1
-    turns = [
-        np.degrees(np.arctan2(*(run.polygon[1] - run.polygon[0])[::-1]))
-        for run in runs
-        if len(run.polygon) == 4
-    ]
+    turns = [np.degrees(np.arctan2(*(run.polygon[1] - run.polygon[0])[::-1])) for run in runs if len(run.polygon) == 4]
     assert min(turns) < -50
     assert max(turns) > 50
     assert np.mean(np.abs(turns) < 20) > 0.4
@@ -243,9 +237,7 @@ def test_text_stands_out_from_its_surroundings(samples):
     for sample in samples:
         grey = cv2.cvtColor(sample.image, cv2.COLOR_RGB2GRAY).astype(float)
         for polygon in sample.polygons:
-            inside = (
-                cv2.fillPoly(np.zeros(grey.shape, np.uint8), [np.rint(polygon).astype(np.int32)], (1,)) > 0
-            )
+            inside = cv2.fillPoly(np.zeros(grey.shape, np.uint8), [np.rint(polygon).astype(np.int32)], (1,)) > 0
             stronger.append(np.percentile(grey[inside], 95) - np.percentile(grey[inside], 5))
     assert min(stronger) > 25
     assert np.median(stronger) > 75

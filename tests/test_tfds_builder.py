@@ -97,9 +97,7 @@ def test_what_the_samples_hold(folder, tmp_path):
 def test_prepares_once_and_again_when_a_file_changes(folder, tmp_path, scene_text, monkeypatch):
     read = []
     example = scene_text._example
-    monkeypatch.setattr(
-        scene_text, "_example", lambda reader, index: read.append(index) or example(reader, index)
-    )
+    monkeypatch.setattr(scene_text, "_example", lambda reader, index: read.append(index) or example(reader, index))
 
     def open_prepared():
         read.clear()
@@ -131,9 +129,7 @@ def test_a_faster_process_is_no_error(folder, tmp_path, scene_text, monkeypatch)
     def race(reader, index):
         if not others:
             others.append(True)
-            others.append(
-                scene_text.PreparedDataset("icdar2015", folder, "train", tfds_dir=tmp_path / "tfds")
-            )
+            others.append(scene_text.PreparedDataset("icdar2015", folder, "train", tfds_dir=tmp_path / "tfds"))
         return example(reader, index)
 
     monkeypatch.setattr(scene_text, "_example", race)
@@ -152,9 +148,7 @@ def test_tfds_finds_the_builder_by_name(folder, tmp_path, scene_text):
         "train": 10,
         "validation": 2,
     }
-    example = next(
-        iter(tfds.load("scene_text/icdar2015", data_dir=tmp_path / "tfds", split="train", download=False))
-    )
+    example = next(iter(tfds.load("scene_text/icdar2015", data_dir=tmp_path / "tfds", split="train", download=False)))
     assert example["name"].numpy() == b"img_2.jpg"
     assert example["image"].shape == (40, 50, 3)
     assert example["polygons"].shape == (4, None, 2)

@@ -55,8 +55,7 @@ def test_a_few_steps_on_one_batch_lower_the_loss_and_the_average_follows():
     fresh, _ = run(1, 0, ema_decay=0.9)
     moved = {
         name: sum(
-            np.abs(a - b).sum()
-            for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(fresh.variables), strict=True)
+            np.abs(a - b).sum() for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(fresh.variables), strict=True)
         )
         for name, tree in (("weights", state.variables), ("average", state.average))
     }

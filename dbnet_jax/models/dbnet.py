@@ -6,12 +6,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dbnet_jax.binarization import differentiable_binarization
 from dbnet_jax.models.fpn import FPN
 from dbnet_jax.models.head import Head
 from dbnet_jax.models.resnet import RESNETS, ResNet
+
+Images = Float[Array, "batch height width 3"] | Float[np.ndarray, "batch height width 3"]
 
 
 class DBNet(nn.Module):
@@ -34,9 +37,7 @@ class DBNet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, images: Float[Array, "batch height width 3"], train: bool = False
-    ) -> dict[str, Float[Array, "batch height width"]]:
+    def __call__(self, images: Images, train: bool = False) -> dict[str, Float[Array, "batch height width"]]:
         """Computes the maps of normalised images.
 
         **Arguments:**
@@ -45,21 +46,17 @@ class DBNet(nn.Module):
         - `train`: normalise by the batch's statistics and update the running ones.
 
         **Returns:** `probability_map`, `threshold_map`, `binary_map` in [0, 1], and `probability_logits` and
-        `binary_logits`, which the loss prefers. What a caller does not use, `jax.jit` does not compute: inference takes the probability
-        map alone and the threshold head is never compiled.
+        `binary_logits`, which the loss prefers. What a caller does not use, `jax.jit` does not compute: inference
+        takes the probability map alone and the threshold head is never compiled.
 
         **Raises:** ValueError when the height or width is no multiple of 32.
         """
         if images.shape[1] % 32 or images.shape[2] % 32:
-            raise ValueError(
-                f"`images` (={images.shape}) must have a height and width that are multiples of 32"
-            )
-        norm = partial(
-            nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype
-        )
+            raise ValueError(f"`images` (={images.shape}) must have a height and width that are multiples of 32")
+        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype)
         block, stage_sizes = RESNETS[self.backbone]
         features = ResNet(block, stage_sizes, norm=norm, width=self.width, dtype=self.dtype, name="backbone")(
-            images.astype(self.dtype)
+            jnp.asarray(images, self.dtype)
         )
         fused = FPN(self.inner_channels, dtype=self.dtype, name="neck")(features)
         head = partial(Head, self.inner_channels // 4, norm=norm, dtype=self.dtype)

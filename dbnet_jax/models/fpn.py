@@ -25,9 +25,7 @@ class FPN(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, features: list[Float[Array, "batch _ _ _"]]
-    ) -> Float[Array, "batch height width inner"]:
+    def __call__(self, features: list[Float[Array, "batch _ _ _"]]) -> Float[Array, "batch height width inner"]:
         pyramid = []
         above = None
         for level in (5, 4, 3, 2):

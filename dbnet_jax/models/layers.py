@@ -34,9 +34,7 @@ class Conv(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch rows cols features"]:
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
         size, channels = self.kernel_size, x.shape[-1]
         kernel = self.param("kernel", he_normal, (size, size, channels, self.features), jnp.float32)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
@@ -104,8 +102,6 @@ def max_pool(x: Float[Array, "batch height width channels"]) -> Float[Array, "ba
     return x
 
 
-def upsample(
-    x: Float[Array, "batch height width channels"], factor: int
-) -> Float[Array, "batch rows cols channels"]:
+def upsample(x: Float[Array, "batch height width channels"], factor: int) -> Float[Array, "batch rows cols channels"]:
     """Nearest-neighbour upsampling by a whole factor, as the official decoder does it."""
     return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)

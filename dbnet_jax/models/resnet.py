@@ -24,9 +24,7 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch rows cols features"]:
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
         y = self.conv3x3(self.features, strides=self.strides, name="conv1")(x)
         y = nn.relu(self.norm(name="bn1")(y))
         y = self.conv3x3(self.features, name="conv2")(y)
@@ -45,9 +43,7 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch rows cols features"]:
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
         y = self.conv(self.features, kernel_size=1, name="conv1")(x)
         y = nn.relu(self.norm(name="bn1")(y))
         y = self.conv3x3(self.features, strides=self.strides, name="conv2")(y)

@@ -65,13 +65,9 @@ def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[str]
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         text = data.decode("latin-1")
-        problems.append(
-            f"{file}: not UTF-8 (byte {error.start}); read as Latin-1, so that its texts may be wrong"
-        )
+        problems.append(f"{file}: not UTF-8 (byte {error.start}); read as Latin-1, so that its texts may be wrong")
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
-    return [
-        (number, line.lstrip("\ufeff")) for number, line in lines if line.strip("\ufeff").strip()
-    ], problems
+    return [(number, line.lstrip("\ufeff")) for number, line in lines if line.strip("\ufeff").strip()], problems
 
 
 def parse_instances(
@@ -105,9 +101,7 @@ def parse_instances(
             annotation.problems.append(f"{file}:{number}: {error}: {_shorten(line)}")
             continue
         if crosses_itself(instance.polygon):
-            annotation.problems.append(
-                f"{file}:{number}: the outline crosses itself; kept as it is: {_shorten(line)}"
-            )
+            annotation.problems.append(f"{file}:{number}: the outline crosses itself; kept as it is: {_shorten(line)}")
         annotation.polygons.append(instance.polygon)
         annotation.ignore.append(instance.ignore)
         annotation.texts.append(instance.text)

@@ -103,9 +103,7 @@ class Benchmark:
         """The text of picture `index`, alone. **Raises:** `BadPicture` if there is no annotation file."""
         picture, annotation = self._files[index]
         if annotation is None:
-            raise BadPicture(
-                f"{picture.name}: has no annotation file {' or '.join(self.annotation_names(picture))}"
-            )
+            raise BadPicture(f"{picture.name}: has no annotation file {' or '.join(self.annotation_names(picture))}")
         return self.parse(_read(annotation), annotation.name)
 
     def __getitem__(self, index: int) -> Sample:
@@ -129,9 +127,7 @@ class Benchmark:
             raise FileNotFoundError(self._complaint(_describe(self.folder) + "; no annotation files"))
         return {name: path for files in reversed(listed) for name, path in files.items()}
 
-    def _find_annotation(
-        self, picture: pathlib.Path, annotations: dict[str, pathlib.Path]
-    ) -> pathlib.Path | None:
+    def _find_annotation(self, picture: pathlib.Path, annotations: dict[str, pathlib.Path]) -> pathlib.Path | None:
         names = self.annotation_names(picture)
         return next((annotations[name] for name in names if name in annotations), None)
 
@@ -146,9 +142,7 @@ class Benchmark:
 def _split_positions(count: int, split: str) -> list[int]:
     if split in ("trainval", "test"):
         return list(range(count))
-    return [
-        position for position in range(count) if (position % VALIDATION_EVERY == 0) == (split == "validation")
-    ]
+    return [position for position in range(count) if (position % VALIDATION_EVERY == 0) == (split == "validation")]
 
 
 def _integer(stem: str) -> int:

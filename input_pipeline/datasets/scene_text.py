@@ -71,9 +71,7 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[int, dict]]]:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, dict]]]:
         readers = _open_splits(self.builder_config.name, pathlib.Path(dl_manager.manual_dir))
         return {split: self._generate_examples(reader) for split, reader in readers.items()}
 
@@ -109,9 +107,7 @@ class PreparedDataset:
         tfds_dir: str | os.PathLike[str] | None = None,
     ):
         if name not in BENCHMARKS:
-            raise ValueError(
-                f"`name` (={name!r}) has no TFDS builder; those of {', '.join(BENCHMARKS)} exist"
-            )
+            raise ValueError(f"`name` (={name!r}) has no TFDS builder; those of {', '.join(BENCHMARKS)} exist")
         # Its checks and messages come first; it knows the names, and reads no more than the listing of the
         # folder.
         self._reader = BENCHMARKS[name](folder, split)

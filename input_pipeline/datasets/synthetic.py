@@ -34,9 +34,7 @@ class SyntheticDataset:
     Sample i is a pure function of (`seed`, `split`, i), from any thread. The splits share no word.
     """
 
-    def __init__(
-        self, count: int, *, seed: int = 0, split: Split = "train", size: tuple[int, int] = (256, 256)
-    ):
+    def __init__(self, count: int, *, seed: int = 0, split: Split = "train", size: tuple[int, int] = (256, 256)):
         """**Arguments:**
 
         - `count`: of pictures.

@@ -151,9 +151,7 @@ def _corners(rng: np.random.Generator, picture: Picture, center: tuple[int, int]
         fill_polygon(picture, points, pick_color(rng))
     else:
         fixed = np.rint(points * 2**_SUBPIXEL).astype(np.int32)
-        cv2.polylines(
-            picture, [fixed], True, pick_color(rng), int(rng.integers(1, 5)), cv2.LINE_AA, _SUBPIXEL
-        )
+        cv2.polylines(picture, [fixed], True, pick_color(rng), int(rng.integers(1, 5)), cv2.LINE_AA, _SUBPIXEL)
 
 
 def _strokes(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:

@@ -77,10 +77,7 @@ def pick_text(rng: np.random.Generator, split: Split) -> str:
     """A run of one to four words of `split`, joined by single spaces: "Harbor", "OPEN DAILY", "$19.95"."""
     count = int(rng.choice([1, 2, 3, 4], p=[0.6, 0.25, 0.1, 0.05]))
     style = _STYLES[rng.integers(3)]
-    words = [
-        _pick_number(rng, split) if rng.random() < 0.2 else style(_pick_word(rng, split))
-        for _ in range(count)
-    ]
+    words = [_pick_number(rng, split) if rng.random() < 0.2 else style(_pick_word(rng, split)) for _ in range(count)]
     if rng.random() < 0.08:
         words[-1] += str(rng.choice(list("!?.:,")))
     return " ".join(words)
@@ -93,9 +90,7 @@ def _pick_word(rng: np.random.Generator, split: Split) -> str:
 def _pick_number(rng: np.random.Generator, split: Split) -> str:
     """Prices, years, times, dates, percentages and plain numbers, drawn anew until `split` owns one."""
     while True:
-        big, hour, minute, day = (
-            int(rng.integers(*bounds)) for bounds in ((10, 9999), (0, 24), (0, 60), (1, 29))
-        )
+        big, hour, minute, day = (int(rng.integers(*bounds)) for bounds in ((10, 9999), (0, 24), (0, 60), (1, 29)))
         number = (
             f"{big}",
             f"${big / 100:.2f}",

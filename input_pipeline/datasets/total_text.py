@@ -40,9 +40,7 @@ class TotalText(Benchmark):
     """
 
     title = "Total-Text"
-    source = (
-        "https://github.com/cs-chan/Total-Text-Dataset (totaltext.zip and, of the labels, txt_format.zip)"
-    )
+    source = "https://github.com/cs-chan/Total-Text-Dataset (totaltext.zip and, of the labels, txt_format.zip)"
     layout = """\
     Images/Train/img11.jpg …
     Images/Test/img1.jpg …

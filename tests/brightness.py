@@ -1,0 +1,40 @@
+"""A detector that takes white for text: its maps are known, and so is where every box must come out."""
+
+import numpy as np
+import tiny
+
+from dbnet_jax.detector import Detector
+
+WHITE = 255
+
+
+class BrightnessDetector(Detector):
+    """The real detector around a network that is replaced by a threshold on brightness.
+
+    It grows nothing, so that a white box is found as it is. `calls` holds the shape of every batch that the network
+    was given, and the maps that were asked for.
+    """
+
+    def __init__(self, **predict: object):
+        config = tiny.config()
+        defaults = {"shape": "quad", "unclip_ratio": 1e-3, "resize": "short", "size": 160, "max_side": 1024}
+        config.predict.update(defaults | predict)
+        super().__init__(config, {})
+        self.calls: list[tuple[tuple[int, ...], tuple[str, ...]]] = []
+        self._eval_step = self._threshold
+
+    def _threshold(self, variables: object, images: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        self.calls.append((images.shape, names))
+        return {name: (images.mean(axis=-1) > 127).astype(np.float32) for name in names}
+
+
+def white_box(size: tuple[int, int], left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    """A black picture of `size` (height, width) with a white box; its last column and row are still white."""
+    image = np.zeros((*size, 3), np.uint8)
+    image[top : bottom + 1, left : right + 1] = WHITE
+    return image
+
+
+def quad(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """The corners of a box, clockwise from the top left."""
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)

@@ -1,0 +1,143 @@
+"""The evaluator: what it scores, in which order, what it skips, and that many processes score what one does."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from brightness import BrightnessDetector, quad, white_box
+
+from dbnet_jax import evaluator as evaluator_module
+from dbnet_jax.decode import BadPicture
+from dbnet_jax.evaluation import evaluate_detections
+from dbnet_jax.evaluator import Evaluation, Evaluator
+from input_pipeline.datasets.sample import Sample
+
+
+class Boxes:
+    """Pictures of different sizes with one white box each; every third has a truth that the picture does not show."""
+
+    def __init__(self, count: int, bad: tuple[int, ...] = ()):
+        self.count, self.bad = count, bad
+
+    def __len__(self) -> int:
+        return self.count
+
+    def name(self, index: int) -> str:
+        return f"box_{index}"
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self.bad:
+            raise BadPicture(f"{self.name(index)}: cannot be decoded")
+        corners = (40 + index, 30, 100 + index, 60 + index)
+        truths = [quad(*corners), quad(5, 70, 35, 90)][: 1 + (index % 3 == 0)]
+        return Sample(self.name(index), white_box((100 + 7 * index, 150), *corners), truths, [False] * len(truths))
+
+
+@pytest.fixture
+def detector() -> BrightnessDetector:
+    return BrightnessDetector(resize="none", batch_size=2)
+
+
+def test_it_scores_what_the_detector_finds_picture_by_picture(detector):
+    found = Evaluator(Boxes(7)).run(detector)
+    assert found.indices == list(range(7))
+    assert found.names == [f"box_{index}" for index in range(7)]
+    assert found.skipped == []
+    samples = [Boxes(7)[index] for index in range(7)]
+    for sample, detections in zip(samples, found.detections, strict=True):
+        alone = detector.detect(sample.image)
+        np.testing.assert_array_equal(detections.polygons[0], alone.polygons[0])
+        np.testing.assert_array_equal(detections.scores, alone.scores)
+    expected = evaluate_detections(
+        [one.polygons for one in found.detections],
+        [sample.polygons for sample in samples],
+        [sample.ignore for sample in samples],
+    )
+    assert found.scores == expected
+    # Seven of ten truths are shown.
+    assert (found.scores.precision, found.scores.recall) == (1, 0.7)
+    assert found.summary("iou") == {
+        "precision": 1.0,
+        "recall": 0.7,
+        "hmean": pytest.approx(2 * 0.7 / 1.7),
+        "protocol": "iou",
+        "images": 7,
+    }
+
+
+def test_the_protocol_is_the_one_asked_for(detector):
+    class Halves(Boxes):
+        def __getitem__(self, index: int) -> Sample:
+            sample = super().__getitem__(index)
+            truth = sample.polygons[0].copy()
+            truth[1:3, 0] = truth[0, 0] + (truth[1, 0] - truth[0, 0]) / 2 + 5
+            return dataclasses.replace(sample, polygons=[truth], ignore=[False])
+
+    # The truth is a good half of what is found: enough for an overlap of 0.5, too little for DetEval's 0.6.
+    assert Evaluator(Halves(3), "iou").run(detector).scores.hmean == 1
+    assert Evaluator(Halves(3), "deteval").run(detector).scores.hmean == 0
+
+
+def test_pictures_that_cannot_be_read_are_named_and_not_scored(detector):
+    whole, holed = Evaluator(Boxes(9)).run(detector), Evaluator(Boxes(9, bad=(0, 4, 5))).run(detector)
+    assert holed.skipped == [f"box_{index}: cannot be decoded" for index in (0, 4, 5)]
+    assert holed.indices == [1, 2, 3, 6, 7, 8]
+    assert holed.names == [f"box_{index}" for index in holed.indices]
+    assert holed.summary("iou")["images"] == 6
+    assert holed.scores.per_image == [whole.scores.per_image[index] for index in holed.indices]
+    with pytest.raises(ValueError, match=r"(?s)no picture of the evaluation split could be read.*box_0.*box_2"):
+        Evaluator(Boxes(3, bad=(0, 1, 2))).run(detector)
+
+
+def test_no_more_pictures_than_a_batch_are_held_at_once():
+    held: list[int] = []
+
+    class Counting(BrightnessDetector):
+        def detect_batch(self, images):
+            held.append(len(images))
+            return super().detect_batch(images)
+
+    Evaluator(Boxes(50)).run(Counting(resize="none", batch_size=3))
+    assert sum(held) == 50
+    assert max(held) <= 3 * jax.local_device_count()
+
+
+def test_processes_share_the_pictures_and_score_the_whole(detector, monkeypatch):
+    dataset, rows = Boxes(11, bad=(3,)), []
+    expected = Evaluator(dataset).run(detector)
+
+    def run_as(process: int) -> Evaluation:
+        monkeypatch.setattr(jax, "process_index", lambda: process)
+        monkeypatch.setattr(jax, "process_count", lambda: 3)
+        return Evaluator(dataset).run(detector)
+
+    # First what each process detects, then what each makes of the rows of all.
+    monkeypatch.setattr(evaluator_module, "_gather", lambda mine: rows.append(list(mine)) or list(mine))
+    for process in range(3):
+        run_as(process)
+    assert [len(share) for share in rows] == [4, 4, 3]
+    everything = [row for share in rows for row in share]
+    monkeypatch.setattr(evaluator_module, "_gather", lambda mine: list(everything))
+    for process in range(3):
+        found = run_as(process)
+        assert found.scores == expected.scores
+        assert (found.indices, found.names, found.skipped) == (expected.indices, expected.names, expected.skipped)
+
+
+def test_rows_of_unequal_length_travel_between_processes(monkeypatch):
+    shares = [[{"name": "a"}], [], [{"name": "straße"}, {"name": "b", "polygons": [[[1.5, 2.0]]]}]]
+    sizes: list[int] = []
+
+    def allgather(array: np.ndarray) -> np.ndarray:
+        """What the other processes would have brought."""
+        if array.shape == (1,) and array.dtype != np.uint8:
+            sizes.append(int(array[0]))
+            return np.array([[len(evaluator_module.json.dumps(share).encode())] for share in shares])
+        encoded = [np.frombuffer(evaluator_module.json.dumps(share).encode(), np.uint8) for share in shares]
+        return np.stack([np.pad(data, (0, len(array) - len(data))) for data in encoded])
+
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    monkeypatch.setattr(evaluator_module.multihost_utils, "process_allgather", allgather)
+    for share in shares:
+        assert evaluator_module._gather(share) == [row for one in shares for row in one]

@@ -1,0 +1,151 @@
+"""Prediction over files: whatever lies in a folder, every picture has its results and nothing is lost silently."""
+
+import json
+import pathlib
+
+import cv2
+import numpy as np
+import pytest
+from brightness import BrightnessDetector, quad, white_box
+
+from dbnet_jax.postprocess import Detections
+from dbnet_jax.predict import as_icdar, as_json, icdar_files, predict_files
+from input_pipeline.datasets.icdar2015 import Icdar2015
+
+# Folders with pictures of one name, names that only a suffix or a folder tells apart, and what is no picture.
+PICTURES = ("img.png", "img.bmp", "a/img.png", "b/img.png", "a_img.png", "a/b/img.PNG", "b.png/img.png", "plain.tif")
+BROKEN = ("a/broken.jpg", "empty.png", "text.png")
+
+
+def write(path: pathlib.Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+def box(index: int) -> tuple[int, int, int, int]:
+    return 10 + index, 20, 60 + 2 * index, 50 + index
+
+
+@pytest.fixture(scope="module")
+def detector() -> BrightnessDetector:
+    return BrightnessDetector(resize="none")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for index, name in enumerate(PICTURES):
+        write(folder / name, white_box((80 + index, 120), *box(index)))
+    write(folder / "no text.png", np.zeros((50, 60, 3), np.uint8))
+    write(folder / BROKEN[0], white_box((80, 120), *box(0)))
+    whole = (folder / BROKEN[0]).read_bytes()
+    (folder / BROKEN[0]).write_bytes(whole[: len(whole) // 2])
+    (folder / BROKEN[1]).write_bytes(b"")
+    (folder / BROKEN[2]).write_text("not a picture")
+    (folder / "notes.txt").write_text("not looked at")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def output(folder, detector, tmp_path_factory) -> pathlib.Path:
+    output = tmp_path_factory.mktemp("out") / "deep" / "er"
+    assert predict_files(detector, folder, output) == output / "index.html"
+    return output
+
+
+def read_icdar(path: pathlib.Path) -> list[np.ndarray]:
+    annotation = Icdar2015.parse(path.read_bytes(), path.name)
+    assert annotation.problems == []
+    return annotation.polygons
+
+
+def test_the_json_has_every_picture_and_names_what_was_skipped(output):
+    found = json.loads((output / "detections.json").read_text())
+    assert found.keys() == {"pictures", "skipped"}
+    assert found["pictures"].keys() == {*PICTURES, "no text.png"}
+    assert found["skipped"].keys() == set(BROKEN)
+    for index, name in enumerate(PICTURES):
+        picture = found["pictures"][name]
+        assert (picture["height"], picture["width"]) == (80 + index, 120)
+        (detection,) = picture["detections"]
+        np.testing.assert_allclose(detection["polygon"], quad(*box(index)), atol=1)
+        assert 0.9 <= detection["score"] <= 1
+    assert found["pictures"]["no text.png"]["detections"] == []
+    assert "truncated" in found["skipped"]["a/broken.jpg"]
+    assert all(name in reason for name, reason in found["skipped"].items())
+
+
+def test_every_picture_has_an_icdar_file_of_its_own_that_reads_back(output):
+    found = json.loads((output / "detections.json").read_text())["pictures"]
+    files = {str(path.relative_to(output / "icdar")) for path in (output / "icdar").rglob("*.txt")}
+    assert len(files) == len(found)
+    assert {"a/res_img.txt", "b/res_img.txt", "res_a_img.txt", "res_img.png.txt", "res_img.bmp.txt"} <= files
+    names = [pathlib.Path(name) for name in found]
+    for name, file in zip(found, icdar_files(names), strict=True):
+        polygons = read_icdar(output / "icdar" / file)
+        expected = [detection["polygon"] for detection in found[name]["detections"]]
+        np.testing.assert_array_equal(np.array(polygons).reshape(-1, 4, 2), np.array(expected).reshape(-1, 4, 2))
+
+
+def test_the_page_lists_every_picture_and_what_was_skipped(output):
+    page = (output / "index.html").read_text()
+    assert page.count("<article") == len(PICTURES) + 1
+    for name in (*PICTURES, "no text.png", *BROKEN):
+        assert name in page
+    assert f"<dt>pictures</dt><dd>{len(PICTURES) + 1}</dd>" in page
+
+
+def test_pictures_that_were_skipped_are_printed(folder, detector, tmp_path, capsys):
+    predict_files(detector, folder, tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(BROKEN)
+    for name in BROKEN:
+        assert any(line.startswith("skipped: ") and name in line for line in lines)
+
+
+def test_one_file_is_a_source_too(folder, detector, tmp_path):
+    predict_files(detector, str(folder / "a/img.png"), str(tmp_path))
+    found = json.loads((tmp_path / "detections.json").read_text())
+    assert list(found["pictures"]) == ["img.png"]
+    assert len(read_icdar(tmp_path / "icdar/res_img.txt")) == 1
+    predict_files(detector, folder / "empty.png", tmp_path / "empty")
+    found = json.loads((tmp_path / "empty/detections.json").read_text())
+    assert found["pictures"] == {}
+    assert "the file is empty" in found["skipped"]["empty.png"]
+    assert "No pictures" in (tmp_path / "empty/index.html").read_text()
+
+
+def test_results_are_not_taken_for_pictures(detector, tmp_path):
+    write(tmp_path / "photos/x.png", white_box((80, 120), *box(0)))
+    for _ in range(2):
+        predict_files(detector, tmp_path / "photos", tmp_path / "photos/out")
+        assert list(json.loads((tmp_path / "photos/out/detections.json").read_text())["pictures"]) == ["x.png"]
+    # The other way round every picture is an input.
+    predict_files(detector, tmp_path / "photos/out/pictures", tmp_path / "photos")
+    assert len(json.loads((tmp_path / "photos/detections.json").read_text())["pictures"]) == 4
+    with pytest.raises(ValueError, match=r"`output` \(=.*\) must be another folder than `input`"):
+        predict_files(detector, tmp_path / "photos", tmp_path / "photos")
+
+
+def test_a_source_without_pictures_is_refused(detector, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    for source in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError, match=r"`input` \(='.*'\) is no picture and no folder with pictures"):
+            predict_files(detector, source, tmp_path / "out")
+
+
+def test_text_files_never_collide():
+    names = ["a.jpg", "a.png", "a.jpg.png", "a.jpg.jpg", "a.jpg.png.jpg", "b/a.jpg", "b_a.jpg", "A.tif", "b.jpg/a.png"]
+    files = icdar_files([pathlib.Path(name) for name in names])
+    assert len(set(files)) == len(names)
+    assert files[names.index("b/a.jpg")] == pathlib.Path("b/res_a.txt")
+    assert files[names.index("b_a.jpg")] == pathlib.Path("res_b_a.txt")
+
+
+def test_plain_values():
+    found = Detections([np.array([[1.0, 2.0], [3.0, 2.0], [3.0, 4.0]], np.float32)], np.array([0.87654321], np.float32))
+    assert as_json(found) == [{"polygon": [[1, 2], [3, 2], [3, 4]], "score": 0.8765}]
+    assert as_icdar(found) == "1,2,3,2,3,4\n"
+    nothing = Detections([], np.zeros(0, np.float32))
+    assert (as_json(nothing), as_icdar(nothing)) == ([], "")
