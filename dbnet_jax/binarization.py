@@ -1,6 +1,8 @@
 """Binarisation of the probability map: the hard step, and the differentiable one that replaces it in training."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 Values = Float[Array, "*shape"] | Float[np.ndarray, "*shape"]
@@ -36,4 +38,4 @@ def standard_binarization(probability_map: Values, threshold: float | Float[Arra
 
     **Returns:** 0 or 1, of the same shape and type as P.
     """
-    return (probability_map > threshold).astype(probability_map.dtype)
+    return jnp.asarray(probability_map > threshold, probability_map.dtype)

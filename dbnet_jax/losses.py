@@ -47,17 +47,17 @@ def db_loss(
     """
     if binary_loss not in ("dice", "cross_entropy"):
         raise ValueError(f"`binary_loss` (={binary_loss!r}) must be 'dice' or 'cross_entropy'")
-    outputs = {name: jnp.asarray(value) for name, value in outputs.items()}
-    labels = {name: jnp.asarray(value) for name, value in labels.items()}
-    target, mask = labels["shrink_map"], labels["shrink_mask"]
+    predicted = {name: jnp.asarray(value) for name, value in outputs.items()}
+    true = {name: jnp.asarray(value) for name, value in labels.items()}
+    target, mask = true["shrink_map"], true["shrink_mask"]
 
     def balanced(name: str) -> Scalar:
-        return balanced_mean(_cross_entropy(outputs, name, target), target, mask, negative_ratio, min_negatives)
+        return balanced_mean(_cross_entropy(predicted, name, target), target, mask, negative_ratio, min_negatives)
 
     parts = {
         "probability": balanced("probability"),
-        "binary": dice_loss(outputs["binary_map"], target, mask) if binary_loss == "dice" else balanced("binary"),
-        "threshold": masked_l1_loss(outputs["threshold_map"], labels["threshold_map"], labels["threshold_mask"]),
+        "binary": dice_loss(predicted["binary_map"], target, mask) if binary_loss == "dice" else balanced("binary"),
+        "threshold": masked_l1_loss(predicted["threshold_map"], true["threshold_map"], true["threshold_mask"]),
     }
     total = (
         probability_weight * parts["probability"]

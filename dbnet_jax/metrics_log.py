@@ -22,7 +22,7 @@ class MetricsLog:
         with MetricsLog(workdir, enabled=jax.process_index() == 0, resume_step=state.step) as log:
             log.scalars(step, {"loss": loss})
 
-    **Arguments**
+    **Arguments:**
 
     - `workdir`: made if it does not exist.
     - `enabled`: False on all hosts but the first: nothing is written.
@@ -47,9 +47,7 @@ class MetricsLog:
     def scalars(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
         """Writes one line `{"step": …, name: value, …}`; a value that is not finite becomes null.
 
-        **Raises**
-
-        `ValueError` for a value named "step", which would hide the line's own.
+        **Raises:** `ValueError` for a value named "step", which would hide the line's own.
         """
         if "step" in values:
             raise ValueError('`values` must not hold a value named "step": it names the line\'s step')

@@ -23,7 +23,7 @@ class Stream(Protocol):
 class Progress:
     """One line rewritten in place on a terminal; a plain line now and then where there is none.
 
-    **Arguments**
+    **Arguments:**
 
     - `total_steps`: the step at which the run ends.
     - `first_step`: the step it starts from, above 0 when it is resumed.

@@ -81,14 +81,12 @@ def write_results_page(
     Pictures are taken one at a time, so a generator keeps a whole test set out of memory. The page comes last
     and in one move: while it is being made, an earlier page stands. It needs no network and no script.
 
-    **Arguments**
+    **Arguments:**
 
     - `summary`: the numbers of the header. "precision", "recall" and "hmean" (in [0, 1]) stand large,
       "seconds" reads as a duration, "command" as code, and anything else as it is; None shows as a dash.
 
-    **Returns**
-
-    The page's path.
+    **Returns:** The page's path.
     """
     folder = Path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
@@ -108,9 +106,7 @@ def write_results_page(
 def group_polygons(picture: ResultPicture) -> Groups:
     """Polygons by kind (those keys of `KINDS` that apply to this picture), each with its score or None.
 
-    **Raises**
-
-    `ValueError` if flags or scores do not fit the polygons, or an index points outside them.
+    **Raises:** `ValueError` if flags or scores do not fit the polygons, or an index points outside them.
     """
     if picture.scores is not None and len(picture.scores) != len(picture.polygons):
         raise ValueError(

@@ -102,8 +102,9 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                 if step % steps_per_epoch == 0:
                     log.message(bad_samples.report())
                 if step % train.picture_every == 0:
-                    detector = detector.with_variables(local_variables(state, local_mesh))
-                    log.picture(step, "detection", training_picture(detector, eval_set))
+                    with log.stage("picture"):
+                        detector = detector.with_variables(local_variables(state, local_mesh))
+                        log.picture(step, "detection", training_picture(detector, eval_set))
                 stopping = preemption.reached(step)
                 if step == total_steps or (step % train.evaluate_every == 0 and not stopping):
                     check.now()

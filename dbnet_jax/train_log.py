@@ -1,5 +1,6 @@
 """Everything that a training run says while it runs: progress line, metrics.jsonl, TensorBoard, stage timing."""
 
+import collections
 import contextlib
 import io
 import os
@@ -12,7 +13,7 @@ from jaxtyping import UInt8
 
 from dbnet_jax.evaluator import Evaluation
 from dbnet_jax.metrics_log import MetricsLog
-from dbnet_jax.progress import Progress, StageTimer
+from dbnet_jax.progress import Progress, StageTimer, duration
 from dbnet_jax.train_step import Metrics
 
 
@@ -72,6 +73,7 @@ class TrainLog:
         self._batch_size, self._every, self._total = batch_size, every, total_steps
         self._timer = StageTimer()
         self._steps = 0
+        self._seconds: collections.Counter[str] = collections.Counter()
         self._stack = contextlib.ExitStack()
         main = jax.process_index() == 0
         stream = None if main else io.StringIO()
@@ -82,6 +84,8 @@ class TrainLog:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._seconds.update(self._timer.take())
+        self.message("time: " + ", ".join(f"{name} {duration(value)}" for name, value in self._seconds.items()))
         self._stack.close()
 
     @contextlib.contextmanager
@@ -98,6 +102,7 @@ class TrainLog:
         with self.stage("step"):
             metrics = check.now()
         seconds = self._timer.take()
+        self._seconds.update(seconds)
         busy = seconds.get("data", 0.0) + seconds.get("step", 0.0)
         rate = self._steps * self._batch_size / max(busy, 1e-9)
         self._steps = 0

@@ -51,7 +51,7 @@ def draw_polygons(
     Every line lies on a dark rim a little wider than itself, so that it reads on any background. All rims are
     drawn before all lines: neighbours never hide each other's colour.
 
-    **Arguments**
+    **Arguments:**
 
     - `image`: RGB; not changed.
     - `polygons`: vertices (x, y) in pixels, pixel centres at integers; they may lie outside the picture. A
@@ -60,13 +60,9 @@ def draw_polygons(
     - `thickness`: of the lines, in pixels; fits the picture's size unless given.
     - `labels`: a short text for each polygon (an empty one draws nothing), on a tag at its topmost vertex.
 
-    **Returns**
+    **Returns:** The drawn copy.
 
-    The drawn copy.
-
-    **Raises**
-
-    `ValueError` if `thickness` is below 1 or there are not as many `labels` as `polygons`.
+    **Raises:** `ValueError` if `thickness` is below 1 or there are not as many `labels` as `polygons`.
     """
     if thickness is not None and thickness < 1:
         raise ValueError(f"`thickness` (={thickness}) must be at least 1")
@@ -90,13 +86,11 @@ def heatmap(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Paints a map in colours of evenly rising lightness, black at `low` and pale yellow at `high`.
 
-    **Arguments**
+    **Arguments:**
 
     - `values`: any range; what lies outside [`low`, `high`] takes the colour of the nearer end, NaN of `low`.
 
-    **Raises**
-
-    `ValueError` if `low` is not below `high`.
+    **Raises:** `ValueError` if `low` is not below `high`.
     """
     if not low < high:
         raise ValueError(f"`low` (={low}) must be below `high` (={high})")
@@ -119,7 +113,7 @@ def side_by_side(
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """One sheet of captioned panels, for TensorBoard: input, P, T, B, truth, detections, as far as given.
 
-    **Arguments**
+    **Arguments:**
 
     - `image`: RGB.
     - `probability_map`, `threshold_map`, `binary_map`: each covers the whole picture, at any resolution. T is

@@ -1,6 +1,7 @@
 """One step on eight devices is the step of one device, and it learns."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -70,3 +71,18 @@ def test_the_state_is_donated():
     step = make_train_step(MODEL, optimizer, mesh, normalization="imagenet", loss_options={})
     step(state, to_global(mesh, random_batch(1)))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.variables))
+
+
+def test_a_bfloat16_step_keeps_the_state_in_float32_and_its_loss_close():
+    mesh = data_mesh(jax.devices()[:1])
+    optimizer = make_optimizer(poly_schedule(0.02, 100))
+    losses = {}
+    for dtype in (jnp.float32, jnp.bfloat16):
+        model = create_model("resnet18", width=4, inner_channels=8, dtype=dtype)
+        state = create_state(model, optimizer, 0, average=False, mesh=mesh)
+        step = make_train_step(model, optimizer, mesh, normalization="imagenet", loss_options={})
+        state, metrics = step(state, to_global(mesh, random_batch(2)))
+        losses[dtype] = float(metrics["loss"])
+        kinds = {leaf.dtype for leaf in jax.tree.leaves((state.variables, state.opt_state))}
+        assert kinds <= {jnp.dtype("float32"), jnp.dtype("int32")}
+    assert losses[jnp.bfloat16] == pytest.approx(losses[jnp.float32], rel=0.05)
