@@ -2,7 +2,10 @@
 
 Paper (arXiv 1911.08947, table 2): ResNet-18 dcn 82.8 hmean, ResNet-50 dcn 84.7, at 800, after pre-training on
 SynthText. Metric: DetEval with Total-Text's 0.7 and 0.6. Data: 1255 training and 300 test photos from
-https://github.com/cs-chan/Total-Text-Dataset, unpacked as `input_pipeline/datasets/total_text.py` describes.
+https://github.com/cs-chan/Total-Text-Dataset (photos: totaltext.zip, labels: txt_format.zip), unpacked as
+
+    Images/Train/img11.jpg …      txt_format/Train/poly_gt_img11.txt …
+    Images/Test/img1.jpg …        txt_format/Test/poly_gt_img1.txt …
 
     python run.py --config=configs/totaltext.py --config.data.dir=DIR --workdir=runs/totaltext
 

@@ -37,7 +37,7 @@ class BadSamples:
             )
 
     def add_problems(self, problems: Iterable[str]) -> None:
-        """Lines of an annotation were left out; the picture is used without them."""
+        """Something in an annotation was left out or doubtful; the picture is used all the same."""
         with self._lock:
             self._annotations.update(dict.fromkeys(problems))
 
@@ -50,6 +50,6 @@ class BadSamples:
             self._reported = found
             lines = [f"  {name}: {reason}" for name, reason in self._pictures.items()]
             lines += [f"  {problem}" for problem in self._annotations]
-            head = f"{len(self._pictures)} pictures skipped, {len(self._annotations)} annotation lines left out:"
+            head = f"{len(self._pictures)} pictures skipped, {len(self._annotations)} problems in annotations:"
         more = [f"  … and {len(lines) - most} more"] if len(lines) > most else []
         return "\n".join([head, *lines[:most], *more])

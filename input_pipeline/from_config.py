@@ -41,6 +41,7 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
 def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples) -> Examples:
     """The training examples of `dataset`, varied and labelled as `config.data` says."""
     data = config.data
+    bad_samples.add_problems(dataset.problems)
     augmentation = Augmentation(tuple(data.crop), data.flip, data.rotation, tuple(data.scale))
     labels = {k: data[k] for k in ("shrink_ratio", "threshold_min", "threshold_max", "min_text_size")}
     return Examples(dataset, config.seed, augmentation, labels, bad_samples)

@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 import sys
+from typing import ClassVar
 
 import cv2
 import jaxtyping
@@ -126,6 +127,7 @@ def test_training_examples_come_from_every_picture_that_decodes(tmp_path):
         (labels / f"gt_img_{number}.txt").write_text(LABEL)
     # Three lines that do not parse: each is left out, and its picture is used.
     (labels / "gt_img_0.txt").write_text(LABEL + "1,2,3,word\n1,1,9,nan,9,9,1,9,x\n5,5,5,5,5,5,5,5,no area\n")
+    (labels / "gt_img_99.txt").write_text(LABEL)
     dataset = Icdar2015(tmp_path, "trainval")
     bad_samples = BadSamples(len(dataset), max_share=0.5)
     config = icdar2015.get_config("crop=(64,96)")
@@ -136,7 +138,8 @@ def test_training_examples_come_from_every_picture_that_decodes(tmp_path):
     assert used == {dataset.name(index) for index in range(len(GOOD | TINY))}
     report = bad_samples.report(everything=True)
     # The word of a picture of one pixel lies outside of it.
-    assert report.startswith(f"{len(BAD)} pictures skipped, {3 + len(TINY)} annotation lines left out:")
+    assert report.startswith(f"{len(BAD)} pictures skipped, {4 + len(TINY)} problems in annotations:")
+    assert "annotation files without a picture: gt_img_99.txt" in report
     for index in range(len(GOOD | TINY), len(files)):
         assert dataset.name(index) in report
     for line in (2, 3, 4):
@@ -157,6 +160,8 @@ def one(polygons: list[list[list[float]]], size: tuple[int, int] = (80, 120)) ->
     )
 
     class One:
+        problems: ClassVar[list[str]] = []
+
         def __len__(self) -> int:
             return 1
 

@@ -19,6 +19,7 @@ class Boxes:
 
     def __init__(self, count: int, bad: tuple[int, ...] = ()):
         self.count, self.bad = count, bad
+        self.problems: list[str] = []
 
     def __len__(self) -> int:
         return self.count

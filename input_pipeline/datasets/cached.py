@@ -12,6 +12,7 @@ class CachedDataset:
     def __init__(self, dataset: Dataset):
         self._dataset = dataset
         self._samples: dict[int, Sample] = {}
+        self.problems = dataset.problems
 
     def __len__(self) -> int:
         return len(self._dataset)

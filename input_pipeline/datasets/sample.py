@@ -42,6 +42,9 @@ class Sample:
 class Dataset(Protocol):
     """A random-access sequence of samples: an index always gives the same, in any order, from any thread."""
 
+    problems: list[str]
+    """What is wrong with the data set as a whole, such as annotation files without a picture."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample:

@@ -52,6 +52,7 @@ class SyntheticDataset:
             raise ValueError(f"`split` (={split!r}) must be train or test")
         if min(size) < _SMALLEST:
             raise ValueError(f"`size` (={size}) must be at least {_SMALLEST} pixels each way, to hold a word")
+        self.problems: list[str] = []
         self._count, self._seed, self._split, self._size = count, seed, split, size
 
     def __len__(self) -> int:
