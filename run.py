@@ -18,7 +18,7 @@ CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
 MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
 INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them.")
-OUTPUT = flags.DEFINE_string("output", None, "predict: where results go; <workdir>/predictions/ by default.")
+OUTPUT = flags.DEFINE_string("output", None, "predict: where results go; <workdir>/detections/ by default.")
 COORDINATOR = flags.DEFINE_string(
     "coordinator",
     None,
@@ -83,7 +83,7 @@ def predict() -> None:
         raise app.UsageError("--input is missing: a picture, or a folder of pictures")
     config = config_or_saved()
     detector = Detector(config, restore_variables(config, workdir()))
-    page = predict_files(detector, INPUT.value, OUTPUT.value or f"{workdir()}/predictions")
+    page = predict_files(detector, INPUT.value, OUTPUT.value or f"{workdir()}/detections")
     print(f"results: {page}")
 
 

@@ -61,10 +61,9 @@ class Detector:
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
         self.config = config
         self._variables = variables
-        self._batch_size = int(config.predict.batch_size)
-        if mesh is not None:
-            # Each device takes the same number of pictures.
-            self._batch_size = -(-self._batch_size // mesh.size) * mesh.size
+        self._devices = 1 if mesh is None else mesh.size
+        # Each device takes the same number of pictures.
+        self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
         if config.predict.map not in ("probability", "binary"):
             raise ValueError(f"`config.predict.map` (={config.predict.map!r}) must be 'probability' or 'binary'")
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
@@ -112,9 +111,11 @@ class Detector:
         maps = self._maps(pictures, (name,))
         return [self._extract(m[name], picture) for m, picture in zip(maps, pictures, strict=True)]
 
-    def maps(self, image: Picture | str | os.PathLike[str]) -> Maps:
-        """All three maps of one picture, at the size at which the network saw it; in [0, 1]."""
-        return cast(Maps, self._maps([self._read(image)], MAPS)[0])
+    def detect_with_maps(self, image: Picture | str | os.PathLike[str]) -> tuple[Detections, Maps]:
+        """The text in one picture, and all three maps that the network made of it, to look at."""
+        picture = self._read(image)
+        maps = self._maps([picture], MAPS)[0]
+        return self._extract(maps[f"{self.config.predict.map}_map"], picture), cast(Maps, maps)
 
     def _read(self, image: Picture | str | os.PathLike[str]) -> Picture:
         if isinstance(image, (str, os.PathLike)):
@@ -135,7 +136,9 @@ class Detector:
             for start in range(0, len(members), self._batch_size):
                 chunk = members[start : start + self._batch_size]
                 batch = [resize_and_pad(pictures[i], sizes[i], padded) for i in chunk]
-                batch += batch[-1:] * (self._batch_size - len(batch))
+                # A batch of one for a picture alone; any other number would be one more shape to compile.
+                full = self._batch_size if len(batch) > 1 else self._devices
+                batch += batch[-1:] * (full - len(batch))
                 outputs = jax.device_get(self._eval_step(self._variables, np.stack(batch), names))
                 for row, i in enumerate(chunk):
                     height, width = sizes[i]

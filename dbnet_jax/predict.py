@@ -44,11 +44,11 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
                 skipped[name] = str(error)
                 print(f"skipped: {error}")
                 continue
-            found = detector.detect(image)
+            found, maps = detector.detect_with_maps(image)
             results[name] = {"height": image.shape[0], "width": image.shape[1], "detections": as_json(found)}
             (output / "icdar" / text).parent.mkdir(parents=True, exist_ok=True)
             (output / "icdar" / text).write_text(as_icdar(found))
-            yield ResultPicture(name, image, found.polygons, found.scores, **detector.maps(image))
+            yield ResultPicture(name, image, found.polygons, found.scores, **maps)
         summary["pictures"] = len(results)
         if skipped:
             summary["skipped"] = "; ".join(skipped.values())

@@ -68,7 +68,7 @@ def _pictures(evaluation: Evaluation, detector: Detector, dataset: Any, most: in
             matched_truths=[truth for truth, _ in scores["pairs"]],
             matched_detections=[detection for _, detection in scores["pairs"]],
             ignored_detections=scores["ignored_detections"],
-            **detector.maps(sample.image),
+            **detector.detect_with_maps(sample.image)[1],
         )
 
 
@@ -79,8 +79,7 @@ def training_picture(detector: Detector, dataset: Any) -> UInt8[np.ndarray, "_ _
             sample = dataset[index]
         except ValueError:
             continue  # the evaluation names it
-        maps = detector.maps(sample.image)
-        found = detector.detect(sample.image)
+        found, maps = detector.detect_with_maps(sample.image)
         return visualize.side_by_side(
             sample.image, **maps, truths=sample.polygons, ignore=sample.ignore, detections=found.polygons
         )

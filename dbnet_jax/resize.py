@@ -37,11 +37,16 @@ def resized_size(image_size: tuple[int, int], rule: str, size: int, max_side: in
 
 
 def padded_size(resized: tuple[int, int], rule: str, size: int) -> tuple[int, int]:
-    """The compiled shape that holds a resized picture: multiples of 32, and of 128 where the rule leaves it free."""
+    """The compiled shape that holds a resized picture: multiples of 32, and of 128 where the rule leaves it free.
+
+    "none" leaves both sides free, and takes multiples of 256 for those over 512.
+    """
 
     def pad(side: int) -> int:
         fixed = rule != "none" and side == size
-        return _up(side, STRIDE if fixed or side <= BUCKET else BUCKET)
+        if fixed or side <= BUCKET:
+            return _up(side, STRIDE)
+        return _up(side, 2 * BUCKET if rule == "none" and side > 4 * BUCKET else BUCKET)
 
     return pad(resized[0]), pad(resized[1])
 

@@ -30,7 +30,9 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     elif data.source == "tfds":
         options = {"tfds_dir": data.tfds_dir}
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
-    dataset = open_dataset(data.name, data.dir, split, source=data.source, **options)
+    dataset = open_dataset(
+        data.name, data.dir or "(`config.data.dir` is not set)", split, source=data.source, **options
+    )
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
     if data.cache not in ("none", "host"):
