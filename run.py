@@ -17,6 +17,8 @@ from ml_collections import ConfigDict, config_flags
 CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
 MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
+SET = flags.DEFINE_string("set", None, "evaluate, predict: fields changed in the run's config: key=value,key=value….")
+TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.")
 INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them.")
 OUTPUT = flags.DEFINE_string("output", None, "predict: where results go; <workdir>/detections/ by default.")
 COORDINATOR = flags.DEFINE_string(
@@ -62,14 +64,17 @@ def train() -> None:
 
 def evaluate() -> None:
     """Scores the workdir's checkpoint on the evaluation split."""
+    import jax
+
     from dbnet_jax.detector import Detector, restore_variables
     from dbnet_jax.evaluator import Evaluator
+    from dbnet_jax.mesh import data_mesh
     from dbnet_jax.report import write_report
     from input_pipeline.from_config import open_split
 
     config = config_or_saved()
     dataset = open_split(config, "eval")
-    detector = Detector(config, restore_variables(config, workdir()))
+    detector = Detector(config, restore_variables(config, workdir()), mesh=data_mesh(jax.local_devices()))
     evaluation = Evaluator(dataset, config.evaluate.protocol).run(detector)
     show(write_report(workdir(), evaluation, detector, dataset))
 
@@ -95,10 +100,11 @@ def workdir() -> str:
 
 
 def config_or_saved() -> ConfigDict:
-    """`--config` where it is given, or what the run left in its workdir."""
+    """`--config` where it is given, or what the run left in its workdir; with what `--set` changes."""
+    from configs.common import apply_arg
     from dbnet_jax.detector import load_config
 
-    return CONFIG.value if CONFIG.value is not None else load_config(workdir())
+    return apply_arg(CONFIG.value if CONFIG.value is not None else load_config(workdir()), SET.value, {})
 
 
 def show(summary: dict[str, object]) -> None:
@@ -114,6 +120,8 @@ def show(summary: dict[str, object]) -> None:
 if __name__ == "__main__":
     try:
         app.run(main, flags_parser=parse_flags)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FloatingPointError) as error:
+        if flags.FLAGS.is_parsed() and TRACEBACK.value:
+            raise
         # The message says what to do; a traceback would bury it.
         sys.exit(f"{type(error).__name__}: {error}")

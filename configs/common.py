@@ -1,7 +1,7 @@
 """Every field of an experiment, with what it means and its default; the other files here change what they must.
 
 On the command line a field is set as `--config.train.batch_size=32`, or behind the file's name as in
-`--config=configs/icdar2015.py:cpu,batch_size=4`: a bare word is a variant that the file describes, `key=value` sets
+`--config=configs/icdar2015.py:cpu,steps=500`: a bare word is a variant that the file describes, `key=value` sets
 the field of that name (with its section, `train.batch_size=4`, where two sections have one).
 """
 
@@ -51,18 +51,18 @@ def get_config() -> ConfigDict:
 
     config.train = train = ConfigDict()
     train.epochs = 1200.0  # passes over the training pictures …
-    train.steps = 0  # … or optimiser steps, where positive
+    train.steps = 0  # … or batches, where positive
     train.batch_size = 16  # over all devices of all hosts
     train.optimizer = "sgd"  # the paper's; "adamw" leaves random weights much faster
     train.learning_rate = 0.007
     train.power = 0.9  # of the poly schedule
-    train.warmup = 0  # steps
+    train.warmup = 0  # optimiser steps
     train.momentum = 0.9
     train.weight_decay = 1e-4
     train.accumulate = 1  # batches to one optimiser step
     train.ema_decay = 0.0  # of the moving average of the weights that is evaluated and shipped; 0 is none
     train.log_every = 20  # steps
-    train.checkpoint_every = 500
+    train.checkpoint_every = 500  # here and below: steps are batches, and 0 is never
     train.evaluate_every = 5000  # the end of the run is always evaluated
     train.picture_every = 1000  # pictures to TensorBoard
     train.keep_checkpoints = 2  # the latest ones; the best by hmean is kept beside them
@@ -73,7 +73,7 @@ def get_config() -> ConfigDict:
     loss.threshold_weight = 10.0
     loss.binary_loss = "dice"  # or "cross_entropy", the paper's
     loss.negative_ratio = 3.0  # hard negatives to a positive pixel
-    # The official code's 0 gives a batch without text no gradient; this many pixels push its map down.
+    # The official code's 0 gives a batch without text no gradient; at least this many pixels push its map down.
     loss.min_negatives = 1000
 
     config.predict = predict = ConfigDict()

@@ -34,6 +34,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train.evaluate_every = 600
     config.train.picture_every = 200
 
+    config.predict.checkpoint = "latest"  # the held-out pictures choose nothing
     config.predict.shape = "polygon"
     config.predict.box_threshold = 0.5
     config.predict.resize = "none"

@@ -14,7 +14,8 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
-from dbnet_jax.train_step import TrainState, Variables
+from dbnet_jax.mesh import Variables
+from dbnet_jax.train_step import TrainState
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -104,7 +105,8 @@ class Checkpoints:
         if which not in ("best", "latest"):
             raise ValueError(f"`predict.checkpoint` (={which!r}) must be 'best' or 'latest'")
         self._manager.wait_until_finished()
-        step = (self._manager.best_step() if which == "best" else None) or self._manager.latest_step()
+        step = self._manager.best_step() if which == "best" else None
+        step = self._manager.latest_step() if step is None else step
         if step is None:
             raise FileNotFoundError(f"no checkpoint in {self._folder}: train first, or name another `workdir`")
         item = "average" if (self._folder / str(step) / "average").exists() else "model"

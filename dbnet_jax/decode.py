@@ -16,6 +16,10 @@ _JPEG_START_OF_SCAN = 0xDA
 _JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 
 
+# What a folder of pictures is searched for.
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+
+
 class BadPicture(ValueError):
     """A picture, or its annotation, cannot be used; the message names the file and says why."""
 

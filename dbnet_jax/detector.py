@@ -17,11 +17,11 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.decode import read_image
+from dbnet_jax.mesh import Variables, batch_sharded, replicated
 from dbnet_jax.models import create_model
 from dbnet_jax.normalization import normalize
-from dbnet_jax.postprocess import Detections, extract_polygons
-from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
-from dbnet_jax.train_step import Variables, batch_sharded, replicated
+from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections, extract_polygons
+from dbnet_jax.resize import RULES, padded_size, resize_and_pad, resized_size
 
 # Of no named size: pictures of one call differ, and their maps are of another size still.
 Picture = UInt8[np.ndarray, "_ _ 3"]
@@ -64,8 +64,7 @@ class Detector:
         self._devices = 1 if mesh is None else mesh.size
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
-        if config.predict.map not in ("probability", "binary"):
-            raise ValueError(f"`config.predict.map` (={config.predict.map!r}) must be 'probability' or 'binary'")
+        _check_words(config.predict)
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
     @classmethod
@@ -157,6 +156,22 @@ class Detector:
             max_candidates=predict.max_candidates,
             min_size=predict.min_size,
         )
+
+
+def _check_words(predict: ConfigDict) -> None:
+    """Refuses at once what would fail at the first picture or, worse, at the end of a run."""
+    choices = {
+        "map": ("probability", "binary"),
+        "shape": tuple(UNCLIP_RATIOS),
+        "resize": RULES,
+        "checkpoint": ("best", "latest"),
+    }
+    for name, words in choices.items():
+        if predict[name] not in words:
+            raise ValueError(f"`config.predict.{name}` (={predict[name]!r}) must be one of {words}")
+    for name in ("size", "max_side", "batch_size", "unclip_ratio"):
+        if predict[name] is not None and predict[name] <= 0:
+            raise ValueError(f"`config.predict.{name}` (={predict[name]}) must be positive")
 
 
 def make_eval_step(model: nn.Module, normalization: str, mesh: Mesh | None = None) -> Any:

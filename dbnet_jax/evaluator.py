@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 from jaxtyping import Float, UInt8
 
 from dbnet_jax.detector import Detector
-from dbnet_jax.evaluation import Scores, evaluate_detections
+from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.postprocess import Detections
 
 
@@ -64,6 +64,8 @@ class Evaluator:
     """
 
     def __init__(self, dataset: Any, protocol: str = "iou"):
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"`protocol` (={protocol!r}) must be one of {sorted(PROTOCOLS)}")
         self.dataset, self.protocol = dataset, protocol
 
     def run(self, detector: Detector) -> Evaluation:

@@ -109,6 +109,34 @@ def clip_to_image(polygon: Polygon, height: int, width: int) -> Float[np.ndarray
     return np.clip(polygon.astype(np.float64), 0.0, np.array([width - 1, height - 1], dtype=np.float64))
 
 
+def crop_polygon(polygon: Polygon, height: int, width: int) -> Float[np.ndarray, "_ 2"]:
+    """The part of a polygon that lies between the pixel centres (Sutherland and Hodgman, 1974).
+
+    Unlike `clip_to_image` it keeps the shape of what is inside: vertices are added where an edge leaves the picture.
+
+    **Arguments:**
+
+    - `polygon`: finite vertices in order, closed by itself; where it is not convex, parts that fall apart stay
+        joined along the picture's edge.
+    - `height`, `width`: of the picture in pixels.
+
+    **Returns:** a new float64 array; without vertices where nothing is inside.
+    """
+    points = polygon.astype(np.float64)
+    for axis, limit, sign in ((0, 0, 1), (0, width - 1, -1), (1, 0, 1), (1, height - 1, -1)):
+        inside = sign * (points[:, axis] - limit)  # not negative on the kept side
+        kept: list[np.ndarray] = []
+        for index in range(len(points)):
+            previous, current = inside[index - 1], inside[index]
+            if (previous < 0) != (current < 0):
+                share = previous / (previous - current)
+                kept.append(points[index - 1] + share * (points[index] - points[index - 1]))
+            if current >= 0:
+                kept.append(points[index])
+        points = np.array(kept, np.float64).reshape(-1, 2)
+    return points
+
+
 def transform_points(
     matrix: Float[np.ndarray, "2 3"], points: Num[np.ndarray, "*shape 2"]
 ) -> Float[np.ndarray, "*shape 2"]:

@@ -90,7 +90,10 @@ def balanced_mean(losses: Map, target: Map, mask: Map, negative_ratio: float, mi
     positive = (target * mask) > 0.5
     negative = ((1 - target) * mask) > 0.5
     positives = jnp.sum(positive)
-    wanted = jnp.maximum(jnp.floor(positives * negative_ratio).astype(jnp.int32), min_negatives)
+    # Whole numbers where they serve: float32 counts only to 16.8 million pixels.
+    whole = float(negative_ratio).is_integer()
+    ratio_times = positives * int(negative_ratio) if whole else jnp.floor(positives * negative_ratio).astype(jnp.int32)
+    wanted = jnp.maximum(ratio_times, min_negatives)
     negatives = jnp.minimum(jnp.sum(negative), wanted)
     chosen = positive + hard_negative_weights(losses, negative, negatives)
     return jnp.sum(losses * chosen) / (positives + negatives + EPSILON)

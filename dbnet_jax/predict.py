@@ -6,12 +6,10 @@ import pathlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from dbnet_jax.decode import read_image
+from dbnet_jax.decode import PICTURE_SUFFIXES, read_image
 from dbnet_jax.detector import Detector
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
 def predict_files(detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]) -> pathlib.Path:
@@ -53,9 +51,12 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
         if skipped:
             summary["skipped"] = "; ".join(skipped.values())
 
-    page = write_results_page(output, f"Text in {source.name}", summary, pictures())
-    (output / "detections.json").write_text(json.dumps({"pictures": results, "skipped": skipped}, indent=1) + "\n")
-    return page
+    try:
+        return write_results_page(output, f"Text in {source.name}", summary, pictures())
+    finally:
+        # Also what was found before something went wrong.
+        text = json.dumps({"pictures": results, "skipped": skipped}, indent=1)
+        (output / "detections.json").write_text(text + "\n")
 
 
 def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
@@ -68,13 +69,12 @@ def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Pa
     results, root = output.resolve(), source.resolve()
     if results == root:
         raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
-    files = sorted(file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = sorted(file for file in source.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file())
     if results.is_relative_to(root):
         files = [file for file in files if not file.resolve().is_relative_to(results)]
     if not files:
-        raise FileNotFoundError(
-            f"`input` (={str(source)!r}) is no picture and no folder with pictures ({', '.join(sorted(SUFFIXES))})"
-        )
+        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
+        raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
     return files
 
 

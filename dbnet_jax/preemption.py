@@ -1,6 +1,10 @@
-"""Being told to stop: SIGTERM or Ctrl-C saves a checkpoint, on every process of the run, and then ends it."""
+"""Being told to stop: SIGTERM saves a checkpoint, on every process of the run, and then ends it.
+
+Of a process alone, Ctrl-C does the same.
+"""
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -27,7 +31,9 @@ class Preemption:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Preemption":
-        if not jax.distributed.is_initialized():
+        # Python lets only the main thread handle signals; a run in a notebook's thread goes without.
+        alone = not jax.distributed.is_initialized()
+        if alone and threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 

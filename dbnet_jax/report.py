@@ -42,8 +42,15 @@ def write_report(
         page_summary["not scored"] = "; ".join(evaluation.skipped)
     pictures = _pictures(evaluation, detector, dataset, config.evaluate.page_pictures)
     write_results_page(folder / "predictions", f"{config.data.name}: {config.data.eval_split}", page_summary, pictures)
-    (folder / "evaluation.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_json(folder / "evaluation.json", summary)
     return summary
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes the file in one move: a reader finds the old one or the new one, never a part."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n")
+    partial.replace(path)
 
 
 def _pictures(evaluation: Evaluation, detector: Detector, dataset: Any, most: int) -> Iterator[ResultPicture]:

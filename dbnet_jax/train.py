@@ -1,6 +1,6 @@
 """Training, from a config and a folder to a scored detector, in one story."""
 
-import json
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -14,11 +14,12 @@ from ml_collections import ConfigDict
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.detector import Detector, model_from_config
 from dbnet_jax.evaluator import Evaluator
+from dbnet_jax.mesh import data_mesh, replicated, to_global
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.preemption import EXIT_CODE, Preemption
-from dbnet_jax.report import training_picture, write_report
+from dbnet_jax.report import training_picture, write_json, write_report
 from dbnet_jax.train_log import FiniteCheck, TrainLog
-from dbnet_jax.train_step import TrainState, create_state, data_mesh, make_train_step, replicated, to_global
+from dbnet_jax.train_step import TrainState, create_state, make_train_step
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.from_config import make_batches, open_split
 
@@ -38,6 +39,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     holds a run of another architecture; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved.
     """
     # ---------------------------------------------------------------- data
+    if "://" in os.fspath(workdir):
+        raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
     train_set, eval_set = open_split(config, "train"), open_split(config, "eval")
     evaluator = Evaluator(eval_set, config.evaluate.protocol)
     bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
@@ -87,13 +90,13 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
         check, evaluation = FiniteCheck(), None
         batches = make_batches(config, train_set, bad_samples, first_step)
         with (
-            TrainLog(workdir, first_step, total_steps, train.batch_size, every=train.log_every) as log,
+            TrainLog(workdir, first_step, total_steps, train.batch_size, every=max(1, train.log_every)) as log,
             Preemption(checkpoints.reached_preemption) as preemption,
         ):
             log.message(f"{len(train_set)} pictures to train on, {len(eval_set)} to score on; {mesh.size} devices")
             for step in range(first_step + 1, total_steps + 1):
-                with log.stage("data"):
-                    batch, names = next_batch(batches, checkpoints, state, check)
+                with log.stage("data"), saved_if_it_fails(checkpoints, state, check):
+                    batch, names = next(batches)
                 with log.stage("step"):
                     state, metrics = train_step(state, to_global(mesh, batch))
                     check.later(step, metrics, names)
@@ -101,19 +104,19 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
                 if step % steps_per_epoch == 0:
                     log.message(bad_samples.report())
-                if step % train.picture_every == 0:
-                    with log.stage("picture"):
+                if due(step, train.picture_every):
+                    with log.stage("picture"), saved_if_it_fails(checkpoints, state, check):
                         detector = detector.with_variables(local_variables(state, local_mesh))
                         log.picture(step, "detection", training_picture(detector, eval_set))
                 stopping = preemption.reached(step)
-                if step == total_steps or (step % train.evaluate_every == 0 and not stopping):
+                if step == total_steps or (due(step, train.evaluate_every) and not stopping):
                     check.now()
-                    with log.stage("evaluation"):
+                    with log.stage("evaluation"), saved_if_it_fails(checkpoints, state, check):
                         detector = detector.with_variables(local_variables(state, local_mesh))
                         evaluation = evaluator.run(detector)
                     log.evaluation(step, evaluation)
                     checkpoints.save(state, evaluation.scores.hmean)
-                elif stopping or step % train.checkpoint_every == 0:
+                elif stopping or due(step, train.checkpoint_every):
                     check.now()
                     with log.stage("checkpoint"):
                         checkpoints.save(state)
@@ -130,16 +133,22 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     return write_report(workdir, evaluation, detector, eval_set)
 
 
-def next_batch(batches: Iterator[Any], checkpoints: Checkpoints, state: TrainState, check: FiniteCheck) -> Any:
-    """The next batch; where the data ends the run, what it learned so far is saved first."""
+@contextlib.contextmanager
+def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: FiniteCheck) -> Iterator[None]:
+    """Saves what was learned so far when the data or an evaluation ends the run."""
     try:
-        return next(batches)
+        yield
     except Exception:
-        # Many processes save together or not at all, and the others know nothing of this one's data.
+        # Many processes save together or not at all, and the others know nothing of what failed in this one.
         if jax.process_count() == 1:
             check.now()
             checkpoints.save(state)
         raise
+
+
+def due(step: int, every: int) -> bool:
+    """Whether something that happens `every` steps, or never where that is 0, happens now."""
+    return every > 0 and step % every == 0
 
 
 def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
@@ -147,9 +156,7 @@ def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
     if jax.process_index() == 0:
         folder = pathlib.Path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "config.json.partial"
-        partial.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-        partial.replace(folder / "config.json")
+        write_json(folder / "config.json", config.to_dict())
 
 
 def local_variables(state: TrainState, mesh: Mesh) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class TrainLog:
     def step(self, step: int, check: FiniteCheck, learning_rate: Callable[[int], Any]) -> None:
         """Speaks every `every` steps and at the end; `learning_rate` gives the rate of a step."""
         self._steps += 1
-        if step % self._every and step != self._total:
+        if step % max(1, self._every) and step != self._total:
             return
         with self.stage("step"):
             metrics = check.now()

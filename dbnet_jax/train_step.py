@@ -6,16 +6,15 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import linen as nn
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from dbnet_jax.losses import db_loss
+from dbnet_jax.mesh import Variables, batch_sharded, replicated
 from dbnet_jax.normalization import normalize
 
-Variables = dict[str, Any]
 Metrics = dict[str, Float[Array, ""]]
 
 
@@ -38,22 +37,6 @@ class TrainState(flax.struct.PyTreeNode):
     def inference_variables(self) -> Variables:
         """The variables to detect with."""
         return self.variables if self.average is None else self.average
-
-
-def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """All devices of all hosts, or the given ones, on one axis "data"."""
-    chosen = np.array(jax.devices() if devices is None else devices)
-    return Mesh(chosen, ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-
-
-def replicated(mesh: Mesh) -> NamedSharding:
-    """Every device holds the whole array."""
-    return NamedSharding(mesh, PartitionSpec())
-
-
-def batch_sharded(mesh: Mesh) -> NamedSharding:
-    """Every device holds its share of the first axis."""
-    return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def create_state(
@@ -128,9 +111,3 @@ def _moving_average(state: TrainState, variables: Variables, decay: float) -> Va
     t = state.step.astype(jnp.float32)
     rate = 1 - jnp.minimum(decay, (1 + t) / (10 + t))
     return jax.tree.map(lambda old, new: old + rate.astype(old.dtype) * (new - old), state.average, variables)
-
-
-def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> dict[str, Array]:
-    """Every process's share of a batch as global arrays, sharded over the mesh."""
-    sharding = batch_sharded(mesh)
-    return {key: jax.make_array_from_process_local_data(sharding, value) for key, value in batch.items()}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dbnet_jax.geometry import transform_points
+from dbnet_jax.geometry import crop_polygon, transform_points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Placement:
     **Arguments:**
 
     - `matrix`: maps the picture's pixels (x, y) to the crop's.
-    - `polygons`: in the crop's pixels; those wholly outside are gone.
+    - `polygons`: in the crop's pixels; those wholly outside are gone, and of those that its edge cuts the part
+        inside is left.
     - `ignore`: True too for words that the crop's edge cuts.
     """
 
@@ -93,13 +94,16 @@ def sample_placement(
     matrix[:, 2] -= offset
     height, width = augmentation.crop
     inside, touching = _classify(boxes, offset[None], (height, width))
-    shift = offset.astype(np.float32)
-    chosen = np.flatnonzero(inside[0] | touching[0]).tolist()
-    return Placement(
-        matrix.astype(np.float32),
-        [moved[i] - shift[None] for i in chosen],
-        [bool(ignore[i]) or bool(touching[0, i]) for i in chosen],
-    )
+    kept_polygons, kept_ignore = [], []
+    for index, polygon in enumerate(moved):
+        polygon = (polygon - offset[None]).astype(np.float32)
+        if touching[0, index]:
+            # Its true part: the labels would move the vertices outside onto the edge, and uncover text.
+            polygon = crop_polygon(polygon, height, width).astype(np.float32)
+        if (inside[0, index] or touching[0, index]) and len(polygon):
+            kept_polygons.append(polygon)
+            kept_ignore.append(bool(ignore[index]) or bool(touching[0, index]))
+    return Placement(matrix.astype(np.float32), kept_polygons, kept_ignore)
 
 
 def _random_matrix(

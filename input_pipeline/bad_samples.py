@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 
 
-class TooManyBadSamples(RuntimeError):
+class TooManyBadSamples(ValueError):
     """The share of unusable pictures passed the limit; the message names some of them."""
 
 
@@ -14,19 +14,23 @@ class BadSamples:
     **Arguments:**
 
     - `total`: pictures in the data set.
-    - `max_share`: `add` raises when more than this share of them is unusable.
+    - `max_share`: `add` raises when more than this share of them is unusable. Where many processes read the data,
+        each counts what it met.
     """
 
     def __init__(self, total: int, max_share: float):
         self._total, self._max_share = total, max_share
         self._lock = threading.Lock()
         self._pictures: dict[str, str] = {}
-        self._annotations: dict[str, None] = {}
+        self._annotations: set[str] = set()
+        self._lines: list[str] = []  # in the order of their finding
         self._reported = 0
 
     def add(self, name: str, reason: str) -> None:
         """A picture was skipped. **Raises:** TooManyBadSamples past the limit."""
         with self._lock:
+            if name not in self._pictures:
+                self._lines.append(f"  {name}: {reason}")
             self._pictures[name] = reason
             count = len(self._pictures)
         if count > self._max_share * self._total:
@@ -39,17 +43,14 @@ class BadSamples:
     def add_problems(self, problems: Iterable[str]) -> None:
         """Something in an annotation was left out or doubtful; the picture is used all the same."""
         with self._lock:
-            self._annotations.update(dict.fromkeys(problems))
+            new = [problem for problem in problems if problem not in self._annotations]
+            self._annotations.update(new)
+            self._lines += [f"  {problem}" for problem in new]
 
-    def report(self, *, everything: bool = False, most: int = 20) -> str:
-        """Names what was found since the last report, or all of it; "" when there is nothing new."""
+    def report(self, *, everything: bool = False) -> str:
+        """Counts what was found and names what is new since the last report, or all of it; "" where nothing is."""
         with self._lock:
-            found = len(self._pictures) + len(self._annotations)
-            if not found or (found == self._reported and not everything):
-                return ""
-            self._reported = found
-            lines = [f"  {name}: {reason}" for name, reason in self._pictures.items()]
-            lines += [f"  {problem}" for problem in self._annotations]
+            lines = self._lines if everything else self._lines[self._reported :]
+            self._reported = len(self._lines)
             head = f"{len(self._pictures)} pictures skipped, {len(self._annotations)} problems in annotations:"
-        more = [f"  … and {len(lines) - most} more"] if len(lines) > most else []
-        return "\n".join([head, *lines[:most], *more])
+            return "\n".join([head, *lines]) if lines else ""

@@ -25,6 +25,8 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
         raise ValueError("`config.data.name` is empty: take a file of configs/, or name a data set")
     options = {}
     if data.name == "synthetic":
+        if data.source != "files":
+            raise ValueError(f"`config.data.source` (={data.source!r}): synthetic pictures are rendered, not prepared")
         count = {"train": data.train_pictures, "eval": data.eval_pictures}[purpose]
         options = {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
     elif data.source == "tfds":

@@ -11,9 +11,9 @@ import tiny
 from brightness import BrightnessDetector, quad, white_box
 
 from dbnet_jax.detector import MAPS, Detector, model_from_config
+from dbnet_jax.mesh import data_mesh
 from dbnet_jax.postprocess import extract_polygons
 from dbnet_jax.resize import RULES
-from dbnet_jax.train_step import data_mesh
 
 SIZES = [(97, 131), (131, 97), (160, 160), (60, 500), (333, 70), (41, 45), (300, 640)]
 

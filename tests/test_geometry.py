@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dbnet_jax.geometry import (
     clip_to_image,
+    crop_polygon,
     offset_distance,
     offset_polygon,
     order_quad,
@@ -136,3 +138,23 @@ def test_order_is_clockwise_from_the_top_left(order: list[int], degrees: float) 
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     quad = np.array([[-50.0, -45.0], [50.0, -45.0], [50.0, 45.0], [-50.0, 45.0]]) @ rotation.T
     assert np.array_equal(order_quad(quad[list(order)]), quad)
+
+
+def test_a_cropped_polygon_is_its_intersection_with_the_picture():
+    # A slanted quad that leaves a 100×100 picture on the right: vertices are added where its edges cross x = 99.
+    quad = np.array([[50.0, 40.0], [149.0, 70.0], [149.0, 90.0], [50.0, 60.0]])
+    cropped = crop_polygon(quad, 100, 100)
+    slope = 30 / 99
+    expected = {(50, 40), (99, 40 + 49 * slope), (99, 60 + 49 * slope), (50, 60)}
+    assert sorted(map(tuple, cropped.round(6))) == sorted((x, round(y, 6)) for x, y in expected)
+    assert len(crop_polygon(quad + 200, 100, 100)) == 0
+    np.testing.assert_array_equal(crop_polygon(quad / 10, 100, 100), quad / 10)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_cropped_polygon_has_the_area_that_is_inside(seed):
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 7))
+    polygon = np.stack([30 + 60 * np.cos(angles), 20 + 45 * np.sin(angles)], axis=-1)
+    expected = shapely.Polygon(polygon).intersection(shapely.box(0, 0, 49, 39)).area
+    assert polygon_area(crop_polygon(polygon, 40, 50)) == pytest.approx(expected, abs=1e-6)

@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from dbnet_jax.detector import Detector, load_config
+from dbnet_jax.evaluator import Evaluator
 from dbnet_jax.train import train_and_evaluate
 from dbnet_jax.train_log import NonFiniteLoss
 
@@ -95,3 +96,25 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     output = tiny.finish(process, code=143)
     (saved,) = (int(folder.name) for folder in (tmp_path / "checkpoints").glob("[0-9]*"))
     assert f"step {saved} is saved" in output
+    train_and_evaluate(tiny.config(f"steps={saved + 8},train.batch_size=8"), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, saved + 9))
+
+
+def test_an_evaluation_that_fails_loses_no_step(tmp_path, monkeypatch):
+    def fail(self: Evaluator, detector: Detector) -> None:
+        raise RuntimeError("the evaluation failed")
+
+    monkeypatch.setattr(Evaluator, "run", fail)
+    with pytest.raises(RuntimeError, match="the evaluation failed"):
+        train_and_evaluate(tiny.config("checkpoint_every=0,evaluate_every=5"), tmp_path)
+    assert [folder.name for folder in (tmp_path / "checkpoints").glob("[0-9]*")] == ["5"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "word"), [("protocol=IoU", "protocol"), ("predict.checkpoint=bset", "bset"), ("shape=oval", "oval")]
+)
+def test_a_misspelt_word_is_refused_before_training(tmp_path, extra, word):
+    with pytest.raises(ValueError, match=word):
+        train_and_evaluate(tiny.config(extra), tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()

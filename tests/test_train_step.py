@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dbnet_jax.mesh import data_mesh, to_global
 from dbnet_jax.models import create_model
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.train_step import TrainState, create_state, data_mesh, make_train_step, to_global
+from dbnet_jax.train_step import TrainState, create_state, make_train_step
 
 MODEL = create_model("resnet18", width=4, inner_channels=8)
 

@@ -22,7 +22,7 @@ class DBNet(nn.Module):
 
     **Arguments:**
 
-    - `backbone`: a name in `BACKBONES`.
+    - `backbone`: a name in `resnet.RESNETS`.
     - `width`: channels of the backbone's first stage; 64 is the paper's, less makes a narrow model.
     - `inner_channels`: channels of the pyramid; 256 in the paper; a multiple of 4.
     - `k`: the steepness of the binarisation.

@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dbnet_jax.decode import BadPicture, decode_image
+from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture, decode_image
 from input_pipeline.datasets.annotations import Annotation, make_sample
 from input_pipeline.datasets.sample import Sample
 
 SPLITS = ("train", "validation", "trainval", "test")
 VALIDATION_EVERY = 10
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _NAMED = 8  # file names shown in one message
 
 

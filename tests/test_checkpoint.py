@@ -1,0 +1,70 @@
+"""Which checkpoints stay, which one is the best, and what comes back."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dbnet_jax.checkpoint import Checkpoints
+from dbnet_jax.mesh import data_mesh, replicated
+from dbnet_jax.train_step import TrainState
+
+
+def state(step: int, *, average: bool = False, width: int = 3) -> TrainState:
+    """A state that remembers its step in every array."""
+    variables = {"params": {"kernel": jnp.full(width, float(step))}, "batch_stats": {"mean": jnp.full(1, float(step))}}
+    opt_state = optax.sgd(0.1, momentum=0.9).init(variables["params"])
+    mean = jax.tree.map(lambda a: a + 0.5, variables) if average else None
+    sharding = replicated(data_mesh(jax.devices()[:1]))
+    return jax.device_put(TrainState(jnp.int32(step), variables, opt_state, mean), sharding)
+
+
+def kept(folder) -> list[int]:
+    return sorted(int(path.name) for path in (folder / "checkpoints").glob("[0-9]*"))
+
+
+def test_the_latest_and_the_best_stay_also_for_a_reader_that_comes_later(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step, hmean in ((1, 0.2), (2, 0.5), (3, 0.3), (4, None), (5, 0.1), (6, 0.4)):
+            checkpoints.save(state(step), hmean)
+    assert kept(tmp_path) == [2, 5, 6]
+    with Checkpoints(tmp_path) as checkpoints:
+        best, step = checkpoints.restore_variables(state(0).variables, "best")
+        latest, last = checkpoints.restore_variables(state(0).variables, "latest")
+    assert (step, last) == (2, 6)
+    np.testing.assert_array_equal(best["params"]["kernel"], 2)
+    np.testing.assert_array_equal(latest["batch_stats"]["mean"], 6)
+
+
+def test_a_run_that_was_never_scored_gives_its_latest(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state(7))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore_variables(state(0).variables, "best")[1] == 7
+
+
+def test_the_whole_state_comes_back_and_detection_takes_the_average(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state(3, average=True))
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(state(0, average=True))
+        variables, _ = checkpoints.restore_variables(state(0).variables, "latest")
+    assert restored is not None
+    assert jax.tree.structure(restored) == jax.tree.structure(state(3, average=True))
+    for a, b in zip(jax.tree.leaves(restored), jax.tree.leaves(state(3, average=True)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(variables["params"]["kernel"], 3.5)
+
+
+def test_what_is_not_there_or_does_not_fit_is_named(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(state(0)) is None
+        with pytest.raises(FileNotFoundError, match="no checkpoint"):
+            checkpoints.restore_variables(state(0).variables)
+        checkpoints.save(state(1))
+        checkpoints.restore_variables(state(0).variables, "latest")
+        with pytest.raises(ValueError, match=r"kernel: \(3,\) in the checkpoint, \(5,\) wanted"):
+            checkpoints.restore(state(0, width=5))
+        with pytest.raises(ValueError, match="'newest'"):
+            checkpoints.restore_variables(state(0).variables, "newest")
