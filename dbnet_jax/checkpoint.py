@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from dbnet_jax.mesh import Variables
-from dbnet_jax.train_step import TrainState
+from dbnet_jax.train_state import TrainState
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -19,7 +19,8 @@ from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.preemption import EXIT_CODE, Preemption
 from dbnet_jax.report import training_picture, write_json, write_report
 from dbnet_jax.train_log import FiniteCheck, TrainLog
-from dbnet_jax.train_step import TrainState, create_state, make_train_step
+from dbnet_jax.train_state import TrainState, create_state
+from dbnet_jax.train_step import make_train_step
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.from_config import make_batches, open_split
 

@@ -3,54 +3,19 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from dbnet_jax.losses import db_loss
 from dbnet_jax.mesh import Variables, batch_sharded, replicated
 from dbnet_jax.normalization import normalize
+from dbnet_jax.train_state import TrainState
 
 Metrics = dict[str, Float[Array, ""]]
-
-
-class TrainState(flax.struct.PyTreeNode):
-    """All that a step changes.
-
-    **Arguments:**
-
-    - `step`: batches seen; also the position in the data, since batch t is a function of t alone.
-    - `variables`: the model's `params` and `batch_stats`.
-    - `opt_state`: the optimiser's.
-    - `average`: moving average of `variables`, what is evaluated and shipped; None where there is none.
-    """
-
-    step: Int[Array, ""]
-    variables: Variables
-    opt_state: optax.OptState
-    average: Variables | None = None
-
-    def inference_variables(self) -> Variables:
-        """The variables to detect with."""
-        return self.variables if self.average is None else self.average
-
-
-def create_state(
-    model: nn.Module, optimizer: optax.GradientTransformation, seed: int, *, average: bool, mesh: Mesh
-) -> TrainState:
-    """A fresh state, the same on every device of the mesh; a pure function of the seed."""
-
-    def create() -> TrainState:
-        variables = model.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3), jnp.float32))
-        # A copy, not the same buffers: the step donates both.
-        copy = jax.tree.map(jnp.copy, variables) if average else None
-        return TrainState(jnp.int32(0), dict(variables), optimizer.init(variables["params"]), copy)
-
-    return jax.jit(create, out_shardings=replicated(mesh))()
 
 
 def make_train_step(

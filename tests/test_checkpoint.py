@@ -8,7 +8,7 @@ import pytest
 
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.mesh import data_mesh, replicated
-from dbnet_jax.train_step import TrainState
+from dbnet_jax.train_state import TrainState
 
 
 def state(step: int, *, average: bool = False, width: int = 3) -> TrainState:

@@ -8,7 +8,8 @@ import pytest
 from dbnet_jax.mesh import data_mesh, to_global
 from dbnet_jax.models import create_model
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.train_step import TrainState, create_state, make_train_step
+from dbnet_jax.train_state import TrainState, create_state
+from dbnet_jax.train_step import make_train_step
 
 MODEL = create_model("resnet18", width=4, inner_channels=8)
 
