@@ -11,6 +11,8 @@ install_import_hook(["dbnet_jax", "input_pipeline"], "beartype.beartype")
 # The tests compile the same few programs many times, in processes of their own too: compile each once.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).resolve().parents[1] / ".pytest_cache/jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+# The networks here are tiny: compiling them well takes longer than running them badly.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import jax  # noqa: E402  (the hook must stand before anything that it checks)
 

@@ -208,11 +208,12 @@ def test_the_program_that_detects_holds_no_threshold_branch(detector, variables)
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("map", "threshold", r"`config.predict.map` \(='threshold'\) must be 'probability' or 'binary'"),
-        ("resize", "wide", r"`resize` \(='wide'\) must be one of"),
-        ("shape", "circle", r"`shape` \(='circle'\) must be one of"),
-        ("unclip_ratio", -1.0, r"`unclip_ratio` \(=-1.0\) must be positive"),
-        ("size", 0, r"`size` \(=0\) and `max_side`"),
+        ("map", "threshold", r"`config.predict.map` \(='threshold'\) must be one of"),
+        ("resize", "wide", r"`config.predict.resize` \(='wide'\) must be one of"),
+        ("shape", "circle", r"`config.predict.shape` \(='circle'\) must be one of"),
+        ("checkpoint", "newest", r"`config.predict.checkpoint` \(='newest'\) must be one of"),
+        ("unclip_ratio", -1.0, r"`config.predict.unclip_ratio` \(=-1.0\) must be positive"),
+        ("size", 0, r"`config.predict.size` \(=0\) must be positive"),
     ],
 )
 def test_options_that_cannot_work_are_named(field, value, message):
