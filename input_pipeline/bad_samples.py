@@ -30,7 +30,7 @@ class BadSamples:
         """A picture was skipped. **Raises:** TooManyBadSamples past the limit."""
         with self._lock:
             if name not in self._pictures:
-                self._lines.append(f"  {name}: {reason}")
+                self._lines.append(f"  {reason}" if reason.startswith(name) else f"  {name}: {reason}")
             self._pictures[name] = reason
             count = len(self._pictures)
         if count > self._max_share * self._total:
