@@ -124,7 +124,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                 if stopping and step < total_steps:
                     log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
                     raise SystemExit(EXIT_CODE)
-            log.message(bad_samples.report(everything=True))
+            log.message(bad_samples.report())
 
         # ------------------------------------------------------------ report
         variables, best_step = checkpoints.restore_variables(state.inference_variables(), config.predict.checkpoint)

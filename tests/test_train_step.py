@@ -63,6 +63,10 @@ def test_a_few_steps_on_one_batch_lower_the_loss_and_the_average_follows():
         for name, tree in (("weights", state.variables), ("average", state.average))
     }
     assert 0 < moved["average"] < moved["weights"]
+    # The first step: rate 1 − min(0.9, (1 + 0) / (10 + 0)) = 0.9 of the way from the initial weights.
+    first, _ = run(1, 1, ema_decay=0.9)
+    for old, new, mean in zip(*map(jax.tree.leaves, (fresh.variables, first.variables, first.average)), strict=True):
+        np.testing.assert_allclose(mean, old + 0.9 * (new - old), rtol=1e-5, atol=1e-6)
     assert state.inference_variables() is state.average
 
 

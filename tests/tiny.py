@@ -13,6 +13,9 @@ from ml_collections import ConfigDict
 from configs import quickstart
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.detector import model_from_config
+from dbnet_jax.mesh import data_mesh
+from dbnet_jax.optimizer import make_optimizer, poly_schedule
+from dbnet_jax.train_state import create_state
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FIELDS = (
@@ -61,6 +64,16 @@ def weights(workdir: pathlib.Path, extra: str = "") -> list[np.ndarray]:
     with Checkpoints(workdir) as checkpoints:
         variables, _ = checkpoints.restore_variables(like, "latest")
     return [np.asarray(leaf) for leaf in jax.tree.leaves(variables)]
+
+
+def everything(workdir: pathlib.Path, extra: str = "") -> list[np.ndarray]:
+    """All that the latest checkpoint holds: weights, statistics, their average, the optimiser's state, the step."""
+    train = config(extra).train
+    optimizer = make_optimizer(poly_schedule(1.0, 1), kind=train.optimizer, accumulate=train.accumulate)
+    mesh = data_mesh(jax.devices()[:1])
+    state = create_state(model_from_config(config(extra)), optimizer, 0, average=train.ema_decay > 0, mesh=mesh)
+    with Checkpoints(workdir) as checkpoints:
+        return [np.asarray(leaf) for leaf in jax.tree.leaves(checkpoints.restore(state))]
 
 
 def free_port() -> int:
