@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import shlex
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +38,7 @@ def write_report(
     folder = pathlib.Path(workdir)
     page_summary = summary | {
         "seconds": evaluation.seconds,
-        "command": f"python run.py --mode=evaluate --workdir={workdir}",
+        "command": shlex.join(["python", *sys.argv]),  # with every field that it set
     }
     if evaluation.skipped:
         page_summary["not scored"] = "; ".join(evaluation.skipped)
