@@ -2,7 +2,7 @@
 
 On the command line a field is set as `--config.train.batch_size=32`, or behind the file's name as in
 `--config=configs/icdar2015.py:cpu,steps=500`: a bare word is a variant that the file describes, `key=value` sets
-the field of that name (with its section, `train.batch_size=4`, where two sections have one).
+the field of that name (with its section, `train.batch_size=4`, where two sections have one; those of `init` always).
 """
 
 import ast
@@ -19,11 +19,25 @@ def get_config() -> ConfigDict:
     config.seed = 0
 
     config.model = model = ConfigDict()
-    model.backbone = "resnet18"  # or "resnet50"
-    model.width = 64  # channels of the first stage; 16 makes a narrow model
+    model.backbone = "resnet18"  # "resnet34", "resnet50", "resnet101", "mobilenet_v3_large", "mobilenet_v3_small"
+    model.width = 64  # channels of a ResNet's first stage; 16 makes a narrow model, a quarter of a MobileNet too
+    model.dcn = False  # deformable convolution in a ResNet's stages conv3 to conv5
+    model.dcn_offsets = "strided"  # or "official", which the released deformable ResNet-50 weights need
+    model.mobilenet = "official"  # or "torchvision", the MobileNets that there are ImageNet weights of
+    model.neck = "fpn"  # or "fpe", lighter: separable convolutions from the top down and from the bottom up
     model.inner_channels = 256  # channels of the feature pyramid; a multiple of 4
+    model.scale_fusion = False  # True makes a DBNet++: the levels of the pyramid are weighed at each pixel
+    model.attention = "scale_channel_spatial"  # of the scale fusion; or "scale_spatial", "scale_channel"
+    model.attention_channels = config_dict.placeholder(int)  # that it looks at; None is inner_channels / 4
+    model.binarization = "differentiable"  # or "standard": no threshold map, the paper's ablation
+    model.serial = False  # the threshold head sees the probability map too
     model.k = 50.0  # steepness of the differentiable binarisation
     model.dtype = "float32"  # or "bfloat16" for the computation; parameters and statistics stay float32
+
+    # What a run starts from that has no checkpoint yet; one of the two at most.
+    config.init = init = ConfigDict()
+    init.backbone = ""  # a PyTorch file (.pth, .safetensors): torchvision's or timm's of ImageNet, or a detector's
+    init.checkpoint = ""  # a workdir, or a PyTorch file of a whole detector: all weights, and a fresh optimiser
 
     config.data = data = ConfigDict()
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them
@@ -42,6 +56,7 @@ def get_config() -> ConfigDict:
     data.shrink_ratio = 0.4  # r: text shrinks and grows by D = A (1 − r²) / L
     data.threshold_min = 0.3
     data.threshold_max = 0.7
+    data.threshold_distance = "true"  # to an edge; or "official", longer near corners
     data.min_text_size = 8  # pixels; text with a side under it is ignored
     data.max_bad_share = 0.1  # a larger share of unusable pictures stops the run
     # Of the synthetic data set only:
@@ -55,6 +70,7 @@ def get_config() -> ConfigDict:
     train.batch_size = 16  # over all devices of all hosts
     train.optimizer = "sgd"  # the paper's; "adamw" leaves random weights much faster
     train.learning_rate = 0.007
+    train.schedule = "step"  # the rate falls at each, or at each "epoch" as in the official code
     train.power = 0.9  # of the poly schedule
     train.warmup = 0  # optimiser steps
     train.momentum = 0.9
@@ -70,7 +86,7 @@ def get_config() -> ConfigDict:
     config.loss = loss = ConfigDict()
     loss.probability_weight = 5.0
     loss.binary_weight = 1.0
-    loss.threshold_weight = 10.0
+    loss.threshold_weight = 10.0  # 0 leaves the threshold map without supervision, the paper's ablation
     loss.binary_loss = "dice"  # or "cross_entropy", the paper's
     loss.negative_ratio = 3.0  # hard negatives to a positive pixel
     # The official code's 0 gives a batch without text no gradient; at least this many pixels push its map down.
@@ -85,8 +101,13 @@ def get_config() -> ConfigDict:
     predict.unclip_ratio = config_dict.placeholder(float)  # None is 1.5 for quads, 2.0 for polygons
     predict.max_candidates = 1000
     predict.min_size = 3  # pixels of the map
-    predict.resize = "short"  # which side becomes `size`: "short", "long", "height"; "none" keeps the picture's size
+    # Which side becomes `size`: "short", "long" or "height", the other in proportion and padded; "none" keeps the
+    # picture's size; "official" makes the height `size` and stretches the width to `stretch_width`.
+    predict.resize = "short"
     predict.size = 736  # pixels
+    predict.stretch_width = config_dict.placeholder(
+        int
+    )  # pixels, of "official"; None is in proportion, up to a multiple of 32
     predict.max_side = 4096  # pixels; longer sides shrink to it
     predict.batch_size = 1
     predict.follow_exif = True  # turn picture files upright as viewers do; the benchmarks' labels want False
@@ -125,7 +146,9 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
 def _set_field(config: ConfigDict, key: str, text: str) -> None:
     fields = {f"{section}.{name}" for section, part in config.items() if isinstance(part, ConfigDict) for name in part}
     fields |= {name for name, part in config.items() if not isinstance(part, ConfigDict)}
-    found = [name for name in fields if name == key or name.endswith(f".{key}")]
+    # A bare `backbone` or `checkpoint` means the model's and the prediction's.
+    named = [name for name in fields if name.endswith(f".{key}") and not name.startswith("init.")]
+    found = [key] if key in fields else named
     if len(found) != 1:
         raise ValueError(f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown"))
     try:

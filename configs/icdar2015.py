@@ -20,9 +20,10 @@ from configs import common
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """ResNet-18 on 640-pixel crops, 1200 epochs."""
+    """Deformable ResNet-18 on 640-pixel crops, 1200 epochs."""
     config = common.get_config()
     config.data.name = "icdar2015"
+    config.model.dcn = True
     config.data.train_split = "train"
     config.data.eval_split = "validation"
     config.predict.resize = "height"
@@ -41,6 +42,7 @@ def test(config: ConfigDict) -> None:
 
 def cpu(config: ConfigDict) -> None:
     """About an hour on two cores."""
+    config.model.dcn = False
     config.model.width = 16
     config.model.inner_channels = 64
     config.data.crop = (384, 384)

@@ -18,9 +18,10 @@ from configs import common, icdar2015
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """ResNet-18 on 640-pixel crops, 1200 epochs."""
+    """Deformable ResNet-18 on 640-pixel crops, 1200 epochs."""
     config = common.get_config()
     config.data.name = "msra_td500"
+    config.model.dcn = True
     config.predict.size = 736
     config.predict.box_threshold = 0.5
     config.predict.follow_exif = False

@@ -19,9 +19,10 @@ from configs import common, icdar2015
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """ResNet-18 on 640-pixel crops, 1200 epochs."""
+    """Deformable ResNet-18 on 640-pixel crops, 1200 epochs."""
     config = common.get_config()
     config.data.name = "total_text"
+    config.model.dcn = True
     config.predict.shape = "polygon"
     config.predict.size = 800
     config.predict.box_threshold = 0.7

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.decode import read_image
 from dbnet_jax.mesh import Variables, batch_sharded, replicated
-from dbnet_jax.models import create_model
+from dbnet_jax.models import BACKBONES, create_model
 from dbnet_jax.normalization import normalize
 from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections, extract_polygons
 from dbnet_jax.resize import RULES, padded_size, resize_and_pad, resized_size
@@ -28,24 +28,41 @@ Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 class Maps(TypedDict):
-    """The maps of one picture, float32 [height, width] in [0, 1], at the size at which the network saw it."""
+    """The maps of one picture, float32 [height, width] in [0, 1], at the size at which the network saw it.
+
+    A network of `binarization="standard"` has the first alone.
+    """
 
     probability_map: Float[np.ndarray, "height width"]
-    threshold_map: Float[np.ndarray, "height width"]
-    binary_map: Float[np.ndarray, "height width"]
+    threshold_map: NotRequired[Float[np.ndarray, "height width"]]
+    binary_map: NotRequired[Float[np.ndarray, "height width"]]
 
 
 MAPS = ("probability_map", "threshold_map", "binary_map")
+_MAPS_OF = {"differentiable": MAPS, "standard": MAPS[:1]}
 
 
 def model_from_config(config: ConfigDict) -> nn.Module:
     """The network that `config.model` describes. **Raises:** ValueError when it describes none."""
     options = dict(config.model)
-    backbone = options.pop("backbone")
+    backbone, dtype = options.pop("backbone"), options.pop("dtype")
+    if backbone not in BACKBONES:
+        hint = "; deformable convolution is `config.model.dcn`" if backbone.startswith("deformable_") else ""
+        raise ValueError(f"`config.model.backbone` (={backbone!r}) must be one of {BACKBONES}{hint}")
     dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-    if options["dtype"] not in dtypes:
-        raise ValueError(f"`config.model.dtype` (={options['dtype']!r}) must be one of {sorted(dtypes)}")
-    return create_model(backbone, **options | {"dtype": dtypes[options["dtype"]]})
+    if dtype not in dtypes:
+        raise ValueError(f"`config.model.dtype` (={dtype!r}) must be one of {sorted(dtypes)}")
+    adaptive = len(_maps_of(config)) > 1
+    options.pop("binarization", None)
+    return create_model(backbone, **options, adaptive=adaptive, dtype=dtypes[dtype])
+
+
+def _maps_of(config: ConfigDict) -> tuple[str, ...]:
+    """Which maps the network has; runs from before there was a choice have all."""
+    binarization = config.model.get("binarization", "differentiable")
+    if binarization not in _MAPS_OF:
+        raise ValueError(f"`config.model.binarization` (={binarization!r}) must be one of {tuple(_MAPS_OF)}")
+    return _MAPS_OF[binarization]
 
 
 class Detector:
@@ -65,6 +82,8 @@ class Detector:
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
         _check_words(config.predict)
+        if f"{config.predict.map}_map" not in _maps_of(config):
+            raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
     @classmethod
@@ -113,7 +132,7 @@ class Detector:
     def detect_with_maps(self, image: Picture | str | os.PathLike[str]) -> tuple[Detections, Maps]:
         """The text in one picture, and all three maps that the network made of it, to look at."""
         picture = self._read(image)
-        maps = self._maps([picture], MAPS)[0]
+        maps = self._maps([picture], _maps_of(self.config))[0]
         return self._extract(maps[f"{self.config.predict.map}_map"], picture), cast(Maps, maps)
 
     def _read(self, image: Picture | str | os.PathLike[str]) -> Picture:
@@ -127,9 +146,10 @@ class Detector:
         """Runs pictures of one padded shape together; the last batch of each shape is filled up with copies."""
         predict = self.config.predict
         groups: dict[tuple[int, int], list[int]] = {}
-        sizes = [resized_size(p.shape[:2], predict.resize, predict.size, predict.max_side) for p in pictures]
+        rule, width = predict.resize, predict.get("stretch_width")
+        sizes = [resized_size(p.shape[:2], rule, predict.size, predict.max_side, width) for p in pictures]
         for index, size in enumerate(sizes):
-            groups.setdefault(padded_size(size, predict.resize, predict.size), []).append(index)
+            groups.setdefault(padded_size(size, rule, predict.size), []).append(index)
         maps: list[dict[str, Float[np.ndarray, "_ _"]]] = [{} for _ in pictures]
         for padded, members in groups.items():
             for start in range(0, len(members), self._batch_size):
@@ -169,6 +189,10 @@ def _check_words(predict: ConfigDict) -> None:
     for name, words in choices.items():
         if predict[name] not in words:
             raise ValueError(f"`config.predict.{name}` (={predict[name]!r}) must be one of {words}")
+    if predict.get("stretch_width") is not None and predict.resize != "official":
+        raise ValueError(
+            f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"
+        )
     for name in ("size", "max_side", "batch_size", "unclip_ratio"):
         if predict[name] is not None and predict[name] <= 0:
             raise ValueError(f"`config.predict.{name}` (={predict[name]}) must be positive")

@@ -32,7 +32,8 @@ def db_loss(
 
     - `outputs`: the model's `probability_map`, `threshold_map`, `binary_map` in [0, 1]; where
         `probability_logits` or `binary_logits` are present their cross entropy is computed from them, which stays
-        exact and keeps its gradient where the map saturates.
+        exact and keeps its gradient where the map saturates. A model of standard binarisation has the first map
+        alone, and then the first part is all there is.
     - `labels`: `shrink_map`, `shrink_mask`, `threshold_map`, `threshold_mask` in [0, 1].
     - `probability_weight`, `binary_weight`, `threshold_weight`: of the three parts. The paper writes
         L = Ls + 1 · Lb + 10 · Lt (equation 6); the official code runs 5, 1 and 10.
@@ -54,16 +55,14 @@ def db_loss(
     def balanced(name: str) -> Scalar:
         return balanced_mean(_cross_entropy(predicted, name, target), target, mask, negative_ratio, min_negatives)
 
-    parts = {
-        "probability": balanced("probability"),
-        "binary": dice_loss(predicted["binary_map"], target, mask) if binary_loss == "dice" else balanced("binary"),
-        "threshold": masked_l1_loss(predicted["threshold_map"], true["threshold_map"], true["threshold_mask"]),
-    }
-    total = (
-        probability_weight * parts["probability"]
-        + binary_weight * parts["binary"]
-        + threshold_weight * parts["threshold"]
-    )
+    parts = {"probability": balanced("probability")}
+    total = probability_weight * parts["probability"]
+    if "threshold_map" in predicted:
+        binary_map = predicted["binary_map"]
+        parts["binary"] = dice_loss(binary_map, target, mask) if binary_loss == "dice" else balanced("binary")
+        total += binary_weight * parts["binary"]
+        parts["threshold"] = masked_l1_loss(predicted["threshold_map"], true["threshold_map"], true["threshold_mask"])
+        total += threshold_weight * parts["threshold"]
     return total, parts
 
 

@@ -10,11 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 from jax import lax
 
 from dbnet_jax.binarization import differentiable_binarization, standard_binarization
 from dbnet_jax.detector import make_eval_step
 from dbnet_jax.models import create_model
+from dbnet_jax.models.batch_norm import BatchNorm
 from dbnet_jax.models.head import PixelPatches
 from dbnet_jax.models.layers import Conv, max_pool
 
@@ -34,6 +36,113 @@ def test_the_maps_have_the_size_of_the_images_and_lie_in_0_1(name):
         assert outputs[key].shape == (2, 64, 96)
         assert outputs[key].dtype == jnp.float32
         assert 0 <= outputs[key].min() <= outputs[key].max() <= 1
+
+
+def shapes_of(name: str, **options: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], int]:
+    """What the model gives for a batch of two, and its number of parameters; nothing is computed."""
+    model, images = create_model(name, **options), jnp.zeros((2, 64, 96, 3))
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    size = sum(a.size for a in jax.tree.leaves(variables["params"]))
+    return jax.eval_shape(model.apply, variables, images), size
+
+
+# Backbones without their classifiers and dead weights; counted by torchvision's and the official modules.
+PARAMETERS = {
+    "resnet18": 11_176_512,
+    "resnet34": 21_284_672,
+    "resnet50": 23_508_032,
+    "resnet101": 42_500_160,
+}
+
+
+@pytest.mark.parametrize("name", ["resnet34", "resnet101", "deformable_resnet18", "deformable_resnet50"])
+def test_every_backbone_makes_maps(name):
+    outputs, _ = shapes_of(name)
+    for key in ("probability_map", "threshold_map", "binary_map"):
+        assert (outputs[key].shape, outputs[key].dtype) == ((2, 64, 96), jnp.float32)
+
+
+@pytest.mark.parametrize("neck", ["fpn", "fpe"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_large", "mobilenet_v3_small"])
+def test_every_neck_goes_with_scale_fusion(name, neck):
+    plain, size = shapes_of(name, neck=neck)
+    fused, fused_size = shapes_of(name, neck=neck, scale_fusion=True)
+    assert plain["binary_map"].shape == fused["binary_map"].shape == (2, 64, 96)
+    # 3×3 from 256 to 64 with a bias; a gate by 16 channels; 3×3 and 1×1 of one channel; four weights.
+    assert fused_size - size == 256 * 64 * 9 + 64 + 2 * 64 * 16 + 9 + 1 + 64 * 4
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_resnet_has_as_many_parameters_as_its_namesake(name):
+    model, images = create_model(name), jnp.zeros((1, 64, 64, 3))
+    params = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
+    assert sum(a.size for a in jax.tree.leaves(params["backbone"])) == PARAMETERS[name]
+
+
+def test_deformable_convolutions_are_where_the_official_code_has_them():
+    model, images = create_model("deformable_resnet50"), jnp.zeros((1, 64, 64, 3))
+    backbone = jax.eval_shape(model.init, jax.random.key(0), images)["params"]["backbone"]
+    found = {path[:2] for path in flatten_dict(backbone) if "offset" in path}
+    assert found == {(f"layer{s}_block{i}", "conv2") for s, blocks in ((2, 4), (3, 6), (4, 3)) for i in range(blocks)}
+
+
+def test_options_of_the_decoder_change_what_they_say():
+    _, size = shapes_of("resnet18", **NARROW)
+    outputs, standard = shapes_of("resnet18", **NARROW, adaptive=False)
+    assert set(outputs) == {"probability_map", "probability_logits"}
+    # Two normalisations, a 3×3, a transposed 2×2 with its bias and the last one.
+    assert size - standard == 4 * 4 + 16 * 4 * 9 + 4 * 4 * 4 + 4 + 4 * 4 + 1
+    assert shapes_of("resnet18", **NARROW, serial=True)[1] - size == 4 * 9
+    for attention, parameters in (("scale_spatial", 9 + 1 + 4 * 4), ("scale_channel", 4 * 2 + 2 * 2 + 2 * 4)):
+        fused = shapes_of("resnet18", **NARROW, scale_fusion=True, attention=attention)[1]
+        assert fused - size == 16 * 4 * 9 + 4 + parameters
+
+
+def test_steepness_of_the_binarisation_is_an_option():
+    images = random(1, 64, 64, 3)
+    outputs = {}
+    for k in (10.0, 50.0):
+        model = create_model("resnet18", **NARROW, k=k)
+        outputs[k] = jax.jit(model.apply)(jax.jit(model.init)(jax.random.key(0), images), images)
+    steeper = differentiable_binarization(outputs[10.0]["probability_map"], outputs[10.0]["threshold_map"], 50.0)
+    np.testing.assert_allclose(outputs[50.0]["binary_map"], steeper, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"neck": "fpe", "scale_fusion": True, "attention": "scale_channel", "attention_channels": 16},
+        {"neck": "fpn", "scale_fusion": True, "attention_channels": 16, "serial": True},
+    ],
+)
+def test_every_parameter_learns(options):
+    """A gradient reaches each parameter: no branch is left out, none is dead."""
+    model, images = create_model("resnet18", **options, **NARROW), random(2, 64, 64, 3)
+    variables = jax.jit(model.init)(jax.random.key(0), images)
+
+    def loss(params: Any) -> jax.Array:
+        outputs, _ = model.apply(variables | {"params": params}, images, train=True, mutable=["batch_stats"])
+        return (outputs["probability_map"] ** 2).sum() + (outputs["threshold_map"] ** 3).sum()
+
+    gradients = jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(variables["params"]))
+    still = [jax.tree_util.keystr(path) for path, gradient in gradients if not np.any(gradient)]
+    assert not still
+
+
+def test_running_statistics_are_those_of_pytorch():
+    """By hand: the running variance takes n / (n − 1) of the batch's; the normalisation takes the batch's own."""
+    x = random(2, 3, 1, 5)
+    layer = BatchNorm(use_running_average=False, momentum=0.9)
+    variables = layer.init(jax.random.key(0), x)
+    y, updated = layer.apply(variables, x, mutable=["batch_stats"])
+    values = np.asarray(x).reshape(6, 5)
+    np.testing.assert_allclose(updated["batch_stats"]["mean"], 0.1 * values.mean(0), atol=1e-6)
+    np.testing.assert_allclose(updated["batch_stats"]["var"], 0.9 + 0.1 * values.var(0, ddof=1), atol=1e-6)
+    np.testing.assert_allclose(y.reshape(6, 5), (values - values.mean(0)) / np.sqrt(values.var(0) + 1e-5), atol=1e-5)
+    flax_y = nn.BatchNorm(use_running_average=False).apply(variables, x, mutable=["batch_stats"])[0]
+    np.testing.assert_allclose(y, flax_y, atol=1e-5)
+    still = BatchNorm(use_running_average=True).apply(variables, x)
+    np.testing.assert_allclose(still, x / np.sqrt(1 + 1e-5), atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "strides", "hw"), [(7, 2, (32, 64)), (1, 1, (8, 9)), (1, 2, (9, 8)), (3, 2, (8, 9))])
@@ -105,8 +214,8 @@ def test_the_probability_map_alone_compiles_no_threshold_head():
         return make_eval_step(model, "imagenet").lower(variables, images, names).compile().as_text()
 
     alone, both = lowered(("probability_map",)), lowered(("probability_map", "threshold_map"))
-    assert "DBNet/threshold_head/" in both
-    assert "DBNet/threshold_head/" not in alone
+    assert "/threshold_head/" in both
+    assert "/threshold_head/" not in alone
     assert convolutions(alone) < convolutions(both)
 
 
@@ -115,6 +224,14 @@ def test_names_and_sizes_that_cannot_work_are_refused():
         create_model("resnet99")
     with pytest.raises(ValueError, match="depth"):
         create_model("resnet18", depth=3)
+    with pytest.raises(ValueError, match=r"`dcn`.*deformable_resnet50"):
+        create_model("deformable_resnet50", dcn=False)
+    with pytest.raises(ValueError, match=r"`dcn`.*mobilenet_v3_small"):
+        create_model("mobilenet_v3_small", dcn=True)
+    with pytest.raises(ValueError, match="`serial`"):
+        create_model("resnet18", serial=True, adaptive=False)
+    with pytest.raises(ValueError, match=r"`attention` .*loud.*scale_spatial"):
+        create_model("resnet18", scale_fusion=True, attention="loud")
     with pytest.raises(ValueError, match="inner_channels"):
         create_model("resnet18", inner_channels=30)
     with pytest.raises(ValueError, match="multiples of 32"):

@@ -2,10 +2,18 @@
 
 from typing import Any
 
-from dbnet_jax.models.dbnet import DBNet
+from dbnet_jax.models.dbnet import MOBILENETS, DBNet
+from dbnet_jax.models.decoder import NECKS
+from dbnet_jax.models.deformable import OFFSETS
+from dbnet_jax.models.mobilenet_v3 import LAYOUTS
 from dbnet_jax.models.resnet import RESNETS
+from dbnet_jax.models.scale_fusion import ATTENTIONS
 
-__all__ = ["DBNet", "create_model"]
+__all__ = ["BACKBONES", "DBNet", "create_model"]
+
+BACKBONES = (*RESNETS, *MOBILENETS)
+_WORDS = {"neck": NECKS, "attention": ATTENTIONS, "dcn_offsets": OFFSETS, "mobilenet": LAYOUTS}
+_DEFORMABLE = "deformable_"
 
 
 def create_model(name: str = "resnet18", **options: Any) -> DBNet:
@@ -13,21 +21,40 @@ def create_model(name: str = "resnet18", **options: Any) -> DBNet:
 
     **Arguments:**
 
-    - `name`: the backbone: "resnet18" or "resnet50".
-    - `options`: fields of `DBNet`: `width`, `inner_channels`, `k`, `dtype`.
+    - `name`: the backbone: "resnet18", "resnet34", "resnet50", "resnet101", the same behind "deformable_" (which is
+        the option `dcn=True`), "mobilenet_v3_large" or "mobilenet_v3_small".
+    - `options`: fields of `DBNet`, which explains them: `scale_fusion=True` makes a DBNet++, `inner_channels`, `k`,
+        `serial`, `adaptive`, `neck`, `dcn_offsets`, `dtype`, …
 
     **Returns:** a module with `init(rng, images, train=False)` and `apply(variables, images, train=False)`, where
     images are float32 [batch, height, width, 3], normalised, of a height and width that are multiples of 32.
 
     **Raises:** ValueError when the name or an option is unknown or an option's value cannot work.
     """
-    if name not in RESNETS:
-        raise ValueError(f"`name` (={name!r}) must be one of {sorted(RESNETS)}")
+    backbone = name.removeprefix(_DEFORMABLE)
+    if backbone not in BACKBONES:
+        names = [*RESNETS, *(f"{_DEFORMABLE}{resnet}" for resnet in RESNETS), *MOBILENETS]
+        raise ValueError(f"`name` (={name!r}) must be one of {names}")
     known = set(DBNet.__dataclass_fields__) - {"backbone", "parent", "name"}
     if unknown := sorted(set(options) - known):
         raise ValueError(f"`options` {unknown} are unknown; {name} takes {sorted(known)}")
-    for field, multiple in (("width", 1), ("inner_channels", 4)):
-        value = options.get(field, multiple)
-        if value < 1 or value % multiple:
+    dcn = options.get("dcn", backbone != name)
+    if backbone != name and not dcn:
+        raise ValueError(f"`dcn` (={dcn}) contradicts `name` (={name!r}); the plain network is {backbone!r}")
+    model = DBNet(backbone=backbone, **options | {"dcn": dcn})
+    _check(model)
+    return model
+
+
+def _check(model: DBNet) -> None:
+    if model.dcn and model.backbone in MOBILENETS:
+        raise ValueError(f"`dcn` (=True) is for ResNets; {model.backbone} has no 3×3 convolution to deform")
+    if model.serial and not model.adaptive:
+        raise ValueError("`serial` (=True) needs `adaptive` (=False): it is an input of the threshold head")
+    for field, words in _WORDS.items():
+        if getattr(model, field) not in words:
+            raise ValueError(f"`{field}` (={getattr(model, field)!r}) must be one of {words}")
+    for field, multiple in (("width", 1), ("inner_channels", 4), ("attention_channels", 4)):
+        value = getattr(model, field)
+        if value is not None and (value < 1 or value % multiple):
             raise ValueError(f"`{field}` (={value}) must be positive and a multiple of {multiple}")
-    return DBNet(backbone=name, **options)

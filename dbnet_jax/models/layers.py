@@ -24,6 +24,7 @@ class Conv(nn.Module):
     - `kernel_size`, `strides`, `dilation`: in pixels; `kernel_size` is odd.
     - `use_bias`: adds a bias a channel.
     - `dtype`: the computation's type; the parameters are float32.
+    - `kernel_init`: the kernel at first; the bias is zero.
     """
 
     features: int
@@ -32,11 +33,12 @@ class Conv(nn.Module):
     dilation: int = 1
     use_bias: bool = False
     dtype: Dtype = jnp.float32
+    kernel_init: nn.initializers.Initializer = he_normal
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
         size, channels = self.kernel_size, x.shape[-1]
-        kernel = self.param("kernel", he_normal, (size, size, channels, self.features), jnp.float32)
+        kernel = self.param("kernel", self.kernel_init, (size, size, channels, self.features), jnp.float32)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         if size == 1:
             # A matrix product: its weight gradient is 2.6 times faster on XLA:CPU, and the same elsewhere.
@@ -54,12 +56,8 @@ class Conv(nn.Module):
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
             )
         if self.use_bias:
-            y = (
-                y
-                + self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32).astype(self.dtype)[
-                    None, None, None
-                ]
-            )
+            bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+            y = y + bias.astype(self.dtype)[None, None, None]
         return y
 
 

@@ -14,7 +14,11 @@ ModuleDef = Callable[..., Any]
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut: the block of ResNet-18 and 34."""
+    """Two 3×3 convolutions and a shortcut: the block of ResNet-18 and 34.
+
+    The first, which carries the stride, is always a plain one; `conv3x3` makes the second. So the official code places
+    its deformable convolutions.
+    """
 
     features: int
     conv: ModuleDef
@@ -25,7 +29,7 @@ class BasicBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
-        y = self.conv3x3(self.features, strides=self.strides, name="conv1")(x)
+        y = self.conv(self.features, strides=self.strides, name="conv1")(x)
         y = nn.relu(self.norm(name="bn1")(y))
         y = self.conv3x3(self.features, name="conv2")(y)
         y = self.norm(name="bn2")(y)
@@ -108,5 +112,7 @@ class ResNet(nn.Module):
 
 RESNETS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
 }

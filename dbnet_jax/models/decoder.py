@@ -1,0 +1,85 @@
+"""From the features of a backbone to the maps: neck, scale fusion, heads and binarisation (paper figure 3)."""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dbnet_jax.binarization import differentiable_binarization
+from dbnet_jax.models.batch_norm import BatchNorm
+from dbnet_jax.models.fpe import FPE
+from dbnet_jax.models.fpn import FPN
+from dbnet_jax.models.head import Head
+from dbnet_jax.models.resnet import ModuleDef
+from dbnet_jax.models.scale_fusion import ScaleFusion
+
+NECKS = ("fpn", "fpe")
+Features = list[Float[Array, "batch _ _ _"]]
+Outputs = dict[str, Float[Array, "batch height width"]]
+
+
+class Decoder(nn.Module):
+    """All of a detector but its backbone.
+
+    **Arguments:**
+
+    - `neck`: "fpn", the paper's feature pyramid, or "fpe", a lighter one of separable convolutions.
+    - `inner_channels`: channels of the pyramid; 256 in the paper; a multiple of 4.
+    - `scale_fusion`: the levels are weighed against each other, which makes a DBNet into a DBNet++.
+    - `attention`: that weighs them, see `ScaleFusion`.
+    - `attention_channels`: that it looks at; None is `inner_channels` / 4, as in the official code.
+    - `adaptive`: has a threshold map, and with it the differentiable binarisation.
+    - `serial`: the threshold head sees the probability map beside the features.
+    - `k`: the steepness of the binarisation.
+    - `dtype`: the type of the computation. Parameters and batch statistics are float32 whatever it is, and the maps
+        come out float32.
+    """
+
+    neck: str = "fpn"
+    inner_channels: int = 256
+    scale_fusion: bool = False
+    attention: str = "scale_channel_spatial"
+    attention_channels: int | None = None
+    adaptive: bool = True
+    serial: bool = False
+    k: float = 50.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, features: Features, train: bool = False) -> Outputs:
+        """The maps of features at strides 4, 8, 16 and 32; see `DBNet`."""
+        return self.decode(features, self.norm(train))
+
+    def norm(self, train: bool) -> ModuleDef:
+        """Makes normalisations."""
+        return partial(BatchNorm, use_running_average=not train, dtype=self.dtype)
+
+    def decode(self, features: Features, norm: ModuleDef) -> Outputs:
+        """The maps, inside of a compact method."""
+        if self.neck == "fpn":
+            levels = FPN(self.inner_channels, dtype=self.dtype, name="neck")(features)
+        else:
+            levels = FPE(self.inner_channels, norm, dtype=self.dtype, name="neck")(features)
+        if self.scale_fusion:
+            channels = self.attention_channels or self.inner_channels // 4
+            fused = ScaleFusion(self.attention, channels, norm, dtype=self.dtype, name="scale_fusion")(levels)
+        else:
+            fused = jnp.concatenate(levels, axis=-1)
+        head = partial(Head, self.inner_channels // 4, norm=norm, dtype=self.dtype)
+        probability_logits = head(name="probability_head")(fused)
+        probability_map = jax.nn.sigmoid(probability_logits)
+        outputs = {"probability_map": probability_map, "probability_logits": probability_logits}
+        if not self.adaptive:
+            return outputs
+        if self.serial:
+            seen = probability_map[:, ::4, ::4, None].astype(self.dtype)
+            fused = jnp.concatenate([fused, seen], axis=-1)
+        threshold_map = jax.nn.sigmoid(head(name="threshold_head")(fused))
+        return outputs | {
+            "threshold_map": threshold_map,
+            "binary_map": differentiable_binarization(probability_map, threshold_map, self.k),
+            "binary_logits": self.k * (probability_map - threshold_map),
+        }

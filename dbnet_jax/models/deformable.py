@@ -1,0 +1,253 @@
+"""Modulated deformable convolution (Zhu et al., "Deformable ConvNets v2", arXiv 1811.11168; paper section 3.3).
+
+A tap of a plain 3×3 convolution reads the pixel p + k of the input, where k is its place in the kernel. Here it reads
+between the pixels, at p + k + Δ, and is scaled by m; Δ and m come from another convolution of the same input:
+
+    y(p) = Σₖ mₖ(p) · x(p + k + Δₖ(p)) · Wₖ
+
+so that the kernel takes the shape of the text under it. x between pixels is bilinear, and zero outside of the picture.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from dbnet_jax.models.layers import Conv, he_normal
+
+OFFSETS = ("strided", "official")
+Rows = Float[Array, "batch _ channels"]
+Points = Float[Array, "batch points 2"]
+
+
+def deformable_conv(
+    x: Float[Array, "batch height width channels"],
+    offset: Float[Array, "batch rows cols groups taps 2"],
+    mask: Float[Array, "batch rows cols groups taps"],
+    kernel: Float[Array, "kh kw channels features"],
+    *,
+    strides: int = 1,
+    padding: int = 1,
+    dilation: int = 1,
+) -> Float[Array, "batch rows cols features"]:
+    """Convolves `x` with a kernel whose taps are displaced and scaled at every output pixel.
+
+    One tap at a time: the channel vectors of the four pixels around each sampling point are gathered whole and
+    weighted, and one matrix product with the tap's [channels, features] adds them to the output. The backward pass
+    gathers again instead of remembering, and works a corner at a time. No array is larger than a float32 copy of `x`,
+    the samples of one tap [batch, rows, cols, channels] or the sum [batch, rows, cols, features]: of such arrays the
+    forward pass holds about two at a time and the backward pass six (XLA:CPU's count), where unfolding the input for
+    one matrix product holds nine, and nine again for their gradients.
+
+    Coordinates, interpolation and sums are float32 whatever the type of `x`: bfloat16 cannot name a pixel beyond 256.
+    The matrix products are in the type of `x` with float32 sums.
+
+    **Arguments:**
+
+    - `x`: the input.
+    - `offset`: Δ as (y, x) in pixels of the input, for each tap row by row, for each group of input channels.
+    - `mask`: m, the modulation; in [0, 1] where it comes from a sigmoid.
+    - `kernel`: W.
+    - `strides`, `padding`, `dilation`: in pixels, the same for both axes.
+
+    **Returns:** y, in the type of `x`; rows = ⌊(height + 2·padding − dilation·(kh − 1) − 1) / strides⌋ + 1, and cols
+    likewise. With Δ = 0 and m = 1 it is the plain convolution. Differentiable by `x`, `offset`, `mask` and `kernel`;
+    where a sampling point lies on a pixel the derivative by Δ is the one towards the next pixel, and outside of the
+    picture, one pixel around it included, it is zero: both as in the reference implementation.
+
+    **Raises:** ValueError when the sizes of `offset` or `mask` do not fit, or the groups do not divide the channels.
+    """
+    batch, height, width, channels = x.shape
+    rows, cols, groups, taps = mask.shape[1:]
+    _check_sizes(x, mask, kernel, strides, padding, dilation)
+    # The groups join the batch: each has its own points, and reads its own share of the channels.
+    pixels = x.astype(jnp.float32).reshape(batch, height * width, groups, channels // groups)
+    pixels = pixels.swapaxes(1, 2).reshape(batch * groups, height * width, channels // groups)
+
+    def by_tap(a: Float[Array, "batch rows cols groups taps two"]) -> Float[Array, "taps batched points two"]:
+        return a.astype(jnp.float32).transpose(4, 0, 3, 1, 2, 5).reshape(taps, batch * groups, rows * cols, -1)
+
+    @jax.checkpoint
+    def add_tap(total: Rows, tap: tuple[Array, Array, Array, Array]) -> tuple[Rows, None]:
+        place, offset, mask, weight = tap
+        samples = mask * _sample(pixels, (height, width), place[None, :, :] + offset)
+        samples = samples.reshape(batch, groups, rows * cols, -1).swapaxes(1, 2).reshape(batch, rows * cols, channels)
+        product = jnp.einsum("bpc,cf->bpf", samples.astype(x.dtype), weight, preferred_element_type=jnp.float32)
+        return total + product, None
+
+    total = jnp.zeros((batch, rows * cols, kernel.shape[-1]), jnp.float32)
+    places = _tap_places(kernel.shape[0], kernel.shape[1], rows, cols, strides, padding, dilation)
+    weights = kernel.astype(x.dtype).reshape(taps, channels, -1)
+    # A loop keeps one tap's samples alive at a time, in both directions, and compiles its body once.
+    total, _ = lax.scan(add_tap, total, (places, by_tap(offset), by_tap(mask[..., None]), weights))
+    return total.reshape(batch, rows, cols, -1).astype(x.dtype)
+
+
+def _tap_places(
+    kh: int, kw: int, rows: int, cols: int, strides: int, padding: int, dilation: int
+) -> Float[Array, "taps points 2"]:
+    """Where each tap reads for each output pixel when it is not displaced, as (y, x) in pixels of the input."""
+
+    def along(taps: int, size: int) -> Float[Array, "taps size"]:
+        return (jnp.arange(taps) * dilation)[:, None] + (jnp.arange(size) * strides - padding)[None, :] + jnp.float32(0)
+
+    y = jnp.broadcast_to(along(kh, rows)[:, None, :, None], (kh, kw, rows, cols))
+    x = jnp.broadcast_to(along(kw, cols)[None, :, None, :], (kh, kw, rows, cols))
+    return jnp.stack([y, x], axis=-1).reshape(kh * kw, rows * cols, 2)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _sample(pixels: Rows, size: tuple[int, int], points: Points) -> Float[Array, "batch points channels"]:
+    """The bilinear values of `pixels`, a picture of `size` row by row, at points (y, x); zero outside of it."""
+    values = jnp.zeros(points.shape[:2] + pixels.shape[2:], pixels.dtype)
+    for corner in _corners(size, points):
+        values += corner.weight[..., None] * _rows(pixels, corner.position)
+    return values
+
+
+def _forward(pixels: Rows, size: tuple[int, int], points: Points) -> tuple[Rows, tuple[Rows, Points]]:
+    return _sample(pixels, size, points), (pixels, points)
+
+
+def _backward(size: tuple[int, int], saved: tuple[Rows, Points], g: Rows) -> tuple[Rows, Points]:
+    """The gradients of the pixels and the points, a corner at a time: what JAX derives instead holds all four."""
+    pixels, points = saved
+
+    def add_corner(gradients: tuple[Rows, Points], corner: Corner) -> tuple[tuple[Rows, Points], None]:
+        to_pixels, to_points = gradients
+        scatter = jax.vmap(lambda rows, i, share: rows.at[i].add(share, mode="promise_in_bounds"))
+        to_pixels = scatter(to_pixels, corner.position, corner.weight[..., None] * g)
+        dot = (_rows(pixels, corner.position) * g).sum(-1, keepdims=True)
+        return (to_pixels, to_points + corner.slope * dot), None
+
+    corners = jax.tree.map(lambda *arrays: jnp.stack(arrays), *_corners(size, points))
+    gradients, _ = lax.scan(add_corner, (jnp.zeros_like(pixels), jnp.zeros_like(points)), corners)
+    return gradients
+
+
+_sample.defvjp(_forward, _backward)
+
+
+class Corner(NamedTuple):
+    """One of the four pixels around each point: its row, its weight, and the derivative of that by (y, x)."""
+
+    position: Int[Array, "*corners batch points"]
+    weight: Float[Array, "*corners batch points"]
+    slope: Float[Array, "*corners batch points 2"]
+
+
+def _corners(size: tuple[int, int], points: Points) -> list[Corner]:
+    height, width = size
+    # What lies farther out reads zeros in any case; this bound keeps the index arithmetic below in int32.
+    points = jnp.clip(points, -2.0, jnp.array([height + 1.0, width + 1.0])[None, None, :])
+    nearest = jnp.floor(points)
+    y0, x0 = nearest[..., 0].astype(jnp.int32), nearest[..., 1].astype(jnp.int32)
+    fraction = points - nearest
+    inside = jnp.all(points > -1, axis=-1)
+    corners = []
+    for down in (0, 1):
+        for right in (0, 1):
+            y, x = y0 + down, x0 + right
+            real = inside & (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            along_y = fraction[..., 0] if down else 1 - fraction[..., 0]
+            along_x = fraction[..., 1] if right else 1 - fraction[..., 1]
+            slope = jnp.stack([along_x if down else -along_x, along_y if right else -along_y], axis=-1)
+            index = jnp.clip(y, 0, height - 1) * width + jnp.clip(x, 0, width - 1)
+            corners.append(Corner(index, along_y * along_x * real, slope * real[..., None]))
+    return corners
+
+
+def _rows(pixels: Rows, index: Int[Array, "batch points"]) -> Float[Array, "batch points channels"]:
+    """Whole channel vectors, by index."""
+    return jax.vmap(lambda rows, i: rows.at[i].get(mode="promise_in_bounds"))(pixels, index)
+
+
+def _check_sizes(
+    x: Float[Array, "batch height width channels"],
+    mask: Float[Array, "batch rows cols groups taps"],
+    kernel: Float[Array, "kh kw channels features"],
+    strides: int,
+    padding: int,
+    dilation: int,
+) -> None:
+    kh, kw = kernel.shape[:2]
+    wanted = tuple(
+        (size + 2 * padding - dilation * (taps - 1) - 1) // strides + 1
+        for size, taps in ((x.shape[1], kh), (x.shape[2], kw))
+    )
+    if mask.shape[1:3] != wanted or mask.shape[4] != kh * kw:
+        raise ValueError(
+            f"`mask` (={mask.shape}) must have {wanted} rows and cols and {kh * kw} taps, and `offset` too"
+        )
+    if x.shape[3] % mask.shape[3]:
+        raise ValueError(f"`mask` (={mask.shape}) has {mask.shape[3]} groups, which must divide {x.shape[3]} channels")
+
+
+class DeformableConv(nn.Module):
+    """A deformable convolution in the place of a plain one; its offsets and masks come from a convolution of its own.
+
+    That convolution, `offset`, starts at zero: at first every tap is where a plain convolution has it, and scaled by
+    sigmoid(0) = 0.5. Its channels are, for each group and tap, (y, x), and behind all of those the masks' logits. It
+    runs in float32 also where `dtype` is bfloat16, for it names positions.
+
+    **Arguments:**
+
+    - `features`: channels out.
+    - `kernel_size`, `strides`, `dilation`: in pixels; `kernel_size` is odd and the padding keeps the size.
+    - `offsets`: how the offsets of a layer with a stride lie. "strided": its offset convolution has the stride too.
+        "official": that convolution has stride 1, and the official code's kernel takes the head of its flat memory,
+        the first values of the map [channels, height, width], for offsets of [channels, rows, cols]. Weights that were
+        trained so (the released ResNet-50 models) need it; nothing else should want it.
+    - `groups`: of input channels, each displaced on its own.
+    - `dtype`: the computation's type.
+    """
+
+    features: int
+    kernel_size: int = 3
+    strides: int = 1
+    dilation: int = 1
+    offsets: str = "strided"
+    groups: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
+        if self.offsets not in OFFSETS:
+            raise ValueError(f"`offsets` (={self.offsets!r}) must be one of {OFFSETS}")
+        size, taps = self.kernel_size, self.kernel_size**2
+        kernel = self.param("kernel", he_normal, (size, size, x.shape[-1], self.features), jnp.float32)
+        raw = Conv(
+            3 * taps * self.groups,
+            size,
+            strides=self.strides if self.offsets == "strided" else 1,
+            dilation=self.dilation,
+            use_bias=True,
+            kernel_init=nn.initializers.zeros,
+            name="offset",
+        )(x)
+        offset, logits = jnp.split(raw, [2 * taps * self.groups], axis=-1)
+        if self.offsets == "official" and self.strides > 1:
+            offset, logits = _flat_head(offset, self.strides), _flat_head(logits, self.strides)
+        return deformable_conv(
+            x.astype(self.dtype),
+            offset.reshape(*offset.shape[:3], self.groups, taps, 2),
+            jax.nn.sigmoid(logits).reshape(*logits.shape[:3], self.groups, taps),
+            kernel,
+            strides=self.strides,
+            padding=self.dilation * (size - 1) // 2,
+            dilation=self.dilation,
+        )
+
+
+def _flat_head(
+    a: Float[Array, "batch height width channels"], strides: int
+) -> Float[Array, "batch rows cols channels"]:
+    """What a reader finds who takes the channels-first memory of `a` for that of a map `strides` times smaller."""
+    batch, height, width, channels = a.shape
+    rows, cols = -(-height // strides), -(-width // strides)
+    flat = a.transpose(0, 3, 1, 2).reshape(batch, -1)[:, : channels * rows * cols]
+    return flat.reshape(batch, channels, rows, cols).transpose(0, 2, 3, 1)
