@@ -5,7 +5,7 @@ import optax
 from jaxtyping import Array, ArrayLike, Float, Int
 
 
-def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0) -> optax.Schedule:
+def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0, every: int = 1) -> optax.Schedule:
     """The learning rate base · (1 − t / steps)^power, rising linearly over the first `warmup` steps.
 
     **Arguments:**
@@ -14,12 +14,14 @@ def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0) 
     - `steps`: T, the run's length in optimiser steps; from there on the rate is 0.
     - `power`: 0.9 in the paper.
     - `warmup`: steps over which the rate is multiplied by (t + 1) / (warmup + 1).
+    - `every`: steps for which the rate stays, t being the first of them. With an epoch's, and `steps` those of the run
+        and one epoch more, it is the official code's rate, 0.007 · (1 − e / (epochs + 1))^0.9 in epoch e.
 
     **Returns:** a function of the step.
 
-    **Raises:** ValueError when `base`, `power` or `steps` is not positive or `warmup` is not in [0, steps).
+    **Raises:** ValueError when `base`, `power`, `steps` or `every` is not positive or `warmup` is not in [0, steps).
     """
-    for name, value in (("base", base), ("steps", steps), ("power", power)):
+    for name, value in (("base", base), ("steps", steps), ("power", power), ("every", every)):
         if value <= 0:
             raise ValueError(f"`{name}` (={value}) must be positive")
     if not 0 <= warmup < steps:
@@ -27,7 +29,7 @@ def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0) 
 
     def schedule(step: int | Int[ArrayLike, ""]) -> Float[Array, ""]:
         t = jnp.asarray(step, jnp.float32)
-        rate = base * jnp.clip(1 - t / steps, 0.0, 1.0) ** power
+        rate = base * jnp.clip(1 - t // every * every / steps, 0.0, 1.0) ** power
         return rate * jnp.minimum(1.0, (t + 1) / (warmup + 1))
 
     return schedule

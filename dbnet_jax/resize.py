@@ -6,21 +6,25 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-RULES = ("short", "long", "height", "none")
+RULES = ("short", "long", "height", "none", "official")
 STRIDE = 32
 # The side that the rule does not fix is padded to a multiple of this, so that a folder of photos of every format
 # compiles a few shapes and not hundreds.
 BUCKET = 128
 
 
-def resized_size(image_size: tuple[int, int], rule: str, size: int, max_side: int) -> tuple[int, int]:
-    """The size at which the network sees a picture, its ratio kept.
+def resized_size(
+    image_size: tuple[int, int], rule: str, size: int, max_side: int, width: int | None = None
+) -> tuple[int, int]:
+    """The size at which the network sees a picture, its ratio kept by all rules but "official".
 
     **Arguments:**
 
     - `image_size`: (height, width) in pixels, at least 1×1.
-    - `rule`: the side that becomes `size`: "short", "long" or "height"; "none" keeps the size.
+    - `rule`: the side that becomes `size`: "short", "long" or "height"; "none" keeps the size. "official" is how the
+        official code evaluates: as "height", and the picture is stretched to multiples of 32.
     - `size`, `max_side`: in pixels; a side that would be longer than `max_side` shrinks to it.
+    - `width`: in pixels, of "official" alone: every picture is stretched to it, and to `size`.
 
     **Returns:** (height, width) in pixels, at least 1×1.
 
@@ -30,17 +34,26 @@ def resized_size(image_size: tuple[int, int], rule: str, size: int, max_side: in
         raise ValueError(f"`resize` (={rule!r}) must be one of {RULES}")
     if size < 1 or max_side < 1:
         raise ValueError(f"`size` (={size}) and `max_side` (={max_side}) must be positive")
-    height, width = image_size
-    side = {"short": min(height, width), "long": max(height, width), "height": height, "none": size}[rule]
-    scale = min(size / side, max_side / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    if width is not None and (rule != "official" or width < 1):
+        raise ValueError(f"`width` (={width}) must be positive, and is of `resize` = 'official' alone (={rule!r})")
+    rows, cols = image_size
+    side = {"short": min(rows, cols), "long": max(rows, cols), "none": size}.get(rule, rows)
+    scale = min(size / side, max_side / max(rows, cols))
+    if rule == "official":
+        return _up(size if width else round(rows * scale), STRIDE), _up(width or math.ceil(cols * scale), STRIDE)
+    return max(1, round(rows * scale)), max(1, round(cols * scale))
 
 
 def padded_size(resized: tuple[int, int], rule: str, size: int) -> tuple[int, int]:
     """The compiled shape that holds a resized picture: multiples of 32, and of 128 where the rule leaves it free.
 
+    "official" pictures have one already.
+
     "none" leaves both sides free, and takes multiples of 256 for those over 512.
     """
+
+    if rule == "official":
+        return resized
 
     def pad(side: int) -> int:
         fixed = rule != "none" and side == size

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from itertools import compress
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,7 +41,7 @@ class Examples:
         dataset: Dataset,
         seed: int,
         augmentation: Augmentation,
-        label_options: dict[str, float],
+        label_options: dict[str, Any],
         bad_samples: BadSamples,
     ):
         self._dataset, self._seed = dataset, seed

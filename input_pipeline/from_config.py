@@ -47,7 +47,9 @@ def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples)
     data = config.data
     bad_samples.add_problems(dataset.problems)
     augmentation = Augmentation(tuple(data.crop), data.flip, data.rotation, tuple(data.scale))
-    labels = {k: data[k] for k in ("shrink_ratio", "threshold_min", "threshold_max", "min_text_size")}
+    labels = {
+        k: data[k] for k in ("shrink_ratio", "threshold_min", "threshold_max", "min_text_size", "threshold_distance")
+    }
     return Examples(dataset, config.seed, augmentation, labels, bad_samples)
 
 

@@ -15,6 +15,7 @@ Points = Float[np.ndarray, "_ 2"]
 Point = Sequence[float]
 # In pixels. Edges are not cut shorter than this: one more call then costs more than the pixels it saves.
 MIN_WINDOW = 128
+DISTANCES = ("true", "official")
 
 
 def make_labels(
@@ -27,6 +28,7 @@ def make_labels(
     threshold_min: Number = 0.3,
     threshold_max: Number = 0.7,
     min_text_size: Number = 8,
+    threshold_distance: str = "true",
 ) -> dict[str, Map]:
     r"""The four label maps of one picture.
 
@@ -48,14 +50,18 @@ def make_labels(
     - `shrink_ratio`: r in (0, 1).
     - `threshold_min`, `threshold_max`: the range of the threshold map, in [0, 1].
     - `min_text_size`: in pixels.
+    - `threshold_distance`: "true" is the distance d to an edge. "official" is what the official code computes: outside
+        of the circle over the edge that to its nearer end, which is longer near corners.
 
     **Returns:** "shrink_map" and its loss mask "shrink_mask", both of {0, 1}; "threshold_map" in
     [`threshold_min`, `threshold_max`] and its mask "threshold_mask" of {0, 1}, 1 on the whole of every Gd.
 
-    **Raises:** `ValueError` if a ratio or a size is out of its range, or if `polygons` and `ignore` differ in
-    length.
+    **Raises:** `ValueError` if a ratio or a size is out of its range, if `polygons` and `ignore` differ in length or
+    if `threshold_distance` is unknown.
     """
     _check_arguments(len(polygons), len(ignore), height, width, shrink_ratio, threshold_min, threshold_max)
+    if threshold_distance not in DISTANCES:
+        raise ValueError(f"`threshold_distance` (={threshold_distance!r}) must be one of {DISTANCES}")
     shrink_map = np.zeros((height, width), np.float32)
     shrink_mask = np.ones((height, width), np.float32)
     threshold_map = np.zeros((height, width), np.float32)
@@ -75,7 +81,7 @@ def make_labels(
         # As in the official code: only the first piece, where a shrink splits a polygon.
         _fill(shrink_map, shrunk[0], 1)
         _fill(threshold_mask, grown[0], 1)
-        _draw_threshold(threshold_map, polygon, distance, grown[0])
+        _draw_threshold(threshold_map, polygon, distance, grown[0], threshold_distance)
     threshold_map *= threshold_max - threshold_min
     threshold_map += threshold_min
     return {
@@ -110,7 +116,7 @@ def _fill(canvas: Map, polygon: Points, value: int) -> None:
     cv2.fillPoly(canvas, [polygon.astype(np.int32)], value)
 
 
-def _draw_threshold(canvas: Map, polygon: Points, distance: float, grown: Points) -> None:
+def _draw_threshold(canvas: Map, polygon: Points, distance: float, grown: Points, kind: str) -> None:
     """Raises `canvas` to 1 − d/D in the box of `grown`; d is the distance to the polygon's nearest edge."""
     last = np.array(canvas.shape[::-1]) - 1
     left, top = np.clip(grown.min(axis=0), 0, last).astype(int)
@@ -120,8 +126,10 @@ def _draw_threshold(canvas: Map, polygon: Points, distance: float, grown: Points
     nearest = np.ones(box.shape, np.float32)
     vertices = (polygon - (left, top)).tolist()
     for start, end in zip(vertices, vertices[1:] + vertices[:1], strict=True):
-        for piece_start, piece_end in _split_edge(start, end, max(2 * distance, MIN_WINDOW)):
-            _lower_to_segment(nearest, piece_start, piece_end, distance)
+        # The official distance is one of the whole edge.
+        window = max(2 * distance, MIN_WINDOW) if kind == "true" else math.inf
+        for piece_start, piece_end in _split_edge(start, end, window):
+            _lower_to_segment(nearest, piece_start, piece_end, distance, kind)
     np.sqrt(nearest, out=nearest)
     np.subtract(1, nearest, out=nearest)
     np.maximum(box, nearest, out=box)
@@ -134,11 +142,12 @@ def _split_edge(start: Point, end: Point, window: Number) -> Iterator[tuple[Poin
     return itertools.pairwise((x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count + 1))
 
 
-def _lower_to_segment(nearest: Map, start: Point, end: Point, distance: float) -> None:
+def _lower_to_segment(nearest: Map, start: Point, end: Point, distance: float, kind: str) -> None:
     """Lowers `nearest` to (d/D)², d being the distance to one segment, at the pixels within D of it.
 
-    d² = across² + beyond²: the distance from the line, and that along the line past the nearer end (0 between
-    the ends). Both coordinates of a pixel are a sum of one term for its column and one for its row.
+    d² = across² + beyond²: the distance from the line, and that along the line past the nearer end (0 between the
+    ends, or, of the official `kind`, inside of the circle that they span). Both coordinates of a pixel are a sum of
+    one term for its column and one for its row.
     """
     (x0, y0), (x1, y1) = start, end
     left, right = max(0, math.ceil(min(x0, x1) - distance)), max(0, math.floor(max(x0, x1) + distance) + 1)
@@ -151,8 +160,13 @@ def _lower_to_segment(nearest: Map, start: Point, end: Point, distance: float) -
     y = ((np.arange(top, top + rows) - y0) / distance)[:, None]
     across = (ux * y).astype(np.float32) - (uy * x).astype(np.float32)
     beyond = (uy * y).astype(np.float32) + (ux * x).astype(np.float32)
-    beyond -= np.clip(beyond, 0, np.float32(length / distance))
+    span = np.float32(length / distance)
     across *= across
+    if kind == "true":
+        beyond -= np.clip(beyond, 0, span)
+    else:
+        inside = beyond * (beyond - span) + across <= 0
+        beyond = np.where(inside, np.float32(0), np.minimum(np.abs(beyond), np.abs(beyond - span)))
     beyond *= beyond
     across += beyond
     np.minimum(window, across, out=window)

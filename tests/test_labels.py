@@ -42,6 +42,19 @@ def test_equals_the_official_labels(path: pathlib.Path) -> None:
     assert_equals_official(path)
 
 
+@pytest.mark.parametrize("path", sorted(DATA.glob("labels_*.npz")), ids=lambda path: path.stem)
+def test_the_official_distance_is_an_option(path: pathlib.Path) -> None:
+    """Equal but for single pixels: on an edge or at a right angle over it the official arithmetic has no result."""
+    with np.load(path) as case:
+        polygons = np.split(case["poly_pts"], np.cumsum(case["poly_len"])[:-1])
+        ignore, (height, width) = case["ignore_in"].astype(bool).tolist(), case["shape"].tolist()
+        labels = make_labels(polygons, ignore, height, width, threshold_distance="official")
+        differ = np.abs(labels["threshold_map"] - case["thresh_map"]) > 1e-4
+        assert differ.mean() < 5e-4
+        # Such pixels stand alone: no run of three by three differs.
+        assert cv2.erode(differ.astype(np.uint8), np.ones((3, 3), np.uint8)).max() == 0
+
+
 @pytest.mark.parametrize("index", range(20))
 def test_equals_all_official_labels(shared: pathlib.Path, index: int) -> None:
     assert_equals_official(shared / "golden" / f"labels_{index:02}.npz")
@@ -149,6 +162,7 @@ def test_pictures_of_one_pixel(size: tuple[int, int]) -> None:
         ({"width": -3}, r"`width` \(=-3\)"),
         ({"threshold_min": 0.7, "threshold_max": 0.3}, "`threshold_min`"),
         ({"threshold_max": 1.5}, r"`threshold_max` \(=1.5\)"),
+        ({"threshold_distance": "far"}, r"`threshold_distance` \(=.far.\)"),
         ({"ignore": [False, True]}, "`ignore` must hold one flag a polygon"),
     ],
 )

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import common
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
+from dbnet_jax.train import make_schedule
 
 
 def test_the_poly_schedule_is_the_papers():
@@ -22,7 +24,24 @@ def test_the_warm_up_rises_linearly_to_the_schedule():
     np.testing.assert_allclose(ratios, [0.2, 0.4, 0.6, 0.8, 1.0, 1.0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [{"base": 0.0}, {"steps": 0}, {"warmup": 100}, {"warmup": -1}, {"power": 0.0}])
+def test_the_schedule_by_epochs_is_the_official_codes():
+    """Three epochs of seven batches: its rate in epoch e is 0.007 · (1 − e / (3 + 1))^0.9."""
+    train = common.get_config().train
+    train.schedule = "epoch"
+    schedule = make_schedule(train, total_steps=21, steps_per_epoch=7)
+    for step in range(21):
+        assert float(schedule(step)) == pytest.approx(0.007 * (1 - (step // 7) / 4) ** 0.9, rel=1e-5)
+    train.accumulate = 2
+    halved = make_schedule(train, total_steps=21, steps_per_epoch=7)
+    assert float(halved(2)) == float(schedule(0)) > float(halved(3))
+    train.schedule = "cosine"
+    with pytest.raises(ValueError, match="cosine"):
+        make_schedule(train, total_steps=21, steps_per_epoch=7)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"base": 0.0}, {"steps": 0}, {"every": 0}, {"warmup": 100}, {"warmup": -1}, {"power": 0.0}]
+)
 def test_a_schedule_that_cannot_work_is_refused(bad):
     (name,) = bad
     with pytest.raises(ValueError, match=name):

@@ -19,6 +19,9 @@ SIDE = st.integers(1, 6000)
         ("height", (720, 1280), (736, 1308)),
         ("height", (1280, 720), (736, 414)),
         ("none", (721, 1283), (721, 1283)),
+        ("official", (720, 1280), (736, 1312)),
+        ("official", (1280, 720), (736, 416)),
+        ("official", (500, 1), (736, 32)),
         # The longest side decides where the rule would pass it.
         ("short", (100, 2000), (100, 2000)),
         ("none", (4000, 3000), (2000, 1500)),
@@ -28,7 +31,23 @@ def test_the_side_that_the_rule_names_gets_the_size(rule, image_size, expected):
     assert resized_size(image_size, rule, 736, 2000) == expected
 
 
-@given(SIDE, SIDE, st.sampled_from(RULES), st.integers(1, 1000), st.integers(1, 4096))
+def test_the_official_rule_stretches_to_a_width_and_needs_no_border():
+    for image_size in ((720, 1280), (1280, 720), (9, 10)):
+        assert resized_size(image_size, "official", 736, 2000, width=1280) == (736, 1280)
+    assert padded_size((736, 1312), "official", 736) == (736, 1312)
+    with pytest.raises(ValueError, match="`width`"):
+        resized_size((720, 1280), "height", 736, 2000, width=1280)
+    with pytest.raises(ValueError, match="`width`"):
+        resized_size((720, 1280), "official", 736, 2000, width=0)
+
+
+@given(
+    SIDE,
+    SIDE,
+    st.sampled_from([rule for rule in RULES if rule != "official"]),
+    st.integers(1, 1000),
+    st.integers(1, 4096),
+)
 def test_sizes_of_any_picture(height, width, rule, size, max_side):
     resized = resized_size((height, width), rule, size, max_side)
     assert min(resized) >= 1
