@@ -3,9 +3,11 @@
     python run.py --config=configs/quickstart.py --workdir=runs/quickstart
     python run.py --mode=evaluate --workdir=runs/quickstart
     python run.py --mode=predict --workdir=runs/quickstart --input=photos/ --output=out/
+    python run.py --mode=convert --input=official.pth --workdir=runs/official --config=configs/icdar2015.py
 
 A config's fields are set as `--config.train.batch_size=32`; configs/common.py documents every one. `evaluate` and
-`predict` take the config that the run left in its workdir, unless `--config` is given.
+`predict` take the config that the run left in its workdir, unless `--config` is given. `convert` makes such a workdir
+of a PyTorch checkpoint, whose weights decide the model; `--config` says the rest, the data and the thresholds.
 """
 
 import sys
@@ -16,10 +18,10 @@ from ml_collections import ConfigDict, config_flags
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
-MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict"], "What to do.")
-SET = flags.DEFINE_string("set", None, "evaluate, predict: fields changed in the run's config: key=value,key=value….")
+MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict", "convert"], "What to do.")
+SET = flags.DEFINE_string("set", None, "all but train: fields changed in the run's config: key=value,key=value….")
 TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.")
-INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them.")
+INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them. convert: a file.")
 OUTPUT = flags.DEFINE_string("output", None, "predict: where results go; <workdir>/detections/ by default.")
 COORDINATOR = flags.DEFINE_string(
     "coordinator",
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
 
         address = None if COORDINATOR.value == "auto" else COORDINATOR.value
         jax.distributed.initialize(address, num_processes=NUM_PROCESSES.value, process_id=PROCESS_ID.value)
-    {"train": train, "evaluate": evaluate, "predict": predict}[MODE.value]()
+    {"train": train, "evaluate": evaluate, "predict": predict, "convert": convert}[MODE.value]()
 
 
 def parse_flags(arguments: list[str]) -> list[str]:
@@ -92,6 +94,19 @@ def predict() -> None:
     print(f"results: {page}")
 
 
+def convert() -> None:
+    """Makes a workdir of a PyTorch checkpoint."""
+    from configs.common import apply_arg, get_config
+    from dbnet_jax.convert import convert_checkpoint
+
+    if INPUT.value is None:
+        raise app.UsageError("--input is missing: a PyTorch checkpoint, .pth or .safetensors")
+    config = apply_arg(CONFIG.value if CONFIG.value is not None else get_config(), SET.value, {})
+    for name, value in convert_checkpoint(INPUT.value, workdir(), config).items():
+        print(f"{name}: {value}")
+    print(f"results: {workdir()}, for --mode=evaluate and --mode=predict")
+
+
 def workdir() -> str:
     """`--workdir`, which every mode needs."""
     if WORKDIR.value is None:
@@ -120,7 +135,7 @@ def show(summary: dict[str, object]) -> None:
 if __name__ == "__main__":
     try:
         app.run(main, flags_parser=parse_flags)
-    except (OSError, ValueError, FloatingPointError) as error:
+    except (OSError, ValueError, FloatingPointError, ImportError) as error:
         if flags.FLAGS.is_parsed() and TRACEBACK.value:
             raise
         # The message says what to do; a traceback would bury it.

@@ -26,6 +26,11 @@ def _is_news(record: logging.LogRecord) -> bool:
 logging.getLogger("absl").addFilter(_is_news)
 
 
+def has_checkpoint(workdir: str | os.PathLike[str]) -> bool:
+    """Whether a run in `workdir` has saved something; looks only, and makes no folder."""
+    return any(path.name.isdigit() for path in (pathlib.Path(workdir) / "checkpoints").glob("*"))
+
+
 class Checkpoints:
     """The checkpoints of a run; a context manager that ends when all that it started is saved.
 
@@ -65,6 +70,11 @@ class Checkpoints:
         saves = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         metrics = None if hmean is None else {"hmean": hmean}
         self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
+
+    def save_variables(self, variables: Variables, step: int = 0) -> None:
+        """Saves variables alone, to detect with or to start other runs from; no run goes on from them."""
+        saves = {"model": ocp.args.StandardSave(variables)}
+        self._manager.save(step, args=ocp.args.Composite(**saves), force=True)
 
     def restore(self, state: TrainState) -> TrainState | None:
         """The latest checkpoint in the place of `state`, with its shapes and shardings; None when there is none.
@@ -116,7 +126,12 @@ class Checkpoints:
 
     def _restore(self, step: int, items: dict[str, Any]) -> Any:
         metadata = self._manager.item_metadata(step)
-        differences = [line for name, item in items.items() for line in _differences(name, metadata[name], item)]
+        if "training" in items and metadata.get("training") is None:
+            raise ValueError(
+                f"{self._folder} holds converted weights, which no run can go on from: start one in another workdir, "
+                f"with `config.init.checkpoint` = {str(self._folder.parent)!r}"
+            )
+        differences = [line for name, item in items.items() for line in _differences(name, metadata.get(name), item)]
         if differences:
             raise ValueError(
                 f"the checkpoint of step {step} in {self._folder} is of another architecture than `config.model` "

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import UInt8
+from ml_collections import ConfigDict
 
 from dbnet_jax import visualize
 from dbnet_jax.detector import Detector
@@ -46,6 +47,14 @@ def write_report(
     write_results_page(folder / "predictions", f"{config.data.name}: {config.data.eval_split}", page_summary, pictures)
     write_json(folder / "evaluation.json", summary)
     return summary
+
+
+def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
+    """Writes `<workdir>/config.json`, all that `Detector.from_checkpoint` needs beside the weights."""
+    if jax.process_index() == 0:
+        folder = pathlib.Path(workdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", config.to_dict())
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

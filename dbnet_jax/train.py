@@ -2,22 +2,23 @@
 
 import contextlib
 import os
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dbnet_jax.checkpoint import Checkpoints
+from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.detector import Detector, model_from_config
 from dbnet_jax.evaluator import Evaluator
+from dbnet_jax.initial_weights import initial_variables
 from dbnet_jax.mesh import data_mesh, replicated, to_global
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.preemption import EXIT_CODE, Preemption
-from dbnet_jax.report import training_picture, write_json, write_report
+from dbnet_jax.report import save_config, training_picture, write_report
 from dbnet_jax.train_log import FiniteCheck, TrainLog
 from dbnet_jax.train_state import TrainState, create_state
 from dbnet_jax.train_step import make_train_step
@@ -58,7 +59,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     # ---------------------------------------------------------------- state
     model = model_from_config(config)
     train, accumulate = config.train, config.train.accumulate
-    schedule = poly_schedule(train.learning_rate, max(1, total_steps // accumulate), train.power, train.warmup)
+    schedule = make_schedule(train, total_steps, steps_per_epoch)
     optimizer = make_optimizer(
         schedule,
         kind=train.optimizer,
@@ -66,7 +67,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
         weight_decay=train.weight_decay,
         accumulate=accumulate,
     )
-    state = create_state(model, optimizer, config.seed, average=train.ema_decay > 0, mesh=mesh)
+    initial = None if has_checkpoint(workdir) else initial_variables(config, model)
+    state = create_state(model, optimizer, config.seed, average=train.ema_decay > 0, mesh=mesh, initial=initial)
     train_step = make_train_step(
         model,
         optimizer,
@@ -78,7 +80,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
     # ---------------------------------------------------------------- restore
     # 1. The newest checkpoint in the workdir, of this architecture or none: weights, optimiser and step.
-    # 2. Otherwise random weights that follow from the seed.
+    # 2. Otherwise the weights that config.init names: a whole detector's, or a backbone's.
+    # 3. All others are random, and follow from the seed.
     # The step is the position in the data too, so that a resumed run sees the batches that it would have seen.
     # config.json comes after: a run that does not fit its workdir leaves it as it was.
     with Checkpoints(workdir, train.keep_checkpoints) as checkpoints:
@@ -147,17 +150,20 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
         raise
 
 
+def make_schedule(train: ConfigDict, total_steps: int, steps_per_epoch: int) -> optax.Schedule:
+    """The learning rate of `config.train` by optimiser step, for a run of so many batches."""
+    if train.schedule not in ("step", "epoch"):
+        raise ValueError(f"`config.train.schedule` (={train.schedule!r}) must be 'step' or 'epoch'")
+    steps, every = max(1, total_steps // train.accumulate), 1
+    if train.schedule == "epoch":
+        every = max(1, steps_per_epoch // train.accumulate)
+        steps += every
+    return poly_schedule(train.learning_rate, steps, train.power, train.warmup, every)
+
+
 def due(step: int, every: int) -> bool:
     """Whether something that happens `every` steps, or never where that is 0, happens now."""
     return every > 0 and step % every == 0
-
-
-def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
-    """Writes `<workdir>/config.json`, all that `Detector.from_checkpoint` needs beside the weights."""
-    if jax.process_index() == 0:
-        folder = pathlib.Path(workdir)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "config.json", config.to_dict())
 
 
 def local_variables(state: TrainState, mesh: Mesh) -> dict[str, Any]:

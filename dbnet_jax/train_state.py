@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
@@ -33,14 +34,24 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 def create_state(
-    model: nn.Module, optimizer: optax.GradientTransformation, seed: int, *, average: bool, mesh: Mesh
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    *,
+    average: bool,
+    mesh: Mesh,
+    initial: Variables | None = None,
 ) -> TrainState:
-    """A fresh state, the same on every device of the mesh; a pure function of the seed."""
+    """A fresh state, the same on every device of the mesh; a pure function of the seed and of `initial`.
 
-    def create() -> TrainState:
-        variables = model.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3), jnp.float32))
+    **Arguments:** `initial`: variables, all or some, to start from in the place of random ones.
+    """
+
+    def create(given: Variables) -> TrainState:
+        fresh = model.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3), jnp.float32))
+        variables = unflatten_dict(flatten_dict(fresh) | flatten_dict(given))
         # A copy, not the same buffers: the step donates both.
         copy = jax.tree.map(jnp.copy, variables) if average else None
         return TrainState(jnp.int32(0), dict(variables), optimizer.init(variables["params"]), copy)
 
-    return jax.jit(create, out_shardings=replicated(mesh))()
+    return jax.jit(create, out_shardings=replicated(mesh))(initial or {})

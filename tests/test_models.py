@@ -232,6 +232,8 @@ def test_names_and_sizes_that_cannot_work_are_refused():
         create_model("resnet18", serial=True, adaptive=False)
     with pytest.raises(ValueError, match=r"`attention` .*loud.*scale_spatial"):
         create_model("resnet18", scale_fusion=True, attention="loud")
+    with pytest.raises(ValueError, match=r"inner_channels.*multiple of 16"):
+        create_model("resnet18", inner_channels=8, scale_fusion=True)
     with pytest.raises(ValueError, match="inner_channels"):
         create_model("resnet18", inner_channels=30)
     with pytest.raises(ValueError, match="multiples of 32"):

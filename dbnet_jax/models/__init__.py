@@ -54,7 +54,9 @@ def _check(model: DBNet) -> None:
     for field, words in _WORDS.items():
         if getattr(model, field) not in words:
             raise ValueError(f"`{field}` (={getattr(model, field)!r}) must be one of {words}")
-    for field, multiple in (("width", 1), ("inner_channels", 4), ("attention_channels", 4)):
+    # The attention of the scale fusion looks at a quarter of the channels, and has a gate of a quarter of those.
+    inner = 16 if model.scale_fusion and model.attention_channels is None else 4
+    for field, multiple in (("width", 1), ("inner_channels", inner), ("attention_channels", 4)):
         value = getattr(model, field)
         if value is not None and (value < 1 or value % multiple):
             raise ValueError(f"`{field}` (={value}) must be positive and a multiple of {multiple}")

@@ -24,7 +24,7 @@ def depthwise_conv(
     GPUs and TPUs have a grouped convolution for it. XLA:CPU's is 10 to 50 times slower than the same sum of shifted
     multiplies, forward and backward (benchmarks/README.md). The choice falls when the program is lowered, so a
     program exported for several platforms holds both. In bfloat16 the CPU sums in float32 and rounds once, as the
-    others' hardware does. The derivative is a reverse one and once only: no `jax.jvp`, no second derivative.
+    others' hardware does. It has gradients (`jax.grad`, `jax.vjp`) and no forward-mode derivative (`jax.jvp`).
 
     **Arguments:**
 

@@ -1,0 +1,64 @@
+"""A PyTorch checkpoint becomes a run's folder, which evaluation, prediction and `Detector` take."""
+
+import os
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
+from dbnet_jax.detector import model_from_config
+from dbnet_jax.report import save_config
+from dbnet_jax.torch_files import PathOrStateDict, read_state_dict
+from dbnet_jax.torch_weights import describe, load_torch_weights
+
+
+def convert_checkpoint(
+    path_or_state_dict: PathOrStateDict, workdir: str | os.PathLike[str], config: ConfigDict
+) -> dict[str, Any]:
+    """Writes `<workdir>/config.json` and `<workdir>/checkpoints/0` from the weights of a PyTorch detector.
+
+    **Arguments:**
+
+    - `path_or_state_dict`: as of `load_torch_weights`.
+    - `workdir`: made if it does not exist.
+    - `config`: the weights decide its section `model`, but for `k` and `dtype`, and `data.normalization`; all else
+        (data, sizes, thresholds) stays. It is changed in place.
+
+    **Returns:** what was found: the options of the model, its "normalization", "parameters" and "statistics" (how many
+    numbers), and "dead_arrays", how many arrays take no part in detection and were left out.
+
+    **Raises:** ValueError when the workdir holds checkpoints already or the weights fit no known model;
+    FileNotFoundError, ImportError as `torch_files.read_state_dict`.
+    """
+    if has_checkpoint(workdir):
+        raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) holds checkpoints already: name another one")
+    state_dict = read_state_dict(path_or_state_dict)
+    options = describe(state_dict)
+    if "inner_channels" not in options:
+        raise ValueError(
+            "the weights are those of a backbone alone, which detects nothing; `config.init.backbone` trains from them"
+        )
+    _configure(config, options)
+    variables = load_torch_weights(state_dict, model_from_config(config))
+    save_config(config, workdir)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save_variables(variables)
+    return options | {
+        "parameters": _count(variables["params"]),
+        "statistics": _count(variables["batch_stats"]),
+        "dead_arrays": len(state_dict) - len(jax.tree.leaves(variables)),
+    }
+
+
+def _configure(config: ConfigDict, options: dict[str, Any]) -> None:
+    """Says in the config what `options` say of the model."""
+    options = dict(options)
+    config.data.normalization = options.pop("normalization")
+    config.model.binarization = "differentiable" if options.pop("adaptive") else "standard"
+    for name, value in options.items():
+        config.model[name] = value
+
+
+def _count(tree: Any) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))

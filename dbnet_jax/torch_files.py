@@ -1,0 +1,110 @@
+"""Files and dictionaries of PyTorch weights → one flat dictionary of names and arrays."""
+
+import os
+import pathlib
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp  # also registers bfloat16 with NumPy, which safetensors relies on
+import numpy as np
+
+# What training programs call the state dict among the things that they save. An average of the weights is what its
+# run was evaluated with, and comes first.
+WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model")
+
+PathOrStateDict = str | os.PathLike[str] | Mapping[str, Any]
+
+
+def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
+    """The state dict in a file or a dictionary, whatever it is wrapped in.
+
+    Files of PyTorch are read without running code that they may hold, which takes torch, an optional requirement.
+
+    **Arguments:**
+
+    - `path_or_state_dict`: a .safetensors file, a file of PyTorch with any other name (.pth, .pt, .tar; the official
+        ones have no suffix), or what such a file holds: names to NumPy's arrays or PyTorch's tensors, by itself or as
+        the "state_dict", "model", "model_state_dict" or "state_dict_ema" of a dictionary, whose other entries (epoch,
+        optimizer, …) are left out.
+
+    **Returns:** names to whatever the names stand for; `as_array` makes arrays of it.
+
+    **Raises:** FileNotFoundError when there is no such file; ValueError when it is none that can be read; ImportError
+    when it takes torch and there is none.
+    """
+    if isinstance(path_or_state_dict, Mapping):
+        content: Any = path_or_state_dict
+        where = "the state dict"
+    else:
+        content = _read_file(pathlib.Path(path_or_state_dict))
+        where = repr(os.fspath(path_or_state_dict))
+    while wrapped := [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]]:
+        content = wrapped[0]
+    emptied = any(isinstance(content.get(key), Mapping) for key in WRAPPERS)
+    if not content or emptied or not all(isinstance(name, str) for name in content):
+        raise ValueError(f"`path_or_state_dict`: {where} holds no state dict: a dictionary of names and tensors")
+    return dict(content)
+
+
+def check_file(path: str | os.PathLike[str], name: str = "path") -> pathlib.Path:
+    """The path of a file. **Raises:** FileNotFoundError, which calls it `name`, when it is none."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`{name}` (={str(path)!r}) {'is a folder' if path.is_dir() else 'does not exist'}")
+    return path
+
+
+def _read_file(path: pathlib.Path) -> Mapping[Any, Any]:
+    check_file(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if not isinstance(content, Mapping):
+        raise ValueError(f"`path` (={str(path)!r}) holds a {type(content).__name__}, not a state dict")
+    return content
+
+
+def _read_safetensors(path: pathlib.Path) -> Mapping[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"`path` (={str(path)!r}) is no whole .safetensors file: {error}") from error
+
+
+def _read_torch(path: pathlib.Path) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"`path` (={str(path)!r}) is a file of PyTorch: `pip install torch` (or 'dbnet_jax[torch]') reads it; a "
+            ".safetensors file needs no torch"
+        ) from error
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
+        raise ValueError(
+            f"`path` (={str(path)!r}) holds more than tensors, and reading it would run code that it names: {reason}\n"
+            "If you trust who made it, save its state dict alone, and read that:\n"
+            f"    torch.save(torch.load({str(path)!r}, map_location='cpu', weights_only=False)['state_dict'], 'x.pth')"
+        ) from error
+    # A file that is none of PyTorch's fails in as many ways as it may look like one.
+    except (RuntimeError, EOFError, KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
+        raise ValueError(f"`path` (={str(path)!r}) is no whole file of PyTorch: {error}") from error
+
+
+def as_array(value: Any) -> np.ndarray | None:
+    """A tensor or array as a NumPy array, which may share its memory; float32 where it is floating; None for others."""
+    if hasattr(value, "detach"):
+        # A tensor comes from somebody who has torch: no need to import it. NumPy has no bfloat16.
+        tensor = value.detach().cpu()
+        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    if not isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, "__array__"):
+        return None
+    array = np.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    with np.errstate(over="ignore"):  # whoever asks for the array looks for infinity
+        return array.astype(np.float32, copy=False)

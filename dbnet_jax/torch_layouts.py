@@ -1,0 +1,106 @@
+"""How PyTorch lays out the arrays of a layer, and how we do."""
+
+import enum
+
+import numpy as np
+
+# torchvision's MobileNetV3 adds 1e-3 to a variance before the root, all our normalisations 1e-5. The stored variance
+# takes the difference: the same number at inference. Training goes on with our epsilon.
+EPSILON_DIFFERENCE = 1e-3 - 1e-5
+
+
+class Layout(enum.Enum):
+    """How an array lies there and here."""
+
+    VECTOR = "the same"
+    VARIANCE = "plus EPSILON_DIFFERENCE"
+    LINEAR = "[out, in] → [1, 1, in, out]"
+    CONV = "[out, in, height, width] → [height, width, in, out]"
+    # mmocr concatenates the pyramid's levels from the finest to the coarsest, the official code and ours the other way.
+    CONV_OF_LEVELS = "as CONV, and the order of four blocks of input channels is reversed"
+    CONV_TO_LEVELS = "as CONV, and the order of the output channels is reversed"
+    TRANSPOSED = "[in, out, height, width] → [height, width, in, out], the window not flipped"
+
+    def to_ours(self, array: np.ndarray) -> np.ndarray:
+        """Their array as we keep it; it has `their_axes`."""
+        if self is Layout.VECTOR:
+            return array
+        if self is Layout.VARIANCE:
+            return (array.astype(np.float64) + EPSILON_DIFFERENCE).astype(array.dtype)
+        if self is Layout.TRANSPOSED:
+            return array.transpose(2, 3, 0, 1)
+        if self is Layout.LINEAR:
+            array = array[:, :, None, None]
+        elif self is Layout.CONV_OF_LEVELS:
+            array = _reverse_blocks(array)
+        elif self is Layout.CONV_TO_LEVELS:
+            array = array[::-1]
+        return array.transpose(2, 3, 1, 0)
+
+    def to_theirs(self, array: np.ndarray) -> np.ndarray:
+        """Our array as they keep it: the inverse of `to_ours`."""
+        if self is Layout.VECTOR:
+            return array
+        if self is Layout.VARIANCE:
+            return (array.astype(np.float64) - EPSILON_DIFFERENCE).astype(array.dtype)
+        if self is Layout.TRANSPOSED:
+            return array.transpose(2, 3, 0, 1)
+        array = array.transpose(3, 2, 0, 1)
+        if self is Layout.LINEAR:
+            return array[:, :, 0, 0]
+        if self is Layout.CONV_OF_LEVELS:
+            return _reverse_blocks(array)
+        return array[::-1] if self is Layout.CONV_TO_LEVELS else array
+
+    @property
+    def their_axes(self) -> int:
+        """How many axes the array has there."""
+        return {Layout.VECTOR: 1, Layout.VARIANCE: 1, Layout.LINEAR: 2}.get(self, 4)
+
+    def our_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape here of what has `shape` there."""
+        if self.their_axes == 1:
+            return shape
+        out, inside, *window = shape
+        if self is Layout.TRANSPOSED:
+            return (*window, out, inside)
+        return (*(window or (1, 1)), inside, out)
+
+    def their_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape there of what has `shape` here."""
+        if self.their_axes == 1:
+            return shape
+        height, width, inside, out = shape
+        if self is Layout.LINEAR:
+            return (out, inside)
+        return (inside, out, height, width) if self is Layout.TRANSPOSED else (out, inside, height, width)
+
+
+def _reverse_blocks(array: np.ndarray) -> np.ndarray:
+    """Reverses the order of the four blocks of input channels; its own inverse. A channel beyond them stays last."""
+    level = array.shape[1] // 4
+    blocks = [array[:, i * level : (i + 1) * level] for i in (3, 2, 1, 0)]
+    return np.concatenate([*blocks, array[:, 4 * level :]], axis=1)
+
+
+class Kind(enum.Enum):
+    """A kind of layer: for each of its arrays the name there, the name here, and the layout."""
+
+    CONV = (("weight", "kernel", Layout.CONV), ("bias", "bias", Layout.VECTOR))
+    CONV_OF_LEVELS = (("weight", "kernel", Layout.CONV_OF_LEVELS), ("bias", "bias", Layout.VECTOR))
+    CONV_TO_LEVELS = (("weight", "kernel", Layout.CONV_TO_LEVELS),)
+    TRANSPOSED = (("weight", "kernel", Layout.TRANSPOSED), ("bias", "bias", Layout.VECTOR))
+    LINEAR = (("weight", "kernel", Layout.LINEAR),)
+    NORM = (
+        ("weight", "scale", Layout.VECTOR),
+        ("bias", "bias", Layout.VECTOR),
+        ("running_mean", "mean", Layout.VECTOR),
+        ("running_var", "var", Layout.VECTOR),
+    )
+    # Of another epsilon than ours.
+    NORM_1E3 = (
+        ("weight", "scale", Layout.VECTOR),
+        ("bias", "bias", Layout.VECTOR),
+        ("running_mean", "mean", Layout.VECTOR),
+        ("running_var", "var", Layout.VARIANCE),
+    )
