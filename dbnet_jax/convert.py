@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.detector import model_from_config
+from dbnet_jax.pytorch.files import PathOrStateDict, read_state_dict
 from dbnet_jax.report import save_config
-from dbnet_jax.torch_files import PathOrStateDict, read_state_dict
 from dbnet_jax.torch_weights import describe, load_torch_weights
 
 
@@ -29,7 +29,7 @@ def convert_checkpoint(
     numbers), and "dead_arrays", how many arrays take no part in detection and were left out.
 
     **Raises:** ValueError when the workdir holds checkpoints already or the weights fit no known model;
-    FileNotFoundError, ImportError as `torch_files.read_state_dict`.
+    FileNotFoundError, ImportError as `pytorch.files.read_state_dict`.
     """
     if has_checkpoint(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) holds checkpoints already: name another one")

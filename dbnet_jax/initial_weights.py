@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.detector import load_config, restore_variables
 from dbnet_jax.mesh import Variables
-from dbnet_jax.torch_files import check_file
+from dbnet_jax.pytorch.files import check_file
 from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights
 
 
@@ -22,7 +22,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     **Returns:** all variables, those of the backbone, or None when nothing is named.
 
     **Raises:** FileNotFoundError when the named file or folder does not exist; ValueError when both fields are set or
-    the weights do not fit; ImportError as `torch_files.read_state_dict`.
+    the weights do not fit; ImportError as `pytorch.files.read_state_dict`.
     """
     backbone, checkpoint = config.init.backbone, config.init.checkpoint
     if backbone and checkpoint:

@@ -1,4 +1,4 @@
-"""PyTorch weights → our variables and back: official, mmocr's, torchvision's and timm's (dbnet_jax/torch_names.py)."""
+"""PyTorch weights → our variables and back: official, mmocr's, torchvision's and timm's (`pytorch.names`)."""
 
 import re
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from dbnet_jax.mesh import Variables
 from dbnet_jax.models.resnet import RESNETS, Bottleneck
-from dbnet_jax.torch_describe import describe_arrays
-from dbnet_jax.torch_files import PathOrStateDict, as_array, read_state_dict
-from dbnet_jax.torch_names import DETECTORS, SOURCES, NameTable, detect_backbone, detect_source, is_dead
+from dbnet_jax.pytorch.describe import describe_arrays
+from dbnet_jax.pytorch.files import PathOrStateDict, as_array, read_state_dict
+from dbnet_jax.pytorch.names import DETECTORS, SOURCES, NameTable, detect_backbone, detect_source, is_dead
 
 _PREFIX = re.compile(r"((model|module)\.)*")
 
@@ -28,7 +28,7 @@ def load_torch_weights(path_or_state_dict: PathOrStateDict, model: nn.Module) ->
 
     **Arguments:**
 
-    - `path_or_state_dict`: a checkpoint of MhLiao/DB or mmocr, see `torch_files.read_state_dict`. Prefixes `model.`
+    - `path_or_state_dict`: a checkpoint of MhLiao/DB or mmocr, see `pytorch.files.read_state_dict`. Prefixes `model.`
         and `module.` do not matter. Arrays of any floating type.
     - `model`: made by `create_model`, with the options that `describe` tells.
 
@@ -73,7 +73,7 @@ def convert_state_dict(path_or_state_dict: PathOrStateDict, like: Variables, sou
 
     - `path_or_state_dict`: as of `load_torch_weights`; names begin at the detector ("decoder.in5.weight").
     - `like`: variables, or their shapes, with the paths that they have in `DBNet`.
-    - `source`: one of `torch_names.SOURCES`; None detects it.
+    - `source`: one of `pytorch.names.SOURCES`; None detects it.
 
     **Returns:** variables of the structure of `like`, NumPy float32.
 

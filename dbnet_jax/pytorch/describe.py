@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dbnet_jax.models.resnet import RESNETS, Bottleneck
-from dbnet_jax.torch_names import MOBILENETS, NameTable, detect_backbone
+from dbnet_jax.pytorch.names import MOBILENETS, NameTable, detect_backbone
 
 _LAST_CHANNELS = {"mobilenet_v3_large": 960, "mobilenet_v3_small": 576}
 Shapes = Mapping[str, tuple[int, ...]]
@@ -19,7 +19,7 @@ def describe_arrays(source: str, arrays: Mapping[str, np.ndarray | None], *, dec
 
     **Arguments:**
 
-    - `source`: one of `torch_names.SOURCES`.
+    - `source`: one of `pytorch.names.SOURCES`.
     - `arrays`: by their names there, without prefixes.
     - `decoder`: whether they have a decoder to describe beside the backbone.
 

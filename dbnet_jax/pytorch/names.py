@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dbnet_jax.torch_layouts import Kind, Layout
+from dbnet_jax.pytorch.layouts import Kind, Layout
 
 DETECTORS = ("official", "mmocr")
 SOURCES = (*DETECTORS, "torchvision", "timm")
