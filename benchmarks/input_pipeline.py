@@ -8,18 +8,16 @@ and by a plain loop in Python. benchmarks/README.md says how to read the numbers
 """
 
 import argparse
-import datetime
-import importlib.metadata
 import itertools
-import json
 import os
 import pathlib
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+import measuring
 
 # Before the folder of this file, which has the name of the package that it measures.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -49,10 +47,7 @@ def main() -> None:
     dataset = open_split(config, "train")
     ways = measure_ways(config, dataset, options.steps, options.repeats)
     split = measure_split(config, dataset, options.steps * config.train.batch_size)
-    result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    result = measuring.environment(PACKAGES) | {
         "data": {"name": options.data, "pictures": len(dataset)},
         "crop": list(config.data.crop),
         "batch": config.train.batch_size,
@@ -61,8 +56,7 @@ def main() -> None:
         "stages": split,
     }
     show(result)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(result, indent=2) + "\n")
+    measuring.write_json(result, options.json)
 
 
 def parse_options() -> argparse.Namespace:
@@ -178,21 +172,12 @@ def measure_split(config: ConfigDict, dataset: Dataset, count: int) -> dict[str,
     return {stage: 1000 * total / count for stage, total in seconds.items()}
 
 
-def processor() -> str:
-    """The processor's name."""
-    linux = pathlib.Path("/proc/cpuinfo")
-    lines = linux.read_text().splitlines() if linux.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def show(result: dict) -> None:
     """Prints the result as two tables."""
-    machine, (height, width) = result["machine"], result["crop"]
+    height, width = result["crop"]
     print(f"{result['data']['name']}, {result['data']['pictures']} pictures, crops of {height}×{width}")
-    print(f"batches of {result['batch']}, {result['steps']} a measurement, {result['date']}")
-    print(f"{machine['cores']} cores, {machine['processor']}, Python {machine['python']}")
-    print(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
+    print(f"batches of {result['batch']}, {result['steps']} a measurement")
+    measuring.show_environment(result)
     print(f"\n{'':<20}{'images/s':>10}{'from':>8}{'to':>8}{'CPU ms':>8}")
     for name, way in result["ways"].items():
         rates, cpu = way["images_per_second"], statistics.median(way["cpu_milliseconds_per_image"])

@@ -1,8 +1,12 @@
 """Strict settings for every test: shapes are checked, ranks do not promote silently, eight CPU devices."""
 
+import importlib.util
+import json
 import os
 import pathlib
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
@@ -27,3 +31,19 @@ def shared() -> pathlib.Path:
     if not (folder / "golden").is_dir():
         pytest.skip("needs the shared golden files beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def official_weights(shared: pathlib.Path) -> Callable[[str], dict[str, np.ndarray]]:
+    """Official state dicts by the name of their network, whose arrays are made from their names."""
+    spec = importlib.util.spec_from_file_location("named_weights", shared / "golden/named_weights.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def make(network: str) -> dict[str, np.ndarray]:
+        shapes = json.loads((shared / f"golden/keys_{network}.json").read_text())
+        return {name: module.named_array(name, tuple(shape)) for name, (shape, _) in shapes.items()}
+
+    return make

@@ -1,9 +1,6 @@
 """MobileNetV3: both layouts' sizes and parameters, and the official implementation's outputs."""
 
 import functools
-import importlib.util
-import json
-import re
 
 import flax.linen as nn
 import jax
@@ -12,32 +9,14 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from dbnet_jax.models import create_model
 from dbnet_jax.models.depthwise import depthwise_conv
 from dbnet_jax.models.layers import Conv
 from dbnet_jax.models.mobilenet_v3 import LAYOUTS, SIZES, Block, MobileNetV3, Row, nearest, scaled
+from dbnet_jax.torch_weights import load_backbone_weights
 
 NORM = functools.partial(nn.BatchNorm, use_running_average=True, epsilon=1e-5)
 CHANNELS = {"large": (24, 40, 112, 960), "small": (16, 24, 48, 576)}
-
-# Ours → the official network's, in this order.
-OFFICIAL = (
-    (r"stem_conv/", "features.0.0/"),
-    (r"stem_bn/", "features.0.1/"),
-    (r"last_conv/", "features.16.0/"),
-    (r"last_bn/", "features.16.1/"),
-    (r"block(\d+)/", r"features.\1.conv."),
-    (r"expand_conv/", "0/"),
-    (r"expand_bn/", "1/"),
-    (r"depthwise/", "3/"),
-    (r"depthwise_bn/", "4/"),
-    (r"squeeze/", "5.fc.0/"),
-    (r"excite/", "5.fc.2/"),
-    (r"project_conv/", "7/"),
-    (r"project_bn/", "8/"),
-    (r"/(kernel|scale)$", ".weight"),
-    (r"/(mean|var)$", r".running_\1"),
-    (r"/bias$", ".bias"),
-)
 
 
 def variables_of(model: MobileNetV3) -> dict[tuple[str, ...], jax.ShapeDtypeStruct]:
@@ -143,36 +122,12 @@ def test_a_block_in_bfloat16_keeps_its_parameters_in_float32():
         assert np.abs(a - b).mean() <= 0.1 * np.abs(b).max()
 
 
-def test_the_features_equal_the_official_ones(shared):
-    spec = importlib.util.spec_from_file_location("named_weights", shared / "golden/named_weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    named_weights = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(named_weights)
-    shapes = json.loads((shared / "golden/keys_mobilenet_v3_large.json").read_text())
+def test_the_features_equal_the_official_ones(shared, official_weights):
     golden = np.load(shared / "golden/named_mobilenet_v3_large.npz")
-    model = MobileNetV3("large", NORM)
-    weights, used = {}, set()
-    for path, leaf in variables_of(model).items():
-        name = official_name(path[1:])
-        used.add(name)
-        array = named_weights.named_array(name, tuple(shapes[name][0]))
-        if array.ndim == 4:
-            array = array.transpose(2, 3, 1, 0)
-        elif array.ndim == 2:
-            array = array.T[None, None]
-        assert array.shape == leaf.shape
-        weights[path] = array
-    # The official network carries the classifier's weights along, and never calls it.
-    dead = re.compile(r".*num_batches_tracked|backbone\.(features\.18|classifier)\..*|decoder\..*")
-    assert not [name for name in shapes if name not in used and not dead.fullmatch(name)]
-    c2, _, _, c5 = jax.jit(model.apply)(unflatten_dict(weights), golden["images"])
+    model = create_model("mobilenet_v3_large")
+    backbone = MobileNetV3("large", NORM)
+    variables = load_backbone_weights(official_weights("mobilenet_v3_large"), model)
+    variables = {collection: tree["backbone"] for collection, tree in variables.items()}
+    c2, _, _, c5 = jax.jit(backbone.apply)(variables, golden["images"])
     for ours, theirs in ((c2, golden["c2"]), (c5, golden["c5"])):
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
-
-
-def official_name(path: tuple[str, ...]) -> str:
-    name = "/".join(path)
-    for pattern, replacement in OFFICIAL:
-        name = re.sub(pattern, replacement, name)
-    return f"backbone.{name}"

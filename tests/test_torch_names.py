@@ -1,9 +1,7 @@
 """Names and layouts of PyTorch weights: the official ones, mmocr's, torchvision's and timm's, there and back."""
 
-import importlib.util
 import json
 import pathlib
-from types import ModuleType
 
 import jax
 import numpy as np
@@ -28,20 +26,9 @@ def model_of(state_dict):
     return create_model(options.pop("backbone"), **options)
 
 
-@pytest.fixture(scope="module")
-def named_weights(shared) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("named_weights", shared / "golden/named_weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", ["resnet18", "resnet18_scale_fusion", "deformable_resnet18", "mobilenet_v3_large"])
-def test_the_maps_equal_the_official_ones(shared, named_weights, name):
-    shapes = json.loads((shared / f"golden/keys_{name}.json").read_text())
-    weights = {key: named_weights.named_array(key, tuple(shape)) for key, (shape, _) in shapes.items()}
+def test_the_maps_equal_the_official_ones(shared, official_weights, name):
+    weights = official_weights(name)
     golden = np.load(shared / f"golden/named_{name}.npz")
     model = model_of(weights)
     outputs = jax.jit(model.apply)(load_torch_weights(weights, model), golden["images"])

@@ -9,9 +9,9 @@ from jaxtyping import Array, Float
 
 from dbnet_jax.models.decoder import Decoder, Features, Outputs
 from dbnet_jax.models.deformable import DeformableConv
-from dbnet_jax.models.layers import Conv
+from dbnet_jax.models.layers import Conv, ModuleDef
 from dbnet_jax.models.mobilenet_v3 import MobileNetV3
-from dbnet_jax.models.resnet import RESNETS, ModuleDef, ResNet
+from dbnet_jax.models.resnet import RESNETS, ResNet
 
 MOBILENETS = {"mobilenet_v3_large": "large", "mobilenet_v3_small": "small"}
 Images = Float[Array, "batch height width 3"] | Float[np.ndarray, "batch height width 3"]

@@ -13,7 +13,7 @@ from dbnet_jax.models.batch_norm import BatchNorm
 from dbnet_jax.models.fpe import FPE
 from dbnet_jax.models.fpn import FPN
 from dbnet_jax.models.head import Head
-from dbnet_jax.models.resnet import ModuleDef
+from dbnet_jax.models.layers import ModuleDef
 from dbnet_jax.models.scale_fusion import ScaleFusion
 
 NECKS = ("fpn", "fpe")

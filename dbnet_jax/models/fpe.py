@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dbnet_jax.models.depthwise import DepthwiseConv
-from dbnet_jax.models.layers import Conv, upsample
-from dbnet_jax.models.resnet import ModuleDef
+from dbnet_jax.models.layers import Conv, ModuleDef, upsample
 
 Features = Float[Array, "batch _ _ _"]
 

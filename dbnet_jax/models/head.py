@@ -6,8 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.layers import Conv, Dtype
-from dbnet_jax.models.resnet import ModuleDef
+from dbnet_jax.models.layers import Conv, Dtype, ModuleDef
 
 
 class Head(nn.Module):

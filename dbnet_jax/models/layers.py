@@ -4,6 +4,7 @@ Padding is always explicit: "SAME" with stride 2 differs from PyTorch's padding 
 is exact; it changes which operation XLA compiles, never the result or the layout of the weights.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -12,6 +13,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Dtype = Any
+# Makes a layer: a module class, or a partial one whose type and training mode are decided once for a whole network.
+ModuleDef = Callable[..., Any]
 he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dbnet_jax.models.depthwise import DepthwiseConv
-from dbnet_jax.models.layers import Conv
+from dbnet_jax.models.layers import Conv, ModuleDef
 
-ModuleDef = Callable[..., Any]
 LAYOUTS = ("official", "torchvision")
 
 

@@ -1,6 +1,6 @@
 """ResNet backbones: features at strides 4, 8, 16 and 32 (He et al., arXiv 1512.03385, in torchvision's layout)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -8,9 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.layers import Conv, max_pool
-
-ModuleDef = Callable[..., Any]
+from dbnet_jax.models.layers import Conv, ModuleDef, max_pool
 
 
 class BasicBlock(nn.Module):

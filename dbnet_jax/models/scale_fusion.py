@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.layers import Conv
-from dbnet_jax.models.resnet import ModuleDef
+from dbnet_jax.models.layers import Conv, ModuleDef
 
 ATTENTIONS = ("scale_channel_spatial", "scale_spatial", "scale_channel")
 Features = Float[Array, "batch height width channels"]
