@@ -8,20 +8,19 @@ between the pixels, at p + k + Δ, and is scaled by m; Δ and m come from anothe
 so that the kernel takes the shape of the text under it. x between pixels is bilinear, and zero outside of the picture.
 """
 
-import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
+from dbnet_jax.bilinear import sample
 from dbnet_jax.models.layers import Conv, he_normal
 
 OFFSETS = ("strided", "official")
-Rows = Float[Array, "batch _ channels"]
-Points = Float[Array, "batch points 2"]
+Sum = Float[Array, "batch pixels features"]
 
 
 def deformable_conv(
@@ -72,9 +71,9 @@ def deformable_conv(
         return a.astype(jnp.float32).transpose(4, 0, 3, 1, 2, 5).reshape(taps, batch * groups, rows * cols, -1)
 
     @jax.checkpoint
-    def add_tap(total: Rows, tap: tuple[Array, Array, Array, Array]) -> tuple[Rows, None]:
+    def add_tap(total: Sum, tap: tuple[Array, Array, Array, Array]) -> tuple[Sum, None]:
         place, offset, mask, weight = tap
-        samples = mask * _sample(pixels, (height, width), place[None, :, :] + offset)
+        samples = mask * sample(pixels, (height, width), place[None, :, :] + offset)
         samples = samples.reshape(batch, groups, rows * cols, -1).swapaxes(1, 2).reshape(batch, rows * cols, channels)
         product = jnp.einsum("bpc,cf->bpf", samples.astype(x.dtype), weight, preferred_element_type=jnp.float32)
         return total + product, None
@@ -93,77 +92,12 @@ def _tap_places(
     """Where each tap reads for each output pixel when it is not displaced, as (y, x) in pixels of the input."""
 
     def along(taps: int, size: int) -> Float[Array, "taps size"]:
-        return (jnp.arange(taps) * dilation)[:, None] + (jnp.arange(size) * strides - padding)[None, :] + jnp.float32(0)
+        first, step = jnp.arange(taps) * dilation - padding, jnp.arange(size) * strides
+        return (first[:, None] + step[None, :]).astype(jnp.float32)
 
     y = jnp.broadcast_to(along(kh, rows)[:, None, :, None], (kh, kw, rows, cols))
     x = jnp.broadcast_to(along(kw, cols)[None, :, None, :], (kh, kw, rows, cols))
     return jnp.stack([y, x], axis=-1).reshape(kh * kw, rows * cols, 2)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _sample(pixels: Rows, size: tuple[int, int], points: Points) -> Float[Array, "batch points channels"]:
-    """The bilinear values of `pixels`, a picture of `size` row by row, at points (y, x); zero outside of it."""
-    values = jnp.zeros(points.shape[:2] + pixels.shape[2:], pixels.dtype)
-    for corner in _corners(size, points):
-        values += corner.weight[..., None] * _rows(pixels, corner.position)
-    return values
-
-
-def _forward(pixels: Rows, size: tuple[int, int], points: Points) -> tuple[Rows, tuple[Rows, Points]]:
-    return _sample(pixels, size, points), (pixels, points)
-
-
-def _backward(size: tuple[int, int], saved: tuple[Rows, Points], g: Rows) -> tuple[Rows, Points]:
-    """The gradients of the pixels and the points, a corner at a time: what JAX derives instead holds all four."""
-    pixels, points = saved
-
-    def add_corner(gradients: tuple[Rows, Points], corner: Corner) -> tuple[tuple[Rows, Points], None]:
-        to_pixels, to_points = gradients
-        scatter = jax.vmap(lambda rows, i, share: rows.at[i].add(share, mode="promise_in_bounds"))
-        to_pixels = scatter(to_pixels, corner.position, corner.weight[..., None] * g)
-        dot = (_rows(pixels, corner.position) * g).sum(-1, keepdims=True)
-        return (to_pixels, to_points + corner.slope * dot), None
-
-    corners = jax.tree.map(lambda *arrays: jnp.stack(arrays), *_corners(size, points))
-    gradients, _ = lax.scan(add_corner, (jnp.zeros_like(pixels), jnp.zeros_like(points)), corners)
-    return gradients
-
-
-_sample.defvjp(_forward, _backward)
-
-
-class Corner(NamedTuple):
-    """One of the four pixels around each point: its row, its weight, and the derivative of that by (y, x)."""
-
-    position: Int[Array, "*corners batch points"]
-    weight: Float[Array, "*corners batch points"]
-    slope: Float[Array, "*corners batch points 2"]
-
-
-def _corners(size: tuple[int, int], points: Points) -> list[Corner]:
-    height, width = size
-    # What lies farther out reads zeros in any case; this bound keeps the index arithmetic below in int32.
-    points = jnp.clip(points, -2.0, jnp.array([height + 1.0, width + 1.0])[None, None, :])
-    nearest = jnp.floor(points)
-    y0, x0 = nearest[..., 0].astype(jnp.int32), nearest[..., 1].astype(jnp.int32)
-    fraction = points - nearest
-    inside = jnp.all(points > -1, axis=-1)
-    corners = []
-    for down in (0, 1):
-        for right in (0, 1):
-            y, x = y0 + down, x0 + right
-            real = inside & (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            along_y = fraction[..., 0] if down else 1 - fraction[..., 0]
-            along_x = fraction[..., 1] if right else 1 - fraction[..., 1]
-            slope = jnp.stack([along_x if down else -along_x, along_y if right else -along_y], axis=-1)
-            index = jnp.clip(y, 0, height - 1) * width + jnp.clip(x, 0, width - 1)
-            corners.append(Corner(index, along_y * along_x * real, slope * real[..., None]))
-    return corners
-
-
-def _rows(pixels: Rows, index: Int[Array, "batch points"]) -> Float[Array, "batch points channels"]:
-    """Whole channel vectors, by index."""
-    return jax.vmap(lambda rows, i: rows.at[i].get(mode="promise_in_bounds"))(pixels, index)
 
 
 def _check_sizes(
