@@ -97,12 +97,16 @@ def predict() -> None:
 def convert() -> None:
     """Makes a workdir of a PyTorch checkpoint."""
     from configs.common import apply_arg, get_config
-    from dbnet_jax.convert import convert_checkpoint
+    from dbnet_jax.convert import configure, convert_checkpoint
+    from dbnet_jax.pytorch.files import read_state_dict
 
     if INPUT.value is None:
         raise app.UsageError("--input is missing: a PyTorch checkpoint, .pth or .safetensors")
-    config = apply_arg(CONFIG.value if CONFIG.value is not None else get_config(), SET.value, {})
-    for name, value in convert_checkpoint(INPUT.value, workdir(), config).items():
+    config = CONFIG.value if CONFIG.value is not None else get_config()
+    folder, state_dict = workdir(), read_state_dict(INPUT.value)
+    found = configure(config, state_dict)
+    apply_arg(config, SET.value, {})
+    for name, value in {**found, **convert_checkpoint(state_dict, folder, config)}.items():
         print(f"{name}: {value}")
     print(f"results: {workdir()}, for --mode=evaluate and --mode=predict")
 

@@ -124,12 +124,14 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
     **Arguments:**
 
     - `config`: changed in place and locked against new fields.
-    - `arg`: bare words are variants, `key=value` sets a field; separated by commas.
+    - `arg`: bare words are variants, `key=value` sets a field; separated by commas. A bare `backbone` or `checkpoint`
+        is the model's and the prediction's; those of `init` are written whole.
     - `variants`: what each bare word does.
 
     **Returns:** `config`.
 
-    **Raises:** ValueError when a word is no variant or a key names no field, or more than one.
+    **Raises:** ValueError when a word is no variant, a key names no field, or more than one, or a value is of another
+    type.
     """
     # A comma inside of parentheses belongs to a value: crop=(384,384).
     for word in re.findall(r"(?:\([^)]*\)|[^,(])+", arg or ""):
@@ -146,15 +148,18 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
 def _set_field(config: ConfigDict, key: str, text: str) -> None:
     fields = {f"{section}.{name}" for section, part in config.items() if isinstance(part, ConfigDict) for name in part}
     fields |= {name for name, part in config.items() if not isinstance(part, ConfigDict)}
-    # A bare `backbone` or `checkpoint` means the model's and the prediction's.
     named = [name for name in fields if name.endswith(f".{key}") and not name.startswith("init.")]
     found = [key] if key in fields else named
     if len(found) != 1:
         raise ValueError(f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown"))
     try:
-        value = ast.literal_eval(text)
+        value = {"true": True, "false": False}.get(text) if text in ("true", "false") else ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text  # a bare word is a string
     section, _, name = found[0].rpartition(".")
     part = config[section] if section else config
-    part[name] = float(value) if isinstance(part[name], float) and isinstance(value, int) else value
+    try:
+        part[name] = float(value) if isinstance(part[name], float) and isinstance(value, int) else value
+    except TypeError as error:
+        wanted = type(part[name]).__name__
+        raise ValueError(f"config field {found[0]!r} (={text!r}) must be of type {wanted}") from error

@@ -25,9 +25,8 @@ def sample(pixels: Rows, size: tuple[int, int], points: Points) -> Float[Array, 
     - `size`: (height, width) of each; their product is the number of rows of `pixels`.
     - `points`: (y, x) in pixels; float32, for bfloat16 cannot name a pixel beyond 256.
 
-    **Returns:** a vector a point. Differentiable once, in reverse, by `pixels` and `points`. At a point on a pixel the
-    derivative by the point is the one towards the next pixel; outside of the picture, one pixel around it included, it
-    is zero.
+    **Returns:** a vector a point. Differentiable once, in reverse mode, by `pixels` and `points`. At a point on a pixel
+    the derivative by the point is the one towards the next pixel; at −1 or the height (or width) and beyond it is zero.
     """
     values = jnp.zeros(points.shape[:2] + pixels.shape[2:], pixels.dtype)
     for corner in _corners(size, points):
@@ -74,6 +73,8 @@ def _corners(size: tuple[int, int], points: Points) -> list[Corner]:
     y0, x0 = nearest[..., 0].astype(jnp.int32), nearest[..., 1].astype(jnp.int32)
     fraction = points - nearest
     inside = jnp.all(points > -1, axis=-1)
+    # A point that is no number reads none; it must not pass for one that lies outside.
+    unknown = jnp.isnan(points).any(axis=-1)
     corners = []
     for down in (0, 1):
         for right in (0, 1):
@@ -83,7 +84,8 @@ def _corners(size: tuple[int, int], points: Points) -> list[Corner]:
             along_x = fraction[..., 1] if right else 1 - fraction[..., 1]
             slope = jnp.stack([along_x if down else -along_x, along_y if right else -along_y], axis=-1)
             index = jnp.clip(y, 0, height - 1) * width + jnp.clip(x, 0, width - 1)
-            corners.append(Corner(index, along_y * along_x * real, slope * real[..., None]))
+            weight = jnp.where(unknown, jnp.nan, along_y * along_x * real)
+            corners.append(Corner(index, weight, slope * real[..., None]))
     return corners
 
 

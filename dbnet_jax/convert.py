@@ -13,51 +13,62 @@ from dbnet_jax.report import save_config
 from dbnet_jax.torch_weights import describe, load_torch_weights
 
 
+def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
+    """Says in the config which model the weights are of.
+
+    Names and shapes decide section `model`, but for `k` and `dtype`. That official weights were trained with the
+    official offsets and pixels is a guess by their names: who knows better sets `model.dcn_offsets` and
+    `data.normalization` afterwards.
+
+    **Arguments:** `config`, changed in place; `path_or_state_dict`: as of `load_torch_weights`.
+
+    **Returns:** what was found, as `describe` has it.
+
+    **Raises:** ValueError when the weights are of no known model or of a backbone alone; FileNotFoundError,
+    ImportError as `pytorch.files.read_state_dict`.
+    """
+    found = describe(path_or_state_dict)
+    if "inner_channels" not in found:
+        raise ValueError(
+            "the weights are those of a backbone alone, which detects nothing; `config.init.backbone` trains from them"
+        )
+    options = dict(found)
+    config.data.normalization = options.pop("normalization")
+    config.model.binarization = "differentiable" if options.pop("adaptive") else "standard"
+    for name, value in options.items():
+        config.model[name] = value
+    return found
+
+
 def convert_checkpoint(
     path_or_state_dict: PathOrStateDict, workdir: str | os.PathLike[str], config: ConfigDict
-) -> dict[str, Any]:
+) -> dict[str, int]:
     """Writes `<workdir>/config.json` and `<workdir>/checkpoints/0` from the weights of a PyTorch detector.
 
     **Arguments:**
 
     - `path_or_state_dict`: as of `load_torch_weights`.
     - `workdir`: made if it does not exist.
-    - `config`: the weights decide its section `model`, but for `k` and `dtype`, and `data.normalization`; all else
-        (data, sizes, thresholds) stays. It is changed in place.
+    - `config`: of the model that the weights are of, see `configure`, and of all else (data, sizes, thresholds).
 
-    **Returns:** what was found: the options of the model, its "normalization", "parameters" and "statistics" (how many
-    numbers), and "dead_arrays", how many arrays take no part in detection and were left out.
+    **Returns:** "parameters" and "statistics", how many numbers; and "dead_arrays", how many arrays take no part in
+    detection and were left out.
 
-    **Raises:** ValueError when the workdir holds checkpoints already or the weights fit no known model;
+    **Raises:** ValueError when the workdir holds checkpoints already or the weights do not fit the config's model;
     FileNotFoundError, ImportError as `pytorch.files.read_state_dict`.
     """
     if has_checkpoint(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) holds checkpoints already: name another one")
     state_dict = read_state_dict(path_or_state_dict)
-    options = describe(state_dict)
-    if "inner_channels" not in options:
-        raise ValueError(
-            "the weights are those of a backbone alone, which detects nothing; `config.init.backbone` trains from them"
-        )
-    _configure(config, options)
     variables = load_torch_weights(state_dict, model_from_config(config))
     save_config(config, workdir)
     with Checkpoints(workdir) as checkpoints:
         checkpoints.save_variables(variables)
-    return options | {
+    return {
         "parameters": _count(variables["params"]),
         "statistics": _count(variables["batch_stats"]),
         "dead_arrays": len(state_dict) - len(jax.tree.leaves(variables)),
     }
-
-
-def _configure(config: ConfigDict, options: dict[str, Any]) -> None:
-    """Says in the config what `options` say of the model."""
-    options = dict(options)
-    config.data.normalization = options.pop("normalization")
-    config.model.binarization = "differentiable" if options.pop("adaptive") else "standard"
-    for name, value in options.items():
-        config.model[name] = value
 
 
 def _count(tree: Any) -> int:

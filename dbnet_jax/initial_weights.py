@@ -1,6 +1,7 @@
 """What a new run starts from: `config.init`."""
 
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.detector import load_config, restore_variables
 from dbnet_jax.mesh import Variables
-from dbnet_jax.pytorch.files import check_file
+from dbnet_jax.pytorch.files import check_file, read_state_dict
 from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights
 
 
@@ -31,20 +32,28 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
             "the checkpoint has a backbone already"
         )
     if backbone:
-        return load_backbone_weights(check_file(backbone, "config.init.backbone"), model)
-    if not checkpoint:
-        return None
-    if pathlib.Path(checkpoint).is_dir():
-        normalization = load_config(checkpoint).data.normalization
+        state_dict = read_state_dict(check_file(backbone, "config.init.backbone"))
+        variables = load_backbone_weights(state_dict, model)
+        _warn_of_habits(config, describe(state_dict))
+    elif checkpoint and pathlib.Path(checkpoint).is_dir():
+        saved = load_config(checkpoint)
         # On the host, like the others: who takes them decides on the devices.
         variables = jax.tree.map(np.asarray, restore_variables(config, checkpoint))
+        _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
+    elif checkpoint:
+        state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
+        variables = load_torch_weights(state_dict, model)
+        _warn_of_habits(config, describe(state_dict))
     else:
-        normalization = describe(check_file(checkpoint, "config.init.checkpoint"))["normalization"]
-        variables = load_torch_weights(checkpoint, model)
-    if normalization != config.data.normalization:
-        logging.warning(
-            "the weights of `config.init.checkpoint` are used to `config.data.normalization` = %r, and get %r",
-            normalization,
-            config.data.normalization,
-        )
+        return None
     return variables
+
+
+def _warn_of_habits(config: ConfigDict, found: dict[str, Any]) -> None:
+    """Of what the weights are used to and no shape tells: only the results would."""
+    pairs = [("data.normalization", found["normalization"], config.data.normalization)]
+    if found.get("dcn") and config.model.dcn:
+        pairs.append(("model.dcn_offsets", found["dcn_offsets"], config.model.dcn_offsets))
+    for field, habit, value in pairs:
+        if habit != value:
+            logging.warning("the weights of `config.init` are used to `config.%s` = %r, not %r", field, habit, value)

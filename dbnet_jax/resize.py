@@ -40,7 +40,10 @@ def resized_size(
     side = {"short": min(rows, cols), "long": max(rows, cols), "none": size}.get(rule, rows)
     scale = min(size / side, max_side / max(rows, cols))
     if rule == "official":
-        return _up(size if width else round(rows * scale), STRIDE), _up(width or math.ceil(cols * scale), STRIDE)
+        # Of whole numbers: a product that is exact must not be rounded up.
+        wide = width or -(-cols * size // rows)
+        shrink = min(1.0, max_side / max(size, wide))
+        return _up(math.floor(size * shrink), STRIDE), _up(math.floor(wide * shrink), STRIDE)
     return max(1, round(rows * scale)), max(1, round(cols * scale))
 
 

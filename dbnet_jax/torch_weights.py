@@ -1,19 +1,16 @@
 """PyTorch weights → our variables and back: official, mmocr's, torchvision's and timm's (`pytorch.names`)."""
 
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import logging
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from dbnet_jax.mesh import Variables
-from dbnet_jax.models.resnet import RESNETS, Bottleneck
-from dbnet_jax.pytorch.describe import describe_arrays
+from dbnet_jax.pytorch.describe import describe_arrays, hints_for, warn_of_offsets
 from dbnet_jax.pytorch.files import PathOrStateDict, as_array, read_state_dict
 from dbnet_jax.pytorch.names import DETECTORS, SOURCES, NameTable, detect_backbone, detect_source, is_dead
 
@@ -128,7 +125,8 @@ def describe(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
     **Raises:** ValueError when the names are of no known model.
     """
     weights = _read(path_or_state_dict)
-    return describe_arrays(weights.source, weights.arrays, decoder=weights.source in DETECTORS)
+    whole = weights.source in DETECTORS and not all(name.startswith("backbone.") for name in weights.arrays)
+    return describe_arrays(weights.source, weights.arrays, decoder=whole)
 
 
 def variable_shapes(model: nn.Module) -> Variables:
@@ -167,10 +165,10 @@ def _fitted(weights: _Weights, like: Variables, model: nn.Module | None, *, whol
     """The weights in the places of `like`. **Raises:** ValueError, naming every way in which they do not fit."""
     found, problems = _convert(weights, _shapes(like))
     if problems:
-        hints = [] if model is None else _hints(weights, model, whole=whole)
+        hints = [] if model is None else hints_for(weights.source, weights.arrays, model, whole=whole)
         raise ValueError("\n  ".join(["the weights do not fit the model:", *sorted(problems), *hints]))
     if model is not None:
-        _warn_of_offsets(weights, model)
+        warn_of_offsets(weights.source, weights.arrays, model)
     flat = {key: found["/".join(key[1:])] for key in flatten_dict(like)}
     return {collection: {} for collection in like} | dict(unflatten_dict(flat))
 
@@ -214,37 +212,6 @@ def _missing(path: str, shape: tuple[int, ...], table: NameTable, weights: _Weig
     near = [item for item in names if any(given.startswith(item[0].rsplit(".", 2)[0]) for given in weights.arrays)]
     name, layout = (near or names)[0]
     return f"missing: {weights.prefix}{name} {layout.their_shape(shape)} ({path})"
-
-
-def _hints(weights: _Weights, model: nn.Module, *, whole: bool) -> Iterable[str]:
-    """Which options of the model the weights contradict."""
-    if whole and weights.source not in DETECTORS:
-        yield "hint: a backbone alone is for `load_backbone_weights`, or `config.init.backbone`"
-        return
-    try:
-        options = describe_arrays(weights.source, weights.arrays, decoder=whole and weights.source in DETECTORS)
-    except ValueError:
-        return
-    for option, value in options.items():
-        have = getattr(model, option, value)
-        # The kind of offsets is no matter of names and shapes.
-        if have != value and option != "dcn_offsets":
-            yield f"hint: the weights look like a model with `{option}` = {value!r}; this one has {have!r}"
-
-
-def _warn_of_offsets(weights: _Weights, model: nn.Module) -> None:
-    """Either kind of offsets has the same names and shapes: only the results would tell."""
-    block, _ = RESNETS.get(getattr(model, "backbone", ""), (None, ()))
-    if block is not Bottleneck or not any("offset" in name for name in weights.arrays):
-        return
-    right, have = "official" if weights.source == "official" else "strided", getattr(model, "dcn_offsets", "")
-    if have != right:
-        logging.warning(
-            "%s weights are trained with `dcn_offsets` = %r and the model has %r: its results will differ",
-            weights.source,
-            right,
-            have,
-        )
 
 
 def _flat(variables: Variables) -> dict[str, Any]:

@@ -154,11 +154,13 @@ def make_schedule(train: ConfigDict, total_steps: int, steps_per_epoch: int) -> 
     """The learning rate of `config.train` by optimiser step, for a run of so many batches."""
     if train.schedule not in ("step", "epoch"):
         raise ValueError(f"`config.train.schedule` (={train.schedule!r}) must be 'step' or 'epoch'")
-    steps, every = max(1, total_steps // train.accumulate), 1
-    if train.schedule == "epoch":
-        every = max(1, steps_per_epoch // train.accumulate)
-        steps += every
-    return poly_schedule(train.learning_rate, steps, train.power, train.warmup, every)
+    base, power, accumulate = train.learning_rate, train.power, train.accumulate
+    if train.schedule == "step":
+        return poly_schedule(base, max(1, total_steps // accumulate), power, train.warmup)
+    # Counted in batches: an epoch need not be a whole number of optimiser steps.
+    warmup = train.warmup * accumulate
+    by_batch = poly_schedule(base, total_steps + steps_per_epoch, power, warmup, every=steps_per_epoch)
+    return lambda step: by_batch(step * accumulate)
 
 
 def due(step: int, every: int) -> bool:

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from configs import common
 from dbnet_jax.checkpoint import Checkpoints
-from dbnet_jax.convert import convert_checkpoint
+from dbnet_jax.convert import configure, convert_checkpoint
 from dbnet_jax.detector import Detector, load_config, restore_variables
 from dbnet_jax.initial_weights import initial_variables
 from dbnet_jax.models import create_model
@@ -59,12 +59,18 @@ def test_the_command_line_makes_a_workdir_that_evaluates(trained, tmp_path):
     assert json.loads((tmp_path / "evaluation.json").read_text())["images"] == 4
 
 
+def converted(weights, workdir, config):
+    """What `--mode=convert` does."""
+    configure(config, weights)
+    return convert_checkpoint(weights, workdir, config)
+
+
 def test_the_checkpoint_holds_the_weights_and_the_config_their_model(trained, tmp_path):
     file, model, variables = trained
     config = common.get_config()
     config.predict.box_threshold = 0.55
     config.model.k = 30.0
-    found = convert_checkpoint(file, tmp_path, config)
+    found = converted(file, tmp_path, config)
     assert found["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     saved = load_config(tmp_path)
     assert (saved.model.width, saved.model.inner_channels, saved.model.k) == (4, 8, 30.0)
@@ -78,7 +84,7 @@ def test_the_checkpoint_holds_the_weights_and_the_config_their_model(trained, tm
     wanted = jax.jit(model.apply)(variables, pixels)["probability_map"][0]
     np.testing.assert_allclose(maps["probability_map"], wanted, atol=1e-5)
     with pytest.raises(ValueError, match="holds checkpoints already"):
-        convert_checkpoint(file, tmp_path, config)
+        converted(file, tmp_path, config)
 
 
 def test_every_option_of_the_model_is_written_down(tmp_path):
@@ -86,7 +92,7 @@ def test_every_option_of_the_model_is_written_down(tmp_path):
     model = create_model("deformable_resnet50", **SMALL, **options, dcn_offsets="official")
     weights = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), variable_shapes(model))
     state_dict = export_torch_weights(weights, model) | {"backbone.fc.bias": np.ones(1000, np.float32)}
-    found = convert_checkpoint({"state_dict": state_dict}, tmp_path, common.get_config())
+    found = converted({"state_dict": state_dict}, tmp_path, common.get_config())
     assert found["dead_arrays"] == 1
     saved = load_config(tmp_path).model
     assert (saved.backbone, saved.dcn, saved.dcn_offsets, saved.binarization) == (
@@ -98,21 +104,33 @@ def test_every_option_of_the_model_is_written_down(tmp_path):
     assert (saved.scale_fusion, saved.attention, saved.attention_channels) == (True, "scale_spatial", 8)
 
 
+def test_what_no_shape_tells_may_be_set_by_who_knows(tmp_path):
+    """Our own deformable ResNet-50 under official names: that its offsets are strided and its pixels RGB is lost."""
+    model = create_model("deformable_resnet50", **SMALL)
+    weights = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), variable_shapes(model))
+    save_file(export_torch_weights(weights, model), tmp_path / "ours.safetensors")
+    flags = ["--mode=convert", f"--input={tmp_path / 'ours.safetensors'}", f"--workdir={tmp_path / 'run'}"]
+    assert "misshapen" in run(*flags, "--set=width=8")
+    run(*flags, "--set=dcn_offsets=strided,normalization=imagenet")
+    saved = load_config(tmp_path / "run")
+    assert (saved.model.dcn_offsets, saved.data.normalization) == ("strided", "imagenet")
+
+
 def test_what_cannot_be_converted_leaves_nothing(trained, tmp_path):
     _, model, variables = trained
     backbone = export_torch_weights(variables, model, "torchvision")
     with pytest.raises(ValueError, match="a backbone alone"):
-        convert_checkpoint(backbone, tmp_path / "run", common.get_config())
+        converted(backbone, tmp_path / "run", common.get_config())
     torn = export_torch_weights(variables, model)
     del torn["decoder.in5.weight"]
     with pytest.raises(ValueError, match=r"missing: decoder\.in5\.weight"):
-        convert_checkpoint(torn, tmp_path / "run", common.get_config())
+        converted(torn, tmp_path / "run", common.get_config())
     assert not (tmp_path / "run").exists()
     assert "FileNotFoundError: `path`" in run("--mode=convert", "--input=nowhere.pth", f"--workdir={tmp_path / 'run'}")
 
 
 def test_no_run_goes_on_from_converted_weights(trained, tmp_path):
-    convert_checkpoint(trained[0], tmp_path, tiny.config())
+    converted(trained[0], tmp_path, tiny.config())
     with pytest.raises(ValueError, match=r"another workdir, with `config\.init\.checkpoint`"):
         train_and_evaluate(tiny.config("normalization=official"), tmp_path)
 
@@ -158,13 +176,13 @@ def test_all_weights_come_from_a_file_or_from_a_workdir(trained, tmp_path, caplo
     file, model, variables = trained
     config = tiny.config(f"normalization=official,init.checkpoint={file}")
     assert_same(initial_variables(config, model), variables)
-    convert_checkpoint(file, tmp_path, tiny.config())
+    converted(file, tmp_path, tiny.config())
     config.init.checkpoint = str(tmp_path)
     assert_same(initial_variables(config, model), variables)
     assert not caplog.text
     config.data.normalization = "imagenet"
     initial_variables(config, model)
-    assert "used to `config.data.normalization` = 'official', and get 'imagenet'" in caplog.text
+    assert "used to `config.data.normalization` = 'official', not 'imagenet'" in caplog.text
 
 
 @pytest.mark.parametrize(

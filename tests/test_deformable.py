@@ -1,17 +1,20 @@
 """Modulated deformable convolution: against the official operation, against the plain convolution, and its limits."""
 
+import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.export
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from flax import linen as nn
 from jax import lax
 
+from dbnet_jax.bilinear import sample
 from dbnet_jax.models.deformable import DeformableConv, _flat_head, deformable_conv
 
 GOLDEN = pathlib.Path(__file__).parent / "data" / "dcn_op.npz"
@@ -19,6 +22,13 @@ GOLDEN = pathlib.Path(__file__).parent / "data" / "dcn_op.npz"
 
 def random(*shape: int, scale: float = 1.0) -> jax.Array:
     return scale * jax.random.normal(jax.random.key(sum(shape)), shape)
+
+
+@contextlib.contextmanager
+def jaxtyping_disabled() -> Iterator[None]:
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def plain_conv(x: jax.Array, kernel: jax.Array, strides: int, padding: int, dilation: int) -> jax.Array:
@@ -146,6 +156,34 @@ def test_official_offsets_are_the_head_of_the_flat_memory():
     np.testing.assert_allclose(given, expected, atol=1e-5)
 
 
+def test_a_point_at_the_border_has_no_gradient_and_one_between_pixels_has():
+    """At −1 and at the height the reference's kernel has left the picture; just inside the derivative is the pixel."""
+    x = random(1, 4, 5, 2)
+
+    def value(y: jax.Array) -> jax.Array:
+        points = jnp.stack([y, jnp.float32(2.0)])[None, None]
+        return sample(x.reshape(1, 20, 2), (4, 5), points).sum()
+
+    slopes = [float(jax.grad(value)(jnp.float32(y))) for y in (-1.0, -0.5, 0.0, 1.0, 3.0, 3.5, 4.0)]
+    column = np.asarray(x[0, :, 2].sum(-1))
+    steps = np.diff(np.concatenate([[0.0], column, [0.0]]))
+    np.testing.assert_allclose(slopes, [0, steps[0], steps[1], steps[2], steps[4], steps[4], 0], atol=1e-6)
+
+
+def test_what_is_no_number_does_not_pass_for_a_point_outside():
+    x = random(1, 4, 5, 2)
+    values = sample(x.reshape(1, 20, 2), (4, 5), jnp.array([[[jnp.nan, 1.0], [1.0, 1.0], [jnp.inf, 0.0], [1e30, 0.0]]]))
+    assert np.isnan(values[0, 0]).all()
+    np.testing.assert_array_equal(values[0, 1:], np.stack([x[0, 1, 1], np.zeros(2), np.zeros(2)]))
+
+
+def test_an_empty_batch_is_one():
+    out = deformable_conv(
+        jnp.zeros((0, 6, 6, 4)), jnp.zeros((0, 6, 6, 1, 9, 2)), jnp.zeros((0, 6, 6, 1, 9)), random(3, 3, 4, 2)
+    )
+    assert out.shape == (0, 6, 6, 2)
+
+
 def test_bfloat16_keeps_its_positions_exact():
     """A picture wider than bfloat16 can count: its last columns must still be read each for itself."""
     width = 600
@@ -189,11 +227,28 @@ def test_no_array_holds_the_samples_of_all_taps():
     assert max(sizes(jaxpr.jaxpr)) <= max(one_tap, kernel.size)
 
 
-def test_sizes_that_do_not_fit_are_named():
-    x, kernel = random(1, 6, 6, 4), random(3, 3, 4, 2)
-    with pytest.raises(ValueError, match=r"`mask`.*6, 6.*9 taps"):
-        deformable_conv(x, jnp.zeros((1, 5, 6, 1, 9, 2)), jnp.zeros((1, 5, 6, 1, 9)), kernel)
-    with pytest.raises(ValueError, match="3 groups"):
-        deformable_conv(x, jnp.zeros((1, 6, 6, 3, 9, 2)), jnp.zeros((1, 6, 6, 3, 9)), kernel)
+@pytest.mark.parametrize(
+    ("offset", "mask", "kernel", "words"),
+    [
+        (
+            (1, 5, 6, 1, 9, 2),
+            (1, 5, 6, 1, 9),
+            (3, 3, 4, 2),
+            r"`mask` \(=\(1, 5, 6, 1, 9\)\).*\(1, 6, 6, 1, 9\)",
+        ),
+        ((1, 6, 6, 9, 1, 2), (1, 6, 6, 1, 9), (3, 3, 4, 2), r"`offset` \(=\(1, 6, 6, 9, 1, 2\)\)"),
+        ((1, 6, 6, 1, 9, 1), (1, 6, 6, 1, 9), (3, 3, 4, 2), r"`offset` \(=\(1, 6, 6, 1, 9, 1\)\)"),
+        ((1, 6, 6, 1, 9, 2), (1, 6, 6, 1, 9), (3, 3, 2, 2), r"`kernel`.*4 channels"),
+        ((1, 6, 6, 3, 9, 2), (1, 6, 6, 3, 9), (3, 3, 4, 2), r"3 groups"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_named(offset, mask, kernel, words):
+    # Without the tests' own check of shapes, which users do not have.
+    x, arrays = random(1, 6, 6, 4), [jnp.zeros(shape) for shape in (offset, mask, kernel)]
+    with jaxtyping_disabled(), pytest.raises(ValueError, match=words):
+        deformable_conv(x, *arrays)
+
+
+def test_offsets_of_an_unknown_kind_are_refused():
     with pytest.raises(ValueError, match="sideways"):
-        DeformableConv(2, offsets="sideways").init(jax.random.key(0), x)
+        DeformableConv(2, offsets="sideways").init(jax.random.key(0), random(1, 6, 6, 4))

@@ -139,6 +139,11 @@ def test_running_statistics_are_those_of_pytorch():
     np.testing.assert_allclose(updated["batch_stats"]["mean"], 0.1 * values.mean(0), atol=1e-6)
     np.testing.assert_allclose(updated["batch_stats"]["var"], 0.9 + 0.1 * values.var(0, ddof=1), atol=1e-6)
     np.testing.assert_allclose(y.reshape(6, 5), (values - values.mean(0)) / np.sqrt(values.var(0) + 1e-5), atol=1e-5)
+    # Far from zero, once the running mean has come near: the variance keeps its digits.
+    settled = {"params": variables["params"], "batch_stats": {"mean": jnp.full(5, 999.0), "var": jnp.ones(5)}}
+    far, updated = layer.apply(settled, x + 1000, mutable=["batch_stats"])
+    np.testing.assert_allclose(far, y, atol=2e-3)  # of x + 1000 itself three digits are left behind the point
+    np.testing.assert_allclose(updated["batch_stats"]["var"], 0.9 + 0.1 * values.var(0, ddof=1), rtol=1e-4)
     flax_y = nn.BatchNorm(use_running_average=False).apply(variables, x, mutable=["batch_stats"])[0]
     np.testing.assert_allclose(y, flax_y, atol=1e-5)
     still = BatchNorm(use_running_average=True).apply(variables, x)

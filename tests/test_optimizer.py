@@ -33,7 +33,8 @@ def test_the_schedule_by_epochs_is_the_official_codes():
         assert float(schedule(step)) == pytest.approx(0.007 * (1 - (step // 7) / 4) ** 0.9, rel=1e-5)
     train.accumulate = 2
     halved = make_schedule(train, total_steps=21, steps_per_epoch=7)
-    assert float(halved(2)) == float(schedule(0)) > float(halved(3))
+    for step in range(10):
+        assert float(halved(step)) == float(schedule(2 * step))
     train.schedule = "cosine"
     with pytest.raises(ValueError, match="cosine"):
         make_schedule(train, total_steps=21, steps_per_epoch=7)

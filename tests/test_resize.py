@@ -21,6 +21,8 @@ SIDE = st.integers(1, 6000)
         ("none", (721, 1283), (721, 1283)),
         ("official", (720, 1280), (736, 1312)),
         ("official", (1280, 720), (736, 416)),
+        ("official", (282, 282), (736, 736)),
+        ("official", (305, 610), (736, 1472)),
         ("official", (500, 1), (736, 32)),
         # The longest side decides where the rule would pass it.
         ("short", (100, 2000), (100, 2000)),

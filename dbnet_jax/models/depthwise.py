@@ -44,29 +44,23 @@ def depthwise_conv(
 
 
 class DepthwiseConv(nn.Module):
-    """`depthwise_conv` with its parameters: `kernel` [kernel_size, kernel_size, 1, channels], and `bias` if wanted.
+    """`depthwise_conv` with its parameter, `kernel` [kernel_size, kernel_size, 1, channels].
 
     **Arguments:**
 
     - `kernel_size`, `strides`: in pixels; `kernel_size` is odd.
-    - `use_bias`: adds a bias a channel.
     - `dtype`: the computation's type; the parameters are float32.
     """
 
     kernel_size: int = 3
     strides: int = 1
-    use_bias: bool = False
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols channels"]:
         channels = x.shape[-1]
         kernel = self.param("kernel", he_normal, (self.kernel_size, self.kernel_size, 1, channels), jnp.float32)
-        y = depthwise_conv(x.astype(self.dtype), kernel.astype(self.dtype), self.strides)
-        if self.use_bias:
-            bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
-            y = y + bias.astype(self.dtype)[None, None, None]
-        return y
+        return depthwise_conv(x.astype(self.dtype), kernel.astype(self.dtype), self.strides)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -1,4 +1,4 @@
-"""Which model a state dict is of, told from names and shapes."""
+"""Which model a state dict is of, told from names and shapes, and how another model differs from it."""
 
 import re
 from collections import Counter
@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from absl import logging
+from flax import linen as nn
 
 from dbnet_jax.models.resnet import RESNETS, Bottleneck
-from dbnet_jax.pytorch.names import MOBILENETS, NameTable, detect_backbone
+from dbnet_jax.pytorch.names import DETECTORS, MOBILENETS, NameTable, detect_backbone
 
 _LAST_CHANNELS = {"mobilenet_v3_large": 960, "mobilenet_v3_small": 576}
 Shapes = Mapping[str, tuple[int, ...]]
+Arrays = Mapping[str, np.ndarray | None]
 
 
-def describe_arrays(source: str, arrays: Mapping[str, np.ndarray | None], *, decoder: bool) -> dict[str, Any]:
+def describe_arrays(source: str, arrays: Arrays, *, decoder: bool) -> dict[str, Any]:
     """The options of `create_model`, and the normalisation, that go with the arrays.
 
     **Arguments:**
@@ -96,3 +99,34 @@ def _most_common(shapes: Shapes, paths: Iterable[str]) -> int:
     if not channels:
         raise ValueError(f"the weights are of no known model: none of {', '.join(paths)} is there")
     return channels.most_common(1)[0][0]
+
+
+def hints_for(source: str, arrays: Arrays, model: nn.Module, *, whole: bool) -> Iterable[str]:
+    """Which options of the model the weights contradict."""
+    if whole and source not in DETECTORS:
+        yield "hint: a backbone alone is for `load_backbone_weights`, or `config.init.backbone`"
+        return
+    try:
+        options = describe_arrays(source, arrays, decoder=whole and source in DETECTORS)
+    except ValueError:
+        return
+    for option, value in options.items():
+        have = getattr(model, option, value)
+        # The kind of offsets is no matter of names and shapes.
+        if have != value and option != "dcn_offsets":
+            yield f"hint: the weights look like a model with `{option}` = {value!r}; this one has {have!r}"
+
+
+def warn_of_offsets(source: str, arrays: Arrays, model: nn.Module) -> None:
+    """Either kind of offsets has the same names and shapes: only the results would tell."""
+    block, _ = RESNETS.get(getattr(model, "backbone", ""), (None, ()))
+    if block is not Bottleneck or not any("offset" in name for name in arrays):
+        return
+    right, have = "official" if source == "official" else "strided", getattr(model, "dcn_offsets", "")
+    if have != right:
+        logging.warning(
+            "%s weights are trained with `dcn_offsets` = %r and the model has %r: its results will differ",
+            source,
+            right,
+            have,
+        )

@@ -11,7 +11,7 @@ import numpy as np
 
 # What training programs call the state dict among the things that they save. An average of the weights is what its
 # run was evaluated with, and comes first.
-WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net", "params")
 
 PathOrStateDict = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -33,6 +33,11 @@ def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
     **Raises:** FileNotFoundError when there is no such file; ValueError when it is none that can be read; ImportError
     when it takes torch and there is none.
     """
+    if not isinstance(path_or_state_dict, (str, os.PathLike, Mapping)):
+        kind = type(path_or_state_dict).__name__
+        raise TypeError(
+            f"`path_or_state_dict` (={kind}) must be a path or a state dict: module.state_dict(), not module"
+        )
     if isinstance(path_or_state_dict, Mapping):
         content: Any = path_or_state_dict
         where = "the state dict"

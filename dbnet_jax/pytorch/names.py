@@ -216,7 +216,6 @@ class NameTable:
     def __init__(self, source: str, backbone: str):
         if source not in SOURCES:
             raise ValueError(f"`source` (={source!r}) must be one of {SOURCES}")
-        self.source = source
         self._arrays = [
             (f"{theirs}.{their_leaf}", f"{ours}/{our_leaf}", layout)
             for theirs, ours, kind in rows(source, backbone)
