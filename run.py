@@ -48,7 +48,11 @@ def main(arguments: Sequence[str]) -> None:
 def parse_flags(arguments: list[str]) -> list[str]:
     """Parses the command line. **Raises:** ValueError when it sets a field that the config does not have."""
     try:
-        return app.parse_flags_with_usage(arguments)
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        # A mistake behind the file's name comes wrapped in the traceback of the file's execution.
+        lines = [line for line in str(error).splitlines() if line.startswith(("ValueError: ", "TypeError: "))]
+        raise ValueError(f"--config: {lines[-1].partition(': ')[2]}" if lines else str(error)) from error
     except (AttributeError, KeyError) as error:
         # The one often wraps the other, whose text names the field and what it may have been meant to be.
         text = error.args[0].args[0] if isinstance(error.args[0], KeyError) else error.args[0]
@@ -61,6 +65,10 @@ def train() -> None:
 
     if CONFIG.value is None:
         raise app.UsageError("--config is missing: for example configs/quickstart.py")
+    if SET.value is not None:
+        raise app.UsageError(
+            "--set is for saved configs; to train, say --config=FILE:key=value or --config.section.key=value"
+        )
     show(train_and_evaluate(CONFIG.value, workdir()))
 
 
@@ -104,8 +112,9 @@ def convert() -> None:
         raise app.UsageError("--input is missing: a PyTorch checkpoint, .pth or .safetensors")
     config = CONFIG.value if CONFIG.value is not None else get_config()
     folder, state_dict = workdir(), read_state_dict(INPUT.value)
-    found = configure(config, state_dict)
+    configure(config, state_dict)
     apply_arg(config, SET.value, {})
+    found = {**config.model, "normalization": config.data.normalization}
     for name, value in {**found, **convert_checkpoint(state_dict, folder, config)}.items():
         print(f"{name}: {value}")
     print(f"results: {workdir()}, for --mode=evaluate and --mode=predict")

@@ -6,6 +6,7 @@ the field of that name (with its section, `train.batch_size=4`, where two sectio
 """
 
 import ast
+import difflib
 import re
 from collections.abc import Callable, Mapping
 
@@ -135,13 +136,13 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
     """
     # A comma inside of parentheses belongs to a value: crop=(384,384).
     for word in re.findall(r"(?:\([^)]*\)|[^,(])+", arg or ""):
-        key, equals, value = word.partition("=")
+        key, equals, value = (part.strip() for part in word.partition("="))
         if equals:
             _set_field(config, key, value)
         elif key in variants:
             variants[key](config)
         else:
-            raise ValueError(f"config variant {key!r} is unknown; this file has {sorted(variants) or 'none'}")
+            raise ValueError(f"config variant {key!r} is unknown; there are {sorted(variants)}, and fields: key=value")
     return config.lock()
 
 
@@ -151,7 +152,9 @@ def _set_field(config: ConfigDict, key: str, text: str) -> None:
     named = [name for name in fields if name.endswith(f".{key}") and not name.startswith("init.")]
     found = [key] if key in fields else named
     if len(found) != 1:
-        raise ValueError(f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else "is unknown"))
+        near = difflib.get_close_matches(key, [*fields, *(name.split(".")[-1] for name in fields)])
+        unknown = "is unknown" + (f"; is it {' or '.join(dict.fromkeys(near))}?" if near else "")
+        raise ValueError(f"config field {key!r} " + (f"may be any of {sorted(found)}" if found else unknown))
     try:
         value = {"true": True, "false": False}.get(text) if text in ("true", "false") else ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -13,7 +13,7 @@ from dbnet_jax.report import save_config
 from dbnet_jax.torch_weights import describe, load_torch_weights
 
 
-def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
+def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> None:
     """Says in the config which model the weights are of.
 
     Names and shapes decide section `model`, but for `k` and `dtype`. That official weights were trained with the
@@ -22,22 +22,18 @@ def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> dict[s
 
     **Arguments:** `config`, changed in place; `path_or_state_dict`: as of `load_torch_weights`.
 
-    **Returns:** what was found, as `describe` has it.
-
     **Raises:** ValueError when the weights are of no known model or of a backbone alone; FileNotFoundError,
     ImportError as `pytorch.files.read_state_dict`.
     """
-    found = describe(path_or_state_dict)
-    if "inner_channels" not in found:
+    options = describe(path_or_state_dict)
+    if "inner_channels" not in options:
         raise ValueError(
             "the weights are those of a backbone alone, which detects nothing; `config.init.backbone` trains from them"
         )
-    options = dict(found)
     config.data.normalization = options.pop("normalization")
     config.model.binarization = "differentiable" if options.pop("adaptive") else "standard"
     for name, value in options.items():
         config.model[name] = value
-    return found
 
 
 def convert_checkpoint(

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, UInt8
 from ml_collections import ConfigDict
 
+from configs import common
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.decode import read_image
 from dbnet_jax.mesh import Variables, batch_sharded, replicated
@@ -53,13 +54,13 @@ def model_from_config(config: ConfigDict) -> nn.Module:
     if dtype not in dtypes:
         raise ValueError(f"`config.model.dtype` (={dtype!r}) must be one of {sorted(dtypes)}")
     adaptive = len(_maps_of(config)) > 1
-    options.pop("binarization", None)
+    options.pop("binarization")
     return create_model(backbone, **options, adaptive=adaptive, dtype=dtypes[dtype])
 
 
 def _maps_of(config: ConfigDict) -> tuple[str, ...]:
-    """Which maps the network has; runs from before there was a choice have all."""
-    binarization = config.model.get("binarization", "differentiable")
+    """Which maps the network has."""
+    binarization = config.model.binarization
     if binarization not in _MAPS_OF:
         raise ValueError(f"`config.model.binarization` (={binarization!r}) must be one of {tuple(_MAPS_OF)}")
     return _MAPS_OF[binarization]
@@ -146,7 +147,7 @@ class Detector:
         """Runs pictures of one padded shape together; the last batch of each shape is filled up with copies."""
         predict = self.config.predict
         groups: dict[tuple[int, int], list[int]] = {}
-        rule, width = predict.resize, predict.get("stretch_width")
+        rule, width = predict.resize, predict.stretch_width
         sizes = [resized_size(p.shape[:2], rule, predict.size, predict.max_side, width) for p in pictures]
         for index, size in enumerate(sizes):
             groups.setdefault(padded_size(size, rule, predict.size), []).append(index)
@@ -189,11 +190,11 @@ def _check_words(predict: ConfigDict) -> None:
     for name, words in choices.items():
         if predict[name] not in words:
             raise ValueError(f"`config.predict.{name}` (={predict[name]!r}) must be one of {words}")
-    if predict.get("stretch_width") is not None and predict.resize != "official":
+    if predict.stretch_width is not None and predict.resize != "official":
         raise ValueError(
             f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"
         )
-    for name in ("size", "max_side", "batch_size", "unclip_ratio"):
+    for name in ("size", "max_side", "batch_size", "unclip_ratio", "stretch_width"):
         if predict[name] is not None and predict[name] <= 0:
             raise ValueError(f"`config.predict.{name}` (={predict[name]}) must be positive")
 
@@ -217,12 +218,21 @@ def make_eval_step(model: nn.Module, normalization: str, mesh: Mesh | None = Non
 
 
 def load_config(workdir: str | os.PathLike[str]) -> ConfigDict:
-    """The config of the run in `workdir`. **Raises:** FileNotFoundError when there is none."""
+    """The config of the run in `workdir`; fields that are younger than the run have their defaults.
+
+    **Raises:** FileNotFoundError when there is none.
+    """
     path = pathlib.Path(workdir) / "config.json"
     if not path.is_file():
-        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) holds no run: {path} is missing")
-    sections = json.loads(path.read_text())
-    return ConfigDict({name: _tuples(section) for name, section in sections.items()})
+        hint = "; --mode=convert makes a run's folder of a PyTorch file" if pathlib.Path(workdir).is_file() else ""
+        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) holds no run: {path} is missing{hint}")
+    config = common.get_config()
+    for name, section in json.loads(path.read_text()).items():
+        if isinstance(section, dict) and name in config:
+            config[name] = ConfigDict({**config[name], **_tuples(section)})
+        else:
+            config[name] = _tuples(section)
+    return config
 
 
 def _tuples(section: Any) -> Any:

@@ -7,12 +7,13 @@ import jax
 import numpy as np
 from absl import logging
 from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from dbnet_jax.detector import load_config, restore_variables
 from dbnet_jax.mesh import Variables
 from dbnet_jax.pytorch.files import check_file, read_state_dict
-from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights
+from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights, variable_shapes
 
 
 def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
@@ -38,7 +39,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     elif checkpoint and pathlib.Path(checkpoint).is_dir():
         saved = load_config(checkpoint)
         # On the host, like the others: who takes them decides on the devices.
-        variables = jax.tree.map(np.asarray, restore_variables(config, checkpoint))
+        variables = _fitted(jax.tree.map(np.asarray, restore_variables(saved, checkpoint)), model, checkpoint)
         _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
         state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
@@ -49,6 +50,21 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     return variables
 
 
+def _fitted(variables: Variables, model: nn.Module, checkpoint: str) -> Variables:
+    """The variables without a threshold head that the model has not. **Raises:** ValueError when they do not fit."""
+    wanted = {path: leaf.shape for path, leaf in flatten_dict(variable_shapes(model)).items()}
+    have = flatten_dict(variables)
+    kept = {path: leaf for path, leaf in have.items() if path in wanted or path[1] != "threshold_head"}
+    differing = [path for path in {**wanted, **kept} if path not in kept or wanted.get(path) != kept[path].shape]
+    if differing:
+        some = ", ".join("/".join(path[1:]) for path in differing[:5])
+        raise ValueError(
+            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes: its "
+            f"config.json names it; {len(differing)} arrays differ, {some}, …"
+        )
+    return dict(unflatten_dict(kept))
+
+
 def _warn_of_habits(config: ConfigDict, found: dict[str, Any]) -> None:
     """Of what the weights are used to and no shape tells: only the results would."""
     pairs = [("data.normalization", found["normalization"], config.data.normalization)]
@@ -56,4 +72,5 @@ def _warn_of_habits(config: ConfigDict, found: dict[str, Any]) -> None:
         pairs.append(("model.dcn_offsets", found["dcn_offsets"], config.model.dcn_offsets))
     for field, habit, value in pairs:
         if habit != value:
-            logging.warning("the weights of `config.init` are used to `config.%s` = %r, not %r", field, habit, value)
+            text = "the weights of `config.init` are used to `config.%s` = %r, not %r: set it, or they must learn anew"
+            logging.warning(text, field, habit, value)

@@ -166,7 +166,7 @@ def _fitted(weights: _Weights, like: Variables, model: nn.Module | None, *, whol
     found, problems = _convert(weights, _shapes(like))
     if problems:
         hints = [] if model is None else hints_for(weights.source, weights.arrays, model, whole=whole)
-        raise ValueError("\n  ".join(["the weights do not fit the model:", *sorted(problems), *hints]))
+        raise ValueError("\n  ".join(["the weights do not fit the model:", *hints, *sorted(problems)]))
     if model is not None:
         warn_of_offsets(weights.source, weights.arrays, model)
     flat = {key: found["/".join(key[1:])] for key in flatten_dict(like)}

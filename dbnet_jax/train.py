@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
+from dbnet_jax.config_check import check_training
 from dbnet_jax.detector import Detector, model_from_config
 from dbnet_jax.evaluator import Evaluator
 from dbnet_jax.initial_weights import initial_variables
@@ -43,6 +44,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     # ---------------------------------------------------------------- data
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
+    check_training(config)
     train_set, eval_set = open_split(config, "train"), open_split(config, "eval")
     evaluator = Evaluator(eval_set, config.evaluate.protocol)
     bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
@@ -152,8 +154,6 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
 
 def make_schedule(train: ConfigDict, total_steps: int, steps_per_epoch: int) -> optax.Schedule:
     """The learning rate of `config.train` by optimiser step, for a run of so many batches."""
-    if train.schedule not in ("step", "epoch"):
-        raise ValueError(f"`config.train.schedule` (={train.schedule!r}) must be 'step' or 'epoch'")
     base, power, accumulate = train.learning_rate, train.power, train.accumulate
     if train.schedule == "step":
         return poly_schedule(base, max(1, total_steps // accumulate), power, train.warmup)

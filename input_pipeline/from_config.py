@@ -22,7 +22,10 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     """
     data = config.data
     if not data.name:
-        raise ValueError("`config.data.name` is empty: take a file of configs/, or name a data set")
+        raise ValueError(
+            "`config.data.name` is empty: take a file of configs/ to train or convert with, or name a data set "
+            "(--set=data.name=icdar2015,dir=DIR to evaluate)"
+        )
     options = {}
     if data.name == "synthetic":
         if data.source != "files":

@@ -3,6 +3,7 @@
 import pytest
 
 from configs import common, icdar2015, msra_td500, quickstart, totaltext
+from dbnet_jax.train import train_and_evaluate
 
 
 @pytest.mark.parametrize("module", [quickstart, icdar2015, msra_td500, totaltext])
@@ -44,6 +45,30 @@ def test_true_and_false_are_written_in_either_way():
 def test_what_is_unknown_or_unclear_is_refused(arg, words):
     with pytest.raises(ValueError, match=words):
         icdar2015.get_config(arg)
+
+
+@pytest.mark.parametrize(
+    ("arg", "words"),
+    [
+        ("crop=(100,64)", r"`config.data.crop` \(=\(100, 64\)\).*multiples of 32"),
+        ("normalization=foo", r"`config.data.normalization` \(='foo'\).*official"),
+        ("threshold_distance=far", "threshold_distance"),
+        ("binary_loss=bce", "`config.loss.binary_loss`.*cross_entropy"),
+        ("schedule=cosine", "`config.train.schedule`"),
+        ("threshold_weight=-1", r"`config.loss.threshold_weight` \(=-1.0\)"),
+    ],
+)
+def test_what_could_not_train_is_refused_before_anything_is_read(arg, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        train_and_evaluate(icdar2015.get_config(f"dir=nowhere,{arg}"), tmp_path)
+
+
+def test_a_misspelt_word_is_answered_with_what_is_near():
+    with pytest.raises(ValueError, match=r"is it model\.backbone"):
+        icdar2015.get_config("model.bakbone=resnet50")
+    with pytest.raises(ValueError, match=r"'standart' is unknown; there are \['cpu', 'test'\], and fields: key=value"):
+        icdar2015.get_config("standart")
+    assert icdar2015.get_config("cpu, steps=7").train.steps == 7
 
 
 def test_a_misspelt_field_is_refused():

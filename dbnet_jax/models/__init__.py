@@ -48,9 +48,12 @@ def create_model(name: str = "resnet18", **options: Any) -> DBNet:
 
 def _check(model: DBNet) -> None:
     if model.dcn and model.backbone in MOBILENETS:
-        raise ValueError(f"`dcn` (=True) is for ResNets; {model.backbone} has no 3×3 convolution to deform")
+        raise ValueError(f"`dcn` (=True) is for ResNets: {model.backbone} wants `dcn` = False")
     if model.serial and not model.adaptive:
-        raise ValueError("`serial` (=True) needs `adaptive` (=False): it is an input of the threshold head")
+        raise ValueError(
+            "`serial` (=True) is an input of the threshold head, which a model of standard binarisation (`adaptive` = "
+            "False, `config.model.binarization` = 'standard') has not"
+        )
     for field, words in _WORDS.items():
         if getattr(model, field) not in words:
             raise ValueError(f"`{field}` (={getattr(model, field)!r}) must be one of {words}")

@@ -112,8 +112,8 @@ def hints_for(source: str, arrays: Arrays, model: nn.Module, *, whole: bool) -> 
         return
     for option, value in options.items():
         have = getattr(model, option, value)
-        # The kind of offsets is no matter of names and shapes.
-        if have != value and option != "dcn_offsets":
+        # The kind of offsets is no matter of names and shapes, and a deformable backbone takes a plain one's weights.
+        if have != value and option != "dcn_offsets" and (whole or option != "dcn" or value):
             yield f"hint: the weights look like a model with `{option}` = {value!r}; this one has {have!r}"
 
 
@@ -125,7 +125,8 @@ def warn_of_offsets(source: str, arrays: Arrays, model: nn.Module) -> None:
     right, have = "official" if source == "official" else "strided", getattr(model, "dcn_offsets", "")
     if have != right:
         logging.warning(
-            "%s weights are trained with `dcn_offsets` = %r and the model has %r: its results will differ",
+            "%s weights are trained with `dcn_offsets` = %r and the model has %r (`config.model.dcn_offsets`): its "
+            "results will differ",
             source,
             right,
             have,

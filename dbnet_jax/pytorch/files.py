@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pickle
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,8 +56,11 @@ def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
 def check_file(path: str | os.PathLike[str], name: str = "path") -> pathlib.Path:
     """The path of a file. **Raises:** FileNotFoundError, which calls it `name`, when it is none."""
     path = pathlib.Path(path)
+    if path.is_dir():
+        hint = "; a run's workdir is for `config.init.checkpoint`" if (path / "config.json").is_file() else ""
+        raise FileNotFoundError(f"`{name}` (={str(path)!r}) is a folder, not a file of weights{hint}")
     if not path.is_file():
-        raise FileNotFoundError(f"`{name}` (={str(path)!r}) {'is a folder' if path.is_dir() else 'does not exist'}")
+        raise FileNotFoundError(f"`{name}` (={str(path)!r}) does not exist")
     return path
 
 
@@ -88,16 +92,29 @@ def _read_torch(path: pathlib.Path) -> Any:
         ) from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
-        raise ValueError(
-            f"`path` (={str(path)!r}) holds more than tensors, and reading it would run code that it names: {reason}\n"
-            "If you trust who made it, save its state dict alone, and read that:\n"
-            f"    torch.save(torch.load({str(path)!r}, map_location='cpu', weights_only=False)['state_dict'], 'x.pth')"
-        ) from error
     # A file that is none of PyTorch's fails in as many ways as it may look like one.
-    except (RuntimeError, EOFError, KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
-        raise ValueError(f"`path` (={str(path)!r}) is no whole file of PyTorch: {error}") from error
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        TypeError,
+    ) as error:
+        reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
+        code = re.search(r"Unsupported (global|class).*", reason)
+        if not code:
+            kind = type(error).__name__
+            raise ValueError(f"`path` (={str(path)!r}) is no whole file of PyTorch ({kind}: {reason})") from error
+        raise ValueError(
+            f"`path` (={str(path)!r}) holds more than tensors, and reading it would run code that it names: "
+            f"{reason.split('was not an allowed')[0].strip()}\n"
+            "If you trust who made it, save its state dict alone where that code is installed, and read that:\n"
+            f"    content = torch.load({str(path)!r}, map_location='cpu', weights_only=False)\n"
+            "    torch.save(content['state_dict'], 'x.pth')   # of a whole module: content.state_dict()"
+        ) from error
 
 
 def as_array(value: Any) -> np.ndarray | None:
