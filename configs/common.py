@@ -48,12 +48,18 @@ def get_config() -> ConfigDict:
     # "train" and "validation" are nine and one of every ten training pictures, "trainval" is all of them.
     data.train_split = "train"
     data.eval_split = "validation"
-    data.cache = "none"  # or "host": decoded pictures stay in memory, 2.8 MB each at 1280×720
+    data.render = "host"  # who warps pictures and draws label maps; "device" needs no TensorFlow
+    # "host" or "device": decoded pictures stay in its memory, 2.8 MB each at 1280×720; "device" is for `render` there.
+    data.cache = "none"
+    data.canvas = (1280, 1280)  # (height, width) in which pictures go to the device; larger ones are shrunk to fit
+    data.max_instances = 256  # room for outlines on the device; a picture with more is skipped and named
+    data.max_vertices = 32
     data.normalization = "imagenet"  # or "official": BGR − mean over 255, as the official networks want it
     data.crop = (640, 640)  # (height, width) of a training picture, in pixels; multiples of 32
     data.flip = 0.5  # probability of a horizontal flip
     data.rotation = 10.0  # degrees; the angle is uniform in ± this
     data.scale = (0.5, 3.0)  # the picture's size is multiplied by a number uniform in this range
+    data.jitter = 0.0  # brightness, contrast and saturation vary by factors in 1 ± this
     data.shrink_ratio = 0.4  # r: text shrinks and grows by D = A (1 − r²) / L
     data.threshold_min = 0.3
     data.threshold_max = 0.7

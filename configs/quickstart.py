@@ -18,6 +18,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model.inner_channels = 64
 
     config.data.name = "synthetic"
+    config.data.canvas = (256, 256)
     config.data.eval_split = "test"
     config.data.crop = (256, 256)
     config.data.picture_size = (256, 256)

@@ -9,6 +9,8 @@ from dbnet_jax.normalization import NORMALIZATIONS
 # Fields that take one of a few words; those of `model` and `predict` are checked where they are used, first of all.
 WORDS = {
     "data.source": ("files", "tfds"),
+    "data.render": ("host", "device"),
+    "data.cache": ("none", "host", "device"),
     "data.normalization": tuple(NORMALIZATIONS),
     "data.threshold_distance": ("true", "official"),
     "train.optimizer": ("sgd", "adamw"),
@@ -32,6 +34,10 @@ def check_training(config: ConfigDict) -> None:
     for field in NOT_NEGATIVE:
         if _value(config, field) < 0:
             raise ValueError(f"`config.{field}` (={_value(config, field)}) must not be negative")
+    if config.data.cache == "device" and config.data.render != "device":
+        raise ValueError("`config.data.cache` (='device') needs `config.data.render` = 'device'")
+    if config.data.render == "device" and config.data.threshold_distance != "true":
+        raise ValueError("`config.data.threshold_distance` (='official') needs `config.data.render` = 'host'")
     crop = tuple(config.data.crop)
     if len(crop) != 2 or min(crop) < 32 or crop[0] % 32 or crop[1] % 32:
         raise ValueError(f"`config.data.crop` (={crop}) must be (height, width), multiples of 32")

@@ -19,11 +19,13 @@ from dbnet_jax.initial_weights import initial_variables
 from dbnet_jax.mesh import data_mesh, replicated, to_global
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.preemption import EXIT_CODE, Preemption
+from dbnet_jax.render import make_renderer
 from dbnet_jax.report import save_config, training_picture, write_report
 from dbnet_jax.train_log import FiniteCheck, TrainLog
 from dbnet_jax.train_state import TrainState, create_state
-from dbnet_jax.train_step import make_train_step
+from dbnet_jax.train_step import Render, make_train_step
 from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.stored import StoredDataset
 from input_pipeline.from_config import make_batches, open_split
 
 
@@ -78,7 +80,11 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
         normalization=config.data.normalization,
         loss_options=dict(config.loss),
         ema_decay=train.ema_decay,
+        render=renderer_of(config),
     )
+    # What each step takes beside its batch: with a renderer, the pictures that stay on the device, if any.
+    stored = to_device(train_set.pictures, mesh) if isinstance(train_set, StoredDataset) else None
+    pictures = (stored,) if config.data.render == "device" else ()
 
     # ---------------------------------------------------------------- restore
     # 1. The newest checkpoint in the workdir, of this architecture or none: weights, optimiser and step.
@@ -104,7 +110,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                 with log.stage("data"), saved_if_it_fails(checkpoints, state, check):
                     batch, names = next(batches)
                 with log.stage("step"):
-                    state, metrics = train_step(state, to_global(mesh, batch))
+                    state, metrics = train_step(state, to_global(mesh, batch), *pictures)
                     check.later(step, metrics, names)
                 log.step(step, check, lambda batches_seen: schedule(batches_seen // accumulate))
 
@@ -150,6 +156,17 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
             check.now()
             checkpoints.save(state)
         raise
+
+
+def renderer_of(config: ConfigDict) -> Render | None:
+    """What makes the pixels on the device; None where the host makes them."""
+    data = config.data
+    return make_renderer(tuple(data.crop), data.threshold_min, data.threshold_max) if data.render == "device" else None
+
+
+def to_device(pictures: np.ndarray, mesh: Mesh) -> jax.Array:
+    """Pictures on every device of the mesh."""
+    return jax.make_array_from_process_local_data(replicated(mesh), pictures, pictures.shape)
 
 
 def make_schedule(train: ConfigDict, total_steps: int, steps_per_epoch: int) -> optax.Schedule:

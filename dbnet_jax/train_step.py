@@ -16,6 +16,7 @@ from dbnet_jax.normalization import normalize
 from dbnet_jax.train_state import TrainState
 
 Metrics = dict[str, Float[Array, ""]]
+Render = Callable[[dict[str, Array], Array | None], dict[str, Array]]
 
 
 def make_train_step(
@@ -26,8 +27,9 @@ def make_train_step(
     normalization: str,
     loss_options: Mapping[str, Any],
     ema_decay: float = 0.0,
-) -> Callable[[TrainState, dict[str, Array]], tuple[TrainState, Metrics]]:
-    """Compiles `(state, batch) -> (state, metrics)`; the state is donated.
+    render: Render | None = None,
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Compiles `(state, batch) -> (state, metrics)`, or `(state, batch, pictures)` with `render`; the state is donated.
 
     The batch is sharded over the mesh and the state replicated; XLA makes the sums of the loss, of hard negative
     mining and of the batch statistics global, so that any number of devices computes the same step.
@@ -38,8 +40,11 @@ def make_train_step(
     - `normalization`: of the pixels, see `dbnet_jax.normalization`.
     - `loss_options`: keyword arguments of `db_loss`.
     - `ema_decay`: of the moving average in `state.average`, in [0, 1).
+    - `render`: makes images and label maps of the batch and of the pictures that stay on the device, where there are
+        any; None where the batch holds them.
 
-    **Returns:** the step. `batch` has `image` uint8 [batch, height, width, 3] and the four label maps; the metrics
+    **Returns:** the step. `batch` has `image` [batch, height, width, 3] in [0, 255] and the four label maps, or what
+    `render` makes them of; `pictures` are the same on every device. The metrics
     are "loss", its parts "probability", "binary", "threshold", and "gradient_norm".
     """
 
@@ -52,7 +57,9 @@ def make_train_step(
         total, parts = db_loss(outputs, labels, **loss_options)
         return total, (parts, updates["batch_stats"])
 
-    def step(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: dict[str, Array], pictures: Array | None = None) -> tuple[TrainState, Metrics]:
+        if render is not None:
+            batch = render(batch, pictures)
         params, batch_stats = state.variables["params"], state.variables["batch_stats"]
         (loss, (parts, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, batch_stats, batch)
         updates, opt_state = optimizer.update(gradients, state.opt_state, params)
@@ -66,7 +73,8 @@ def make_train_step(
         return new_state, {"loss": loss, **parts, "gradient_norm": optax.tree.norm(gradients)}
 
     whole, share = replicated(mesh), batch_sharded(mesh)
-    return jax.jit(step, in_shardings=(whole, share), out_shardings=(whole, whole), donate_argnums=0)
+    shardings = (whole, share) if render is None else (whole, share, whole)
+    return jax.jit(step, in_shardings=shardings, out_shardings=(whole, whole), donate_argnums=0)
 
 
 def _moving_average(state: TrainState, variables: Variables, decay: float) -> Variables | None:

@@ -22,12 +22,15 @@ class Augmentation:
     - `flip`: probability of a horizontal flip.
     - `rotation`: degrees; the angle is uniform in ± this.
     - `scale`: the range of the factor on the picture's size, drawn uniformly.
+    - `jitter`: how far colors vary, in [0, 1): brightness, contrast and saturation are multiplied by numbers uniform in
+        1 ± this.
     """
 
     crop: tuple[int, int] = (640, 640)
     flip: float = 0.5
     rotation: float = 10.0
     scale: tuple[float, float] = (0.5, 3.0)
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises ValueError when a field cannot work."""
@@ -37,6 +40,8 @@ class Augmentation:
             raise ValueError(f"`flip` (={self.flip}) must be a probability")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"`scale` (={self.scale}) must be a range of positive numbers")
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"`jitter` (={self.jitter}) must be in [0, 1)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +54,13 @@ class Placement:
     - `polygons`: in the crop's pixels; those wholly outside are gone, and of those that its edge cuts the part
         inside is left.
     - `ignore`: True too for words that the crop's edge cuts.
+    - `color`: a pixel (r, g, b) of the picture becomes `color` · (r, g, b, 1) in the crop.
     """
 
     matrix: Float[np.ndarray, "2 3"]
     polygons: list[Float[np.ndarray, "_ 2"]]
     ignore: list[bool]
+    color: Float[np.ndarray, "3 4"]
 
 
 # A photo's text may not fit the crop at one scale or lie too close together at one angle: draw again, so often.
@@ -103,7 +110,7 @@ def sample_placement(
         if (inside[0, index] or touching[0, index]) and len(polygon):
             kept_polygons.append(polygon)
             kept_ignore.append(bool(ignore[index]) or bool(touching[0, index]))
-    return Placement(matrix.astype(np.float32), kept_polygons, kept_ignore)
+    return Placement(matrix.astype(np.float32), kept_polygons, kept_ignore, _random_color(rng, augmentation.jitter))
 
 
 def _random_matrix(
@@ -117,6 +124,21 @@ def _random_matrix(
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag([mirror, 1.0])
     centre = np.array([image_size[1] - 1, image_size[0] - 1]) / 2
     return np.column_stack([linear, -linear @ centre])
+
+
+# The brightness of a colour (ITU-R BT.601), and that of a middle grey.
+LUMA = np.array([0.299, 0.587, 0.114])
+GREY = 127.5
+
+
+def _random_color(rng: np.random.Generator, jitter: float) -> Float[np.ndarray, "3 4"]:
+    """Saturation about a pixel's own brightness, then contrast about grey, then brightness: one affine map."""
+    if jitter == 0:
+        return np.eye(3, 4, dtype=np.float32)
+    brightness, contrast, saturation = rng.uniform(1 - jitter, 1 + jitter, 3)
+    linear = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
+    offset = brightness * (1 - contrast) * GREY
+    return np.column_stack([brightness * contrast * linear, np.full(3, offset)]).astype(np.float32)
 
 
 def _choose_window(

@@ -13,6 +13,7 @@ from dbnet_jax.decode import BadPicture
 from input_pipeline.augment import Augmentation, sample_placement
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.labels import make_labels
 
 Example = dict[str, np.ndarray | str]
@@ -34,6 +35,7 @@ class Examples:
     - `augmentation`: how pictures vary.
     - `label_options`: `shrink_ratio`, `threshold_min`, … of `make_labels`.
     - `bad_samples`: told of what is skipped.
+    - `device`: describes an example whose pixels and label maps are made on the device; None makes them here.
     """
 
     def __init__(
@@ -43,10 +45,11 @@ class Examples:
         augmentation: Augmentation,
         label_options: dict[str, Any],
         bad_samples: BadSamples,
+        device: DeviceGeometry | None = None,
     ):
         self._dataset, self._seed = dataset, seed
         self._augmentation, self._label_options = augmentation, label_options
-        self._bad_samples = bad_samples
+        self._bad_samples, self._device = bad_samples, device
         self._permutation = functools.lru_cache(maxsize=2)(self._make_permutation)
 
     def _make_permutation(self, epoch: int) -> Int[np.ndarray, "n"]:
@@ -60,8 +63,8 @@ class Examples:
     def __getitem__(self, position: int) -> Example:
         """The example at `position`.
 
-        **Returns:** `image` uint8 [height, width, 3] RGB; the four label maps of `make_labels`, float32
-        [height, width]; `name`, the picture's.
+        **Returns:** `name`, the picture's, with `image` uint8 [height, width, 3] RGB and the four label maps of
+        `make_labels`, float32 [height, width], or with the arrays of `DeviceGeometry`.
 
         **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit.
         """
@@ -69,23 +72,27 @@ class Examples:
         index = self.index(position)
         for _ in range(REPLACEMENTS):
             try:
-                sample = self._dataset[index]
+                sample = _without_placeless(self._dataset[index])
+                example = self._make(rng, index, sample)
             except BadPicture as error:
                 self._bad_samples.add(self._dataset.name(index), str(error))
                 index = int(rng.integers(len(self._dataset)))
                 continue
-            sample = _without_placeless(sample)
             self._bad_samples.add_problems(sample.problems)
-            return self._make(rng, sample)
+            return example
         raise BadPicture(
             f"{REPLACEMENTS} pictures in a row cannot be used:\n{self._bad_samples.report(everything=True)}"
         )
 
-    def _make(self, rng: np.random.Generator, sample: Sample) -> Example:
+    def _make(self, rng: np.random.Generator, index: int, sample: Sample) -> Example:
         height, width = self._augmentation.crop
         image_size = (sample.image.shape[0], sample.image.shape[1])
         placement = sample_placement(rng, image_size, sample.polygons, sample.ignore, self._augmentation)
+        if self._device is not None:
+            return {**self._device(index, sample, placement), "name": sample.name}
         image = cv2.warpAffine(sample.image, placement.matrix, (width, height), flags=cv2.INTER_LINEAR)
+        if self._augmentation.jitter:
+            image = cv2.transform(image, placement.color)
         labels = make_labels(placement.polygons, placement.ignore, height, width, **self._label_options)
         return {"image": image, **labels, "name": sample.name}
 

@@ -10,8 +10,11 @@ from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets import open_dataset
 from input_pipeline.datasets.cached import CachedDataset
 from input_pipeline.datasets.sample import Dataset
+from input_pipeline.datasets.stored import StoredDataset
+from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
 from input_pipeline.pipeline import Batch, train_batches
+from input_pipeline.threads import thread_batches
 
 
 def open_split(config: ConfigDict, purpose: str) -> Dataset:
@@ -40,31 +43,49 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     )
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
-    if data.cache not in ("none", "host"):
-        raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none' or 'host'")
-    return CachedDataset(dataset) if data.cache == "host" and purpose == "train" else dataset
+    if purpose == "train" and data.cache == "host":
+        return CachedDataset(dataset)
+    if purpose == "train" and data.cache == "device":
+        return StoredDataset(dataset, tuple(data.canvas))
+    return dataset
 
 
 def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples) -> Examples:
     """The training examples of `dataset`, varied and labelled as `config.data` says."""
     data = config.data
     bad_samples.add_problems(dataset.problems)
-    augmentation = Augmentation(tuple(data.crop), data.flip, data.rotation, tuple(data.scale))
+    augmentation = Augmentation(tuple(data.crop), data.flip, data.rotation, tuple(data.scale), data.jitter)
     labels = {
         k: data[k] for k in ("shrink_ratio", "threshold_min", "threshold_max", "min_text_size", "threshold_distance")
     }
-    return Examples(dataset, config.seed, augmentation, labels, bad_samples)
+    device = None
+    if data.render == "device":
+        device = DeviceGeometry(
+            tuple(data.canvas),
+            tuple(data.crop),
+            shrink_ratio=data.shrink_ratio,
+            min_text_size=data.min_text_size,
+            max_instances=data.max_instances,
+            max_vertices=data.max_vertices,
+            stored=data.cache == "device",
+        )
+    return Examples(dataset, config.seed, augmentation, labels, bad_samples, device)
 
 
 def make_batches(
     config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, first_step: int
 ) -> Iterator[tuple[Batch, list[str]]]:
-    """This process's share of the training batches from `first_step` on; see `train_batches`."""
-    return train_batches(
-        make_examples(config, dataset, bad_samples),
-        batch_size=config.train.batch_size,
-        crop=tuple(config.data.crop),
-        first_step=first_step,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    """This process's share of the training batches from `first_step` on; see `train_batches`.
+
+    By tf.data where the host makes the pixels; by threads where the device does, and TensorFlow need not be there.
+    """
+    examples = make_examples(config, dataset, bad_samples)
+    share = {
+        "batch_size": config.train.batch_size,
+        "first_step": first_step,
+        "process_index": jax.process_index(),
+        "process_count": jax.process_count(),
+    }
+    if config.data.render == "device":
+        return thread_batches(examples, **share)
+    return train_batches(examples, crop=tuple(config.data.crop), **share)

@@ -1,0 +1,118 @@
+"""What the accelerator needs to make a training example's pixels itself (`dbnet_jax.render`): geometry, no labels."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from dbnet_jax.decode import BadPicture
+from dbnet_jax.geometry import Number, clip_to_image, offset_distance, offset_polygon, polygon_area
+from input_pipeline.augment import Placement
+from input_pipeline.datasets.sample import Sample
+
+IGNORED, UNUSED = 0.0, -1.0
+
+
+class DeviceGeometry:
+    """Describes an example whose pixels are made on the device, in arrays of one size for all.
+
+    **Arguments:**
+
+    - `canvas`: (height, width) in pixels of the pictures that are sent; a larger one is shrunk to fit, and all lie in
+        the top left corner.
+    - `crop`: (height, width) of the example.
+    - `shrink_ratio`, `min_text_size`: as of `make_labels`.
+    - `max_instances`, `max_vertices`: room for outlines.
+    - `stored`: the pictures are on the device already, and their index is sent.
+    """
+
+    def __init__(
+        self,
+        canvas: tuple[int, int],
+        crop: tuple[int, int],
+        *,
+        shrink_ratio: Number,
+        min_text_size: Number,
+        max_instances: int,
+        max_vertices: int,
+        stored: bool,
+    ):
+        self._canvas, self._crop, self._stored = canvas, crop, stored
+        self._shrink_ratio, self._min_text_size = shrink_ratio, min_text_size
+        self._room = (max_instances, max_vertices)
+
+    def __call__(self, index: int, sample: Sample, placement: Placement) -> dict[str, np.ndarray]:
+        """The example of picture `index`.
+
+        **Returns:** `picture` uint8 [height, width, 3], or `index`; `matrix` float32 [2, 3] from the crop's pixels to
+        the picture's; `color` float32 [3, 4]; `polygons` float32 [instances, vertices, 2], (x, y) in the crop;
+        `distances` float32 [instances], the D of each, 0 where it is ignored, −1 behind the last.
+
+        **Raises:** BadPicture when there is no room for an outline.
+        """
+        size = (sample.image.shape[0], sample.image.shape[1])
+        polygons, distances = self._instances(sample.name, placement)
+        example = {
+            "matrix": self._to_picture(placement.matrix, size),
+            "color": placement.color,
+            "polygons": polygons,
+            "distances": distances,
+        }
+        if self._stored:
+            return {"index": np.array(index, np.int32), **example}
+        return {"picture": to_canvas(sample.image, self._canvas), **example}
+
+    def _to_picture(self, matrix: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> Float[np.ndarray, "2 3"]:
+        """The crop's pixels → the original's → the canvas', pixel centres at integers."""
+        scale = canvas_scale(size, self._canvas)
+        inverse = cv2.invertAffineTransform(matrix.astype(np.float64))
+        inverse = inverse * scale
+        inverse[:, 2] += (scale - 1) / 2
+        return inverse.astype(np.float32)
+
+    def _instances(
+        self, name: str, placement: Placement
+    ) -> tuple[Float[np.ndarray, "instances vertices 2"], Float[np.ndarray, "instances"]]:
+        room, vertices = self._room
+        if len(placement.polygons) > room:
+            count = len(placement.polygons)
+            raise BadPicture(
+                f"{name}: {count} instances, and `config.data.max_instances` (={room}) has no room for them"
+            )
+        polygons = np.zeros((room, vertices, 2), np.float32)
+        distances = np.full(room, UNUSED, np.float32)
+        for place, (polygon, ignored) in enumerate(zip(placement.polygons, placement.ignore, strict=True)):
+            if len(polygon) > vertices:
+                raise BadPicture(f"{name}: {len(polygon)} vertices; `config.data.max_vertices` is {vertices}")
+            polygon = clip_to_image(polygon, *self._crop)
+            polygons[place, : len(polygon)] = polygon
+            polygons[place, len(polygon) :] = polygon[-1]
+            distances[place] = IGNORED if ignored else self._distance(polygon)
+        return polygons, distances
+
+    def _distance(self, polygon: Float[np.ndarray, "_ 2"]) -> float:
+        """D, or 0 where `make_labels` would ignore the polygon."""
+        distance = offset_distance(polygon, self._shrink_ratio)
+        small = np.ptp(polygon, axis=0).min() < self._min_text_size or polygon_area(polygon) < 1
+        return IGNORED if small or not offset_polygon(polygon, -distance) else distance
+
+
+def canvas_scale(size: tuple[int, int], canvas: tuple[int, int]) -> float:
+    """By how much a picture of `size` is scaled to fit the canvas; never enlarged."""
+    return min(1.0, canvas[0] / size[0], canvas[1] / size[1])
+
+
+def to_canvas(image: UInt8[np.ndarray, "_ _ 3"], canvas: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture in the top left corner of a black canvas, shrunk where it is larger."""
+    scale = canvas_scale((image.shape[0], image.shape[1]), canvas)
+    if scale < 1:
+        image = cv2.warpAffine(
+            image,
+            np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]]),
+            (min(canvas[1], round(image.shape[1] * scale)), min(canvas[0], round(image.shape[0] * scale))),
+            flags=cv2.INTER_LINEAR,
+        )
+    if image.shape[:2] == canvas:
+        return image
+    whole = np.zeros((*canvas, 3), np.uint8)
+    whole[: image.shape[0], : image.shape[1]] = image
+    return whole
