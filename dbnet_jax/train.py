@@ -21,6 +21,7 @@ from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.preemption import EXIT_CODE, Preemption
 from dbnet_jax.render import make_renderer
 from dbnet_jax.report import save_config, training_picture, write_report
+from dbnet_jax.step_cost import MeasuredStep
 from dbnet_jax.train_log import FiniteCheck, TrainLog
 from dbnet_jax.train_state import TrainState, create_state
 from dbnet_jax.train_step import Render, make_train_step
@@ -73,14 +74,16 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     )
     initial = None if has_checkpoint(workdir) else initial_variables(config, model)
     state = create_state(model, optimizer, config.seed, average=train.ema_decay > 0, mesh=mesh, initial=initial)
-    train_step = make_train_step(
-        model,
-        optimizer,
-        mesh,
-        normalization=config.data.normalization,
-        loss_options=dict(config.loss),
-        ema_decay=train.ema_decay,
-        render=renderer_of(config),
+    train_step = MeasuredStep(
+        make_train_step(
+            model,
+            optimizer,
+            mesh,
+            normalization=config.data.normalization,
+            loss_options=dict(config.loss),
+            ema_decay=train.ema_decay,
+            render=renderer_of(config),
+        )
     )
     # What each step takes beside its batch: with a renderer, the pictures that stay on the device, if any.
     stored = to_device(train_set.pictures, mesh) if isinstance(train_set, StoredDataset) else None
@@ -112,7 +115,9 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                 with log.stage("step"):
                     state, metrics = train_step(state, to_global(mesh, batch), *pictures)
                     check.later(step, metrics, names)
-                log.step(step, check, lambda batches_seen: schedule(batches_seen // accumulate))
+                if step == first_step + 1:
+                    log.message(str(train_step.cost))
+                log.step(step, check, lambda batches_seen: schedule(batches_seen // accumulate), train_step.cost)
 
                 if step % steps_per_epoch == 0:
                     log.message(bad_samples.report())

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from dbnet_jax.evaluator import Evaluation
 from dbnet_jax.metrics_log import MetricsLog
 from dbnet_jax.progress import Progress, StageTimer, duration
+from dbnet_jax.step_cost import StepCost
 from dbnet_jax.train_step import Metrics
 
 
@@ -94,8 +95,10 @@ class TrainLog:
         with self._timer.stage(name):
             yield
 
-    def step(self, step: int, check: FiniteCheck, learning_rate: Callable[[int], Any]) -> None:
-        """Speaks every `every` steps and at the end; `learning_rate` gives the rate of a step."""
+    def step(
+        self, step: int, check: FiniteCheck, learning_rate: Callable[[int], Any], cost: StepCost | None = None
+    ) -> None:
+        """Speaks every `every` steps and at the end; `learning_rate` gives the rate of a step, `cost` what it costs."""
         self._steps += 1
         if step % max(1, self._every) and step != self._total:
             return
@@ -108,6 +111,9 @@ class TrainLog:
         self._steps = 0
         stages = {f"seconds/{name}": value for name, value in seconds.items()}
         rates = {"learning_rate": float(learning_rate(step - 1)), "images_per_second": rate}
+        share = None if cost is None else cost.utilization(rate / self._batch_size)
+        if share is not None:
+            rates["share_of_peak"] = share
         self._metrics.scalars(step, {**metrics, **rates, **stages})
         self._progress.update(step, metrics["loss"], rate)
 

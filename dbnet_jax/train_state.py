@@ -1,5 +1,7 @@
 """What a training step changes and a checkpoint keeps."""
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,6 @@ import optax
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
-from jaxtyping import Array, Int
 
 from dbnet_jax.mesh import Variables, replicated
 
@@ -17,13 +18,13 @@ class TrainState(flax.struct.PyTreeNode):
 
     **Arguments:**
 
-    - `step`: batches seen; also the position in the data, since batch t is a function of t alone.
+    - `step`: int32, batches seen; also the position in the data, since batch t is a function of t alone.
     - `variables`: the model's `params` and `batch_stats`.
     - `opt_state`: the optimiser's.
     - `average`: moving average of `variables`, what is evaluated and shipped; None where there is none.
     """
 
-    step: Int[Array, ""]
+    step: Any  # int32 []; a tree that JAX rebuilds holds other leaves than arrays
     variables: Variables
     opt_state: optax.OptState
     average: Variables | None = None

@@ -1,5 +1,7 @@
 """One step on eight devices is the step of one device, and it learns."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 from dbnet_jax.mesh import data_mesh, to_global
 from dbnet_jax.models import create_model
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
+from dbnet_jax.render import make_renderer
+from dbnet_jax.step_cost import MeasuredStep, StepCost, peak_flops
 from dbnet_jax.train_state import TrainState, create_state
 from dbnet_jax.train_step import make_train_step
 
@@ -77,6 +81,49 @@ def test_the_state_is_donated():
     step = make_train_step(MODEL, optimizer, mesh, normalization="imagenet", loss_options={})
     step(state, to_global(mesh, random_batch(1)))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.variables))
+
+
+def test_the_step_with_its_pixels_sorts_nothing_asks_nobody_and_is_compiled_once():
+    """The program of a whole training step: pictures are warped, labels drawn, hard negatives found, weights moved."""
+    mesh = data_mesh()
+    optimizer = make_optimizer(poly_schedule(0.02, 100))
+    render = make_renderer((64, 64), 0.3, 0.7)
+    step = make_train_step(
+        MODEL, optimizer, mesh, normalization="imagenet", loss_options={"min_negatives": 10}, render=render
+    )
+    state = create_state(MODEL, optimizer, 0, average=False, mesh=mesh)
+    rng = np.random.default_rng(0)
+    square = np.array([[10, 10], [50, 10], [50, 40], [10, 40]], np.float32)
+    batch = {
+        "picture": rng.integers(0, 256, (8, 64, 64, 3)).astype(np.uint8),
+        "matrix": np.tile(np.eye(2, 3, dtype=np.float32), (8, 1, 1)),
+        "color": np.tile(np.eye(3, 4, dtype=np.float32), (8, 1, 1)),
+        "polygons": np.tile(square, (8, 3, 1, 1)),
+        "distances": np.tile(np.array([7.0, 0.0, -1.0], np.float32), (8, 1)),
+    }
+    measured = MeasuredStep(step)
+    for _ in range(3):
+        state, metrics = measured(state, to_global(mesh, batch), None)
+    assert np.isfinite(float(metrics["loss"]))
+    assert step._cache_size() == 0  # all three calls went through the one compiled program
+    program = measured._compiled.as_text()
+    assert not re.search(r"\bsort\(|callback|infeed|outfeed|host-send", program)
+    # The backbone's stem alone: 8 pictures of 32×32 outputs, 7·7·3 products of 4 channels, forward and both gradients.
+    assert measured.cost.flops > 2 * 8 * 32 * 32 * 147 * 4
+    assert measured.cost.bytes > 0
+
+
+def test_the_share_of_the_peak_is_flops_over_time(monkeypatch):
+    assert StepCost(2e12, 1e9, 1e15).utilization(100.0) == pytest.approx(0.2)
+    assert StepCost(2e12, 1e9, None).utilization(100.0) is None
+    assert peak_flops() is None  # a CPU's is not listed
+
+    class Device:
+        device_kind = "TPU v5 lite"
+
+    monkeypatch.setattr(jax, "devices", lambda: [Device()])
+    monkeypatch.setattr(jax, "device_count", lambda: 4)
+    assert peak_flops() == 4 * 197e12
 
 
 def test_a_bfloat16_step_keeps_the_state_in_float32_and_its_loss_close():
