@@ -198,7 +198,7 @@ def make_renderer(
 ) -> Callable[[dict[str, Array], Array | None], dict[str, Array]]:
     """A function that makes a batch of pictures and label maps from a batch of geometry.
 
-    It takes what `input_pipeline.geometry_examples` describes, and the pictures on the device where the batch has only
+    It takes what `input_pipeline.device_geometry` describes, and the pictures on the device where the batch has only
     their index: a function of (batch, pictures or None).
     """
 
