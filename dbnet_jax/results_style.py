@@ -50,6 +50,8 @@ footer > span { white-space: nowrap; }
 .views > figure img { max-height: 620px; object-fit: contain; background: var(--paper); }
 /* The maps share the picture's height, whatever it is, and add none of their own. */
 .maps { flex: 1; min-width: 0; contain: size; display: flex; flex-direction: column; gap: 3px; }
+/* Alone, the probability map is as large as the picture. */
+.maps:has(> figure:only-child) { flex: 3; }
 .maps figure { flex: 1; min-height: 0; background: #000004; }
 .maps a { display: block; height: 100%; }
 .maps img { height: 100%; object-fit: contain; }
