@@ -16,6 +16,8 @@ from dbnet_jax.bilinear import sample
 
 # Pixels a side of the squares in which maps are drawn: each looks only at the instances that reach it.
 TILE = 32
+# Edges in one round of the loop over them: a GPU asks the host whether to go on, and fuses what lies within a round.
+EDGES = 4
 # The host fills polygons of whole pixels, borders included, where the distances here are exact: half a pixel between.
 SLACK = 0.5
 Points = Float[Array, "batch tiles pixels"]
@@ -163,7 +165,9 @@ def _inside_and_nearest(
         index: Int[Array, ""], carry: tuple[Bool[Array, "batch tiles pixels"], Points]
     ) -> tuple[Bool[Array, "batch tiles pixels"], Points]:
         inside, nearest = carry
-        (x0, y0), (x1, y1) = vertex(index), vertex(jnp.where(index + 1 < edges, index + 1, 0))
+        # The last edge closes the outline; behind it there are edges of no length.
+        end = jnp.where(index + 1 < edges, index + 1, jnp.where(index < edges, 0, index))
+        (x0, y0), (x1, y1) = vertex(index), vertex(end)
         along_x, along_y, from_x, from_y = x1 - x0, y1 - y0, x - x0, y - y0
         length = jnp.maximum(along_x**2 + along_y**2, 1e-12)
         share = jnp.clip((from_x * along_x + from_y * along_y) / length, 0.0, 1.0)
@@ -173,9 +177,16 @@ def _inside_and_nearest(
         behind = (from_x * along_y < from_y * along_x) != (along_y < 0)
         return inside ^ (spans & behind), jnp.minimum(nearest, squared)
 
+    def add_edges(
+        number: Int[Array, ""], carry: tuple[Bool[Array, "batch tiles pixels"], Points]
+    ) -> tuple[Bool[Array, "batch tiles pixels"], Points]:
+        for k in range(EDGES):
+            carry = add_edge(EDGES * number + k, carry)
+        return carry
+
     shape = jnp.broadcast_shapes(outline.shape[:2] + (1,), x.shape)
     start = jnp.zeros(shape, bool), jnp.full(shape, jnp.inf, jnp.float32)
-    inside, squared = lax.fori_loop(0, edges, add_edge, start)
+    inside, squared = lax.fori_loop(0, (edges + EDGES - 1) // EDGES, add_edges, start)
     return inside, jnp.sqrt(squared)
 
 
