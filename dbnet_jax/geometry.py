@@ -4,10 +4,11 @@ Points are (x, y) in pixels with pixel centres at integers; sizes are (height, w
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pyclipper
-from jaxtyping import Float, Float32, Num
+from jaxtyping import Float, Float32, Int, Num
 
 Polygon = Num[np.ndarray, "_ 2"]
 # What a parameter that may be whole takes: the shape checker of the tests does not read int as float.
@@ -53,6 +54,39 @@ def polygon_perimeter(polygon: Polygon) -> float:
     return sum((math.dist(a, b) for a, b in zip(points, points[1:] + points[:1], strict=True)), 0.0)
 
 
+def measure_polygons(
+    vertices: Num[np.ndarray, "vertices 2"], counts: Int[np.ndarray, "polygons"]
+) -> tuple[Float[np.ndarray, "polygons"], Float[np.ndarray, "polygons"]]:
+    """`polygon_area` and `polygon_perimeter` of many polygons.
+
+    **Arguments:**
+
+    - `vertices`: those of one polygon after those of another.
+    - `counts`: how many vertices each has, one or more.
+
+    **Returns:** the areas and the perimeters.
+    """
+    firsts = np.cumsum(counts) - counts
+    points = vertices.astype(np.float64) - np.repeat(vertices[firsts], counts, axis=0)
+    (x0, y0), (x1, y1) = points.T, points[next_vertices(counts)].T
+    areas = np.abs(np.add.reduceat(x0 * y1 - x1 * y0, firsts)) / 2
+    return areas, np.add.reduceat(np.hypot(x1 - x0, y1 - y0), firsts)
+
+
+def next_vertices(counts: Int[np.ndarray, "polygons"]) -> Int[np.ndarray, "vertices"]:
+    """Where the vertex that follows each is, if those of polygons lie one after another: after a last its first.
+
+    **Arguments:**
+
+    - `counts`: how many vertices each polygon has, one or more.
+
+    **Returns:** indices of vertices.
+    """
+    following = np.arange(1, counts.sum() + 1)
+    following[np.cumsum(counts) - 1] -= counts
+    return following
+
+
 def offset_polygon(polygon: Polygon, distance: Number) -> list[Float32[np.ndarray, "_ 2"]]:
     """The polygon grown (`distance` > 0) or shrunk (`distance` < 0) with round corners: Vatti clipping as in
     sections 3.4 and 3.5 of the paper.
@@ -74,9 +108,22 @@ def offset_polygon(polygon: Polygon, distance: Number) -> list[Float32[np.ndarra
         raise ValueError(f"`polygon` (={polygon.tolist()}) and `distance` (={distance}) must be finite")
     if len(polygon) == 0:
         return []
+    return [np.array(piece, np.float32) for piece in offset_path(polygon.astype(np.int64).tolist(), distance)]
+
+
+def offset_path(path: Sequence[Sequence[int]], distance: Number) -> list[list[list[int]]]:
+    """`offset_polygon` of plain lists, which are what the clipper takes and gives.
+
+    **Arguments:**
+
+    - `path`: vertices (x, y) in order, one or more.
+    - `distance`: in pixels, finite.
+
+    **Returns:** the pieces, as lists of vertices.
+    """
     clipper = pyclipper.PyclipperOffset()
-    clipper.AddPath(polygon.astype(np.int64).tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
-    return [np.array(piece, dtype=np.float32) for piece in clipper.Execute(distance)]
+    clipper.AddPath(path, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    return clipper.Execute(distance)
 
 
 def offset_distance(polygon: Polygon, shrink_ratio: Number) -> float:
@@ -152,7 +199,7 @@ def transform_points(
     return points @ matrix[:, :2].T + matrix[:, 2].reshape((1,) * (points.ndim - 1) + (2,))
 
 
-def order_quad(quad: Num[np.ndarray, "4 2"]) -> Num[np.ndarray, "4 2"]:
+def order_quad(quad: Num[np.ndarray, "*quads 4 2"]) -> Num[np.ndarray, "*quads 4 2"]:
     """The vertices clockwise from the top left one, as pictures are seen (y points down).
 
     The two leftmost vertices are the left side, of which the upper comes first; this is the official code's
@@ -160,11 +207,13 @@ def order_quad(quad: Num[np.ndarray, "4 2"]) -> Num[np.ndarray, "4 2"]:
 
     **Arguments:**
 
-    - `quad`: the corners of a convex quadrilateral in any order.
+    - `quad`: the corners of a convex quadrilateral in any order, or of many.
 
     **Returns:** top left, top right, bottom right, bottom left.
     """
-    (a, b, c, d) = quad[np.argsort(quad[:, 0], kind="stable")]
-    top_left, bottom_left = (a, b) if b[1] > a[1] else (b, a)
-    top_right, bottom_right = (c, d) if d[1] > c[1] else (d, c)
-    return np.stack([top_left, top_right, bottom_right, bottom_left])
+    quads = quad.reshape(-1, 4, 2)
+    rows = np.arange(len(quads))[:, None]
+    by_x = quads[rows, np.argsort(quads[:, :, 0], axis=1, kind="stable")]
+    upper = (by_x[:, 1::2, 1] <= by_x[:, ::2, 1]).astype(np.intp)  # of the left and of the right two
+    order = np.concatenate([upper + (0, 2), (1, 3) - upper], axis=1)[:, [0, 1, 3, 2]]
+    return by_x[rows, order].reshape(quad.shape)

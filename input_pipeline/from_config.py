@@ -43,6 +43,8 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     )
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
+    if data.cache not in ("none", "host", "device"):
+        raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none', 'host' or 'device'")
     if purpose == "train" and data.cache == "host":
         return CachedDataset(dataset)
     if purpose == "train" and data.cache == "device":

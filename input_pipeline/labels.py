@@ -1,21 +1,16 @@
 """Label maps from polygons: what the network is to answer for a picture (paper section 3.5, figure 4)."""
 
-import itertools
-import math
 from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Num, Shaped
 
-from dbnet_jax.geometry import Number, clip_to_image, offset_distance, offset_polygon, polygon_area
+from dbnet_jax.geometry import Number, clip_to_image, measure_polygons, offset_polygon
+from input_pipeline.edge_distance import DISTANCES, lower_to_edges
 
 Map = Float32[np.ndarray, "height width"]
 Points = Float[np.ndarray, "_ 2"]
-Point = Sequence[float]
-# In pixels. Edges are not cut shorter than this: one more call then costs more than the pixels it saves.
-MIN_WINDOW = 128
-DISTANCES = ("true", "official")
 
 
 def make_labels(
@@ -62,26 +57,26 @@ def make_labels(
     _check_arguments(len(polygons), len(ignore), height, width, shrink_ratio, threshold_min, threshold_max)
     if threshold_distance not in DISTANCES:
         raise ValueError(f"`threshold_distance` (={threshold_distance!r}) must be one of {DISTANCES}")
-    shrink_map = np.zeros((height, width), np.float32)
-    shrink_mask = np.ones((height, width), np.float32)
-    threshold_map = np.zeros((height, width), np.float32)
-    threshold_mask = np.zeros((height, width), np.float32)
-    for polygon, ignored in zip(polygons, ignore, strict=True):
-        if len(polygon) == 0 or not np.isfinite(polygon).all():
-            continue
-        polygon = clip_to_image(polygon, height, width)
-        distance = offset_distance(polygon, shrink_ratio)
-        if ignored or np.ptp(polygon, axis=0).min() < min_text_size or polygon_area(polygon) < 1:
-            shrunk, grown = [], []
-        else:
-            shrunk, grown = offset_polygon(polygon, -distance), offset_polygon(polygon, distance)
+    # One piece of memory is kept from picture to picture; of several the system takes and clears the pages each time.
+    maps = np.empty((4, height, width), np.float32)
+    maps[:] = np.array([0, 1, 1, 0], np.float32).reshape(4, 1, 1)
+    shrink_map, shrink_mask, threshold_map, threshold_mask = maps
+    texts, distances, boxes = [], [], []
+    for polygon, distance in _measured(polygons, ignore, height, width, shrink_ratio, min_text_size):
+        shrunk, grown = (
+            (offset_polygon(polygon, -distance), offset_polygon(polygon, distance)) if distance else ([], [])
+        )
         if not (shrunk and grown):
             _fill(shrink_mask, polygon, 0)
             continue
         # As in the official code: only the first piece, where a shrink splits a polygon.
         _fill(shrink_map, shrunk[0], 1)
         _fill(threshold_mask, grown[0], 1)
-        _draw_threshold(threshold_map, polygon, distance, grown[0], threshold_distance)
+        texts.append(polygon)
+        distances.append(distance)
+        boxes.append(_box(grown[0], height, width))
+    lower_to_edges(threshold_map, texts, distances, boxes, threshold_distance)
+    np.subtract(1, threshold_map, out=threshold_map)
     threshold_map *= threshold_max - threshold_min
     threshold_map += threshold_min
     return {
@@ -112,61 +107,37 @@ def _check_arguments(
         raise ValueError(f"{limits} must be ascending in [0, 1]")
 
 
+def _measured(
+    polygons: Sequence[Num[np.ndarray, "_ 2"]] | Num[np.ndarray, "instances vertices 2"],
+    ignore: Sequence[bool | int | np.bool_ | np.integer] | Shaped[np.ndarray, "instances"],
+    height: int,
+    width: int,
+    shrink_ratio: Number,
+    min_text_size: Number,
+) -> Iterator[tuple[Points, float]]:
+    """The polygons clipped to the picture, and the D of each, 0 where it is ignored; none that are skipped.
+
+    All are measured together: of a few vertices each, the calls would take longer than the arithmetic.
+    """
+    kept = [index for index, polygon in enumerate(polygons) if len(polygon) and np.isfinite(polygon).all()]
+    if not kept:
+        return
+    counts = np.array([len(polygons[index]) for index in kept])
+    vertices = clip_to_image(np.concatenate([polygons[index] for index in kept]), height, width)
+    ends = np.cumsum(counts)
+    areas, perimeters = measure_polygons(vertices, counts)
+    sides = np.maximum.reduceat(vertices, ends - counts) - np.minimum.reduceat(vertices, ends - counts)
+    text = ~np.array(ignore, bool)[kept] & (sides.min(axis=1) >= min_text_size) & (areas >= 1)
+    distances = np.divide(areas * (1 - shrink_ratio**2), perimeters, out=np.zeros_like(areas), where=text)
+    for start, end, distance in zip((ends - counts).tolist(), ends.tolist(), distances.tolist(), strict=True):
+        yield vertices[start:end], distance
+
+
+def _box(polygon: Points, height: int, width: int) -> tuple[int, int, int, int]:
+    """The part of a polygon's upright box in the picture: left, top, and, exclusive, right and bottom."""
+    left, top, columns, rows = cv2.boundingRect(polygon.astype(np.int32))
+    return max(left, 0), max(top, 0), min(left + columns, width), min(top + rows, height)
+
+
 def _fill(canvas: Map, polygon: Points, value: int) -> None:
     cv2.fillPoly(canvas, [polygon.astype(np.int32)], value)
-
-
-def _draw_threshold(canvas: Map, polygon: Points, distance: float, grown: Points, kind: str) -> None:
-    """Raises `canvas` to 1 − d/D in the box of `grown`; d is the distance to the polygon's nearest edge."""
-    last = np.array(canvas.shape[::-1]) - 1
-    left, top = np.clip(grown.min(axis=0), 0, last).astype(int)
-    right, bottom = np.clip(grown.max(axis=0), 0, last).astype(int) + 1
-    box = canvas[top:bottom, left:right]
-    # Squared and in units of D until the end: one square root a pixel, not one a pixel and edge.
-    nearest = np.ones(box.shape, np.float32)
-    vertices = (polygon - (left, top)).tolist()
-    for start, end in zip(vertices, vertices[1:] + vertices[:1], strict=True):
-        # The official distance is one of the whole edge.
-        window = max(2 * distance, MIN_WINDOW) if kind == "true" else math.inf
-        for piece_start, piece_end in _split_edge(start, end, window):
-            _lower_to_segment(nearest, piece_start, piece_end, distance, kind)
-    np.sqrt(nearest, out=nearest)
-    np.subtract(1, nearest, out=nearest)
-    np.maximum(box, nearest, out=box)
-
-
-def _split_edge(start: Point, end: Point, window: Number) -> Iterator[tuple[Point, Point]]:
-    """An edge in pieces of at most `window` pixels wide or high: a long slanted edge's box is mostly void."""
-    (x0, y0), (x1, y1) = start, end
-    count = max(1, math.ceil(min(abs(x1 - x0), abs(y1 - y0)) / window))
-    return itertools.pairwise((x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count + 1))
-
-
-def _lower_to_segment(nearest: Map, start: Point, end: Point, distance: float, kind: str) -> None:
-    """Lowers `nearest` to (d/D)², d being the distance to one segment, at the pixels within D of it.
-
-    d² = across² + beyond²: the distance from the line, and that along the line past the nearer end (0 between the
-    ends, or, of the official `kind`, inside of the circle that they span). Both coordinates of a pixel are a sum of
-    one term for its column and one for its row.
-    """
-    (x0, y0), (x1, y1) = start, end
-    left, right = max(0, math.ceil(min(x0, x1) - distance)), max(0, math.floor(max(x0, x1) + distance) + 1)
-    top, bottom = max(0, math.ceil(min(y0, y1) - distance)), max(0, math.floor(max(y0, y1) + distance) + 1)
-    window = nearest[top:bottom, left:right]
-    rows, columns = window.shape
-    length = math.hypot(x1 - x0, y1 - y0)
-    ux, uy = ((x1 - x0) / length, (y1 - y0) / length) if length > 0 else (1.0, 0.0)
-    x = (np.arange(left, left + columns) - x0) / distance
-    y = ((np.arange(top, top + rows) - y0) / distance)[:, None]
-    across = (ux * y).astype(np.float32) - (uy * x).astype(np.float32)
-    beyond = (uy * y).astype(np.float32) + (ux * x).astype(np.float32)
-    span = np.float32(length / distance)
-    across *= across
-    if kind == "true":
-        beyond -= np.clip(beyond, 0, span)
-    else:
-        inside = beyond * (beyond - span) + across <= 0
-        beyond = np.where(inside, np.float32(0), np.minimum(np.abs(beyond), np.abs(beyond - span)))
-    beyond *= beyond
-    across += beyond
-    np.minimum(window, across, out=window)

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from dbnet_jax.geometry import (
     clip_to_image,
     crop_polygon,
+    measure_polygons,
+    next_vertices,
     offset_distance,
+    offset_path,
     offset_polygon,
     order_quad,
     polygon_area,
@@ -64,6 +67,22 @@ def test_area_equals_the_shoelace_sum(polygon: np.ndarray) -> None:
     assert math.isclose(polygon_area(polygon), shoelace, rel_tol=1e-9, abs_tol=1e-3)
 
 
+@given(st.lists(polygons, min_size=1, max_size=5))
+def test_many_polygons_measure_as_each(several: list[np.ndarray]) -> None:
+    counts = np.array([len(polygon) for polygon in several])
+    areas, perimeters = measure_polygons(np.concatenate(several), counts)
+    for polygon, area, perimeter in zip(several, areas, perimeters, strict=True):
+        assert math.isclose(area, polygon_area(polygon), rel_tol=1e-12, abs_tol=1e-6)
+        assert math.isclose(perimeter, polygon_perimeter(polygon), rel_tol=1e-12)
+
+
+def test_after_a_last_vertex_comes_its_polygons_first() -> None:
+    assert next_vertices(np.array([3, 1, 2])).tolist() == [1, 2, 0, 3, 5, 4]
+    assert next_vertices(np.zeros(0, int)).tolist() == []
+    areas, perimeters = measure_polygons(np.zeros((0, 2)), np.zeros(0, int))
+    assert areas.shape == perimeters.shape == (0,)
+
+
 def test_offset_distance_is_the_papers() -> None:
     assert offset_distance(RECTANGLE, 0.4) == pytest.approx(4000 * (1 - 0.16) / 280)
     assert offset_distance(RECTANGLE[:1], 0.4) == 0
@@ -77,6 +96,12 @@ def test_offset_shrinks_and_grows_a_rectangle() -> None:
     assert grown.max(axis=0).tolist() == [122, 62]
     # Round corners: the square corners of the box lose (4 − π)·12² of its area.
     assert polygon_area(grown) == pytest.approx(124 * 64 - (4 - math.pi) * 144, rel=0.01)
+
+
+def test_offset_of_a_path_is_that_of_its_polygon() -> None:
+    (piece,) = offset_path(((10, 10), (110, 10), (110, 50), (10, 50)), 12.0)
+    (grown,) = offset_polygon(RECTANGLE, 12.0)
+    assert piece == grown.tolist()
 
 
 def test_offset_truncates_coordinates_toward_zero() -> None:
@@ -138,6 +163,19 @@ def test_order_is_clockwise_from_the_top_left(order: list[int], degrees: float) 
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     quad = np.array([[-50.0, -45.0], [50.0, -45.0], [50.0, 45.0], [-50.0, 45.0]]) @ rotation.T
     assert np.array_equal(order_quad(quad[list(order)]), quad)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_many_quads_are_ordered_as_each(seed: int) -> None:
+    # Of few values, so that vertices tie.
+    quads = np.random.default_rng(seed).integers(0, 3, (7, 4, 2)).astype(np.float32)
+    ordered = order_quad(quads)
+    for quad, ours in zip(quads, ordered, strict=True):
+        left, right = np.split(np.array(sorted(quad.tolist(), key=lambda point: point[0])), 2)
+        left, right = (side if side[1, 1] > side[0, 1] else side[::-1] for side in (left, right))
+        assert ours.tolist() == [left[0].tolist(), *right.tolist(), left[1].tolist()]
+        np.testing.assert_array_equal(ours, order_quad(quad))
+    assert order_quad(quads[:0]).shape == (0, 4, 2)
 
 
 def test_a_cropped_polygon_is_its_intersection_with_the_picture():

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.geometry import clip_to_image, offset_distance, offset_polygon
+from input_pipeline.edge_distance import TILE, lower_to_edges
 from input_pipeline.labels import make_labels
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -92,6 +93,7 @@ def test_options_change_the_maps() -> None:
     assert labels["threshold_map"].min() == pytest.approx(0.1)
     assert labels["threshold_map"].max() == pytest.approx(0.9)
     assert make_labels([RECTANGLE], [False], 80, 140, min_text_size=41)["shrink_map"].max() == 0
+    assert make_labels([RECTANGLE], [False], 80, 140, min_text_size=40)["shrink_map"].max() == 1
 
 
 def test_ignored_regions_clear_only_the_mask() -> None:
@@ -181,6 +183,52 @@ def distance_to_outline(polygon: np.ndarray, height: int, width: int) -> np.ndar
         share = np.clip((pixels - start) @ edge / max(edge @ edge, 1e-30), 0, 1)
         nearest = np.minimum(nearest, np.linalg.norm(pixels - start - share[..., None] * edge, axis=-1))
     return nearest
+
+
+def official_distance_to_outline(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
+    """That to the line of an edge, and outside of the circle over the edge that to its nearer end, in float64."""
+    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
+    nearest = np.full((height, width), np.inf)
+    for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        to_start, to_end, edge = pixels - start, pixels - end, end - start
+        to_line = np.abs(to_start[..., 0] * edge[1] - to_start[..., 1] * edge[0]) / np.linalg.norm(edge)
+        to_ends = np.minimum(np.linalg.norm(to_start, axis=-1), np.linalg.norm(to_end, axis=-1))
+        nearest = np.minimum(nearest, np.where((to_start * to_end).sum(axis=-1) <= 0, to_line, to_ends))
+    return nearest
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", ["true", "official"])
+def test_distances_to_edges_are_those_of_each_edge(kind: str, seed: int) -> None:
+    """Several polygons with boxes of their own that cut tiles, and edges of many lengths and reaches."""
+    rng = np.random.default_rng(seed)
+    height, width = 150, 210
+    polygons = [rng.uniform((0, 0), (width, height), (count, 2)) for count in (1, 2, 4, 11)]
+    polygons[1] = polygons[0] + np.array([[0.0, 0], [9.3, 4.1]])
+    reaches = rng.uniform(0.6, 45, len(polygons)).tolist()
+    lefts, tops = rng.integers(0, 80, len(polygons)), rng.integers(0, 60, len(polygons))
+    rights, bottoms = lefts + rng.integers(1, 131, len(polygons)), tops + rng.integers(1, 91, len(polygons))
+    boxes = list(zip(*(side.tolist() for side in (lefts, tops, rights, bottoms)), strict=True))
+    boxes[3] = (0, 0, width, height)
+    if kind == "official":
+        polygons, reaches, boxes = polygons[1:], reaches[1:], boxes[1:]  # a point has no line
+    lowered = np.full((height, width), 0.9, np.float32)
+    lower_to_edges(lowered, polygons, reaches, boxes, kind)
+    expected = np.full((height, width), 0.9)
+    distance = distance_to_outline if kind == "true" else official_distance_to_outline
+    for polygon, reach, (left, top, right, bottom) in zip(polygons, reaches, boxes, strict=True):
+        box = expected[top:bottom, left:right]
+        np.minimum(box, distance(polygon, height, width)[top:bottom, left:right] / reach, out=box)
+    np.testing.assert_allclose(lowered, expected, atol=1e-5)
+    assert lowered.min() < 0.5
+    assert width > 8 * TILE
+
+
+def test_repeated_vertices_change_nothing() -> None:
+    repeated = np.repeat(RECTANGLE, 2, axis=0)
+    labels, once = make_labels([repeated], [False], 80, 140), make_labels([RECTANGLE], [False], 80, 140)
+    for name, label in labels.items():
+        np.testing.assert_allclose(label, once[name], atol=1e-6)
 
 
 @st.composite

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dbnet_jax.geometry import polygon_area
+from dbnet_jax.geometry import offset_polygon, order_quad, polygon_area, polygon_perimeter
+from dbnet_jax.outlines import Outlines, concatenate
 from dbnet_jax.postprocess import Detections, extract_polygons, region_score
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -144,6 +145,55 @@ def test_noise_of_many_contours_stays_inside_the_picture(shape: str) -> None:
         assert np.all((polygon >= 0) & (polygon <= (900, 300)))
 
 
+def one_by_one(probability_map: np.ndarray, shape: str, box_threshold: float) -> list[tuple[np.ndarray, float]]:
+    """The detections in the map's own pixels, each outline taken from contour to detection before the next."""
+    found = []
+    height, width = probability_map.shape
+    text = (probability_map > 0.5).astype(np.uint8)
+    for contour in cv2.findContours(text, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]:
+        rectangle = cv2.minAreaRect(contour)
+        outline = cv2.approxPolyDP(contour, 0.002 * cv2.arcLength(contour, True), True)[:, 0].astype(np.float32)
+        if shape == "quad":
+            outline = order_quad(cv2.boxPoints(rectangle))
+        if (min(rectangle[1]) < 2 and shape == "quad") or len(outline) < 4:
+            continue
+        inside = np.zeros((height, width), np.uint8)
+        cv2.fillPoly(inside, [outline.astype(np.int32)], 1)
+        score, area = cv2.mean(probability_map, inside)[0], polygon_area(outline)
+        ratio = {"quad": 1.5, "polygon": 2.0}[shape]
+        pieces = offset_polygon(outline, area * ratio / polygon_perimeter(outline)) if area > 0 else []
+        rectangle = cv2.minAreaRect(pieces[0]) if len(pieces) == 1 else ((0, 0), (0, 0), 0)
+        if score >= box_threshold and min(rectangle[1]) >= 4:
+            polygon = order_quad(cv2.boxPoints(rectangle)) if shape == "quad" else pieces[0]
+            # To a picture of the map's size: what is half a pixel may be a little less after it.
+            polygon = polygon / np.float32((width, height)) * np.float32((width, height))
+            found.append((np.clip(polygon.round(), 0, (width, height)), score))
+    return found
+
+
+@pytest.mark.parametrize("shape", ["quad", "polygon"])
+def test_outlines_together_are_as_one_by_one(shape: str) -> None:
+    """Noise: outlines fall out at each step, and the others keep their scores."""
+    noise = cv2.GaussianBlur(np.random.default_rng(1).random((240, 320)).astype(np.float32), (0, 0), 2)
+    noise = (noise - noise.min()) / np.ptp(noise)
+    found = extract_polygons(noise, image_size=(240, 320), shape=shape, threshold=0.5, box_threshold=0.52, min_size=2)
+    expected = one_by_one(noise, shape, 0.52)
+    assert len(found.polygons) == len(found.scores) == len(expected) > 20
+    for polygon, score, (expected_polygon, expected_score) in zip(found.polygons, found.scores, expected, strict=True):
+        np.testing.assert_array_equal(polygon, expected_polygon)
+        assert score == pytest.approx(expected_score, abs=1e-6)
+
+
+def test_outlines_are_parts_of_one_array() -> None:
+    triangle, quad = np.arange(6.0).reshape(3, 2), np.arange(8).reshape(4, 2)
+    outlines = concatenate([triangle, quad])
+    assert outlines.vertices.dtype == np.float32
+    assert [part.tolist() for part in outlines.parts()] == [triangle.tolist(), quad.tolist()]
+    assert [part.tolist() for part in outlines.where(np.array([False, True])).parts()] == [quad.tolist()]
+    assert concatenate([]).parts() == []
+    assert Outlines(outlines.vertices, outlines.counts).where(np.zeros(2, bool)).parts() == []
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(0, 1, width=32)),
@@ -166,6 +216,12 @@ def test_a_region_is_scored_by_its_own_pixels() -> None:
     assert region_score(probability_map, square) == pytest.approx(probability_map[3:6, 2:5].mean())
     beyond = np.array([[8, 8], [30, 8], [30, 30], [8, 30]], np.float32)
     assert region_score(probability_map, beyond) == pytest.approx(probability_map[8:, 8:].mean())
+    assert region_score(probability_map, beyond + 20) == 0
+    assert region_score(probability_map, beyond - 31) == 0
+    # A coordinate is truncated toward zero, and the polygon's first pixel is in the map.
+    assert region_score(probability_map, square - np.array([2.9, 3.9], np.float32)) == pytest.approx(
+        probability_map[:2, :2].mean()
+    )
 
 
 @pytest.mark.parametrize(
