@@ -1,31 +1,31 @@
 """Picture in, polygons out."""
 
+import contextlib
 import copy
-import json
 import os
-import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict, cast
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
-from configs import common
-from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.decode import read_image
-from dbnet_jax.mesh import Variables, batch_sharded, replicated
-from dbnet_jax.models import BACKBONES, create_model
-from dbnet_jax.normalization import normalize
+from dbnet_jax.detection_pipeline import Stages, overlapped
+from dbnet_jax.mesh import Variables, replicated
+from dbnet_jax.network import make_eval_step, maps_of, model_from_config
 from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections, extract_polygons
 from dbnet_jax.resize import RULES, padded_size, resize_and_pad, resized_size
+from dbnet_jax.saved_run import load_config, restore_variables
 
 # Of no named size: pictures of one call differ, and their maps are of another size still.
 Picture = UInt8[np.ndarray, "_ _ 3"]
+Source = Picture | str | os.PathLike[str] | Callable[[], Picture]
+Context = TypeVar("Context")
+Result = TypeVar("Result")
 
 
 class Maps(TypedDict):
@@ -39,31 +39,20 @@ class Maps(TypedDict):
     binary_map: NotRequired[Float[np.ndarray, "height width"]]
 
 
-MAPS = ("probability_map", "threshold_map", "binary_map")
-_MAPS_OF = {"differentiable": MAPS, "standard": MAPS[:1]}
+@dataclass(frozen=True)
+class DetectedPicture:
+    """A picture, RGB in [0, 255], what was found in it, and the maps that the network made of it."""
+
+    image: Picture
+    detections: Detections
+    maps: Maps
 
 
-def model_from_config(config: ConfigDict) -> nn.Module:
-    """The network that `config.model` describes. **Raises:** ValueError when it describes none."""
-    options = dict(config.model)
-    backbone, dtype = options.pop("backbone"), options.pop("dtype")
-    if backbone not in BACKBONES:
-        hint = "; deformable convolution is `config.model.dcn`" if backbone.startswith("deformable_") else ""
-        raise ValueError(f"`config.model.backbone` (={backbone!r}) must be one of {BACKBONES}{hint}")
-    dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-    if dtype not in dtypes:
-        raise ValueError(f"`config.model.dtype` (={dtype!r}) must be one of {sorted(dtypes)}")
-    adaptive = len(_maps_of(config)) > 1
-    options.pop("binarization")
-    return create_model(backbone, **options, adaptive=adaptive, dtype=dtypes[dtype])
+class Sizes(NamedTuple):
+    """(height, width) of a picture, and that at which the network sees it, without what it is padded with."""
 
-
-def _maps_of(config: ConfigDict) -> tuple[str, ...]:
-    """Which maps the network has."""
-    binarization = config.model.binarization
-    if binarization not in _MAPS_OF:
-        raise ValueError(f"`config.model.binarization` (={binarization!r}) must be one of {tuple(_MAPS_OF)}")
-    return _MAPS_OF[binarization]
+    picture: tuple[int, int]
+    seen: tuple[int, int]
 
 
 class Detector:
@@ -78,12 +67,15 @@ class Detector:
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
         self.config = config
-        self._variables = variables
+        # Once, and not with every batch.
+        self._placement = None if mesh is None else replicated(mesh)
+        self._variables = jax.device_put(variables, self._placement)
         self._devices = 1 if mesh is None else mesh.size
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
         _check_words(config.predict)
-        if f"{config.predict.map}_map" not in _maps_of(config):
+        self._map = f"{config.predict.map}_map"
+        if self._map not in maps_of(config):
             raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
@@ -109,67 +101,109 @@ class Detector:
     def with_variables(self, variables: Variables) -> "Detector":
         """The same detector, nothing compiled again, with other weights."""
         other = copy.copy(self)
-        other._variables = variables
+        other._variables = jax.device_put(variables, self._placement)
         return other
 
-    def detect(self, image: Picture | str | os.PathLike[str]) -> Detections:
+    def detect(self, image: Source) -> Detections:
         """The text in one picture.
 
-        **Arguments:** `image`: RGB pixels in [0, 255], or a picture file.
+        **Arguments:** `image`: RGB pixels in [0, 255], a picture file, or a function that gives the pixels.
 
         **Returns:** polygons in the picture's pixels (x, y) and their scores in [0, 1].
 
         **Raises:** ValueError when the file does not decode, FileNotFoundError when it is not there.
         """
-        return self.detect_batch([image])[0]
+        return self._alone(image, (self._map,))[0]
 
-    def detect_batch(self, images: Sequence[Picture | str | os.PathLike[str]]) -> list[Detections]:
-        """The text in each of several pictures, of any sizes; see `detect`. The order is kept."""
-        name = f"{self.config.predict.map}_map"
-        pictures = [self._read(image) for image in images]
-        maps = self._maps(pictures, (name,))
-        return [self._extract(m[name], picture) for m, picture in zip(maps, pictures, strict=True)]
-
-    def detect_with_maps(self, image: Picture | str | os.PathLike[str]) -> tuple[Detections, Maps]:
+    def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
         """The text in one picture, and all three maps that the network made of it, to look at."""
-        picture = self._read(image)
-        maps = self._maps([picture], _maps_of(self.config))[0]
-        return self._extract(maps[f"{self.config.predict.map}_map"], picture), cast(Maps, maps)
+        return self._alone(image, maps_of(self.config))
 
-    def _read(self, image: Picture | str | os.PathLike[str]) -> Picture:
-        if isinstance(image, (str, os.PathLike)):
-            return read_image(image, follow_exif=self.config.predict.follow_exif)
+    def detect_batch(self, images: Sequence[Source]) -> list[Detections]:
+        """The text in each of several pictures, of any sizes; see `detect` and `detect_many`. The order is kept."""
+        results = []
+        with contextlib.closing(self.detect_many(images)) as found:
+            for one in found:
+                if isinstance(one, ValueError):
+                    raise one
+                results.append(one)
+        return results
+
+    def detect_many(self, images: Iterable[Source]) -> Generator[Detections | ValueError, None, None]:
+        """The text in each of any number of pictures, read and post-processed in threads while the network has others.
+
+        Pictures of one padded shape share batches; see `overlapped`, which also says what it holds and how it ends.
+
+        **Arguments:** `images`: each as `detect` takes it; functions are called in the threads.
+
+        **Returns:** an iterator over what `detect` gives for each, in their order, with the ValueError, not raised, of
+        one that cannot be read.
+
+        **Raises:** any other error, in the place of its picture.
+        """
+
+        def finish(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Detections:
+            return self._extract(_seen(outputs, sizes), sizes)
+
+        return self._overlapped(images, self._fit, (self._map,), finish)
+
+    def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:
+        """As `detect_many`, with the pictures themselves and all of their maps, to look at."""
+
+        def fit(image: Picture) -> tuple[Picture, tuple[Picture, Sizes]]:
+            pixels, sizes = self._fit(image)
+            return pixels, (image, sizes)
+
+        def finish(outputs: Mapping[str, np.ndarray], context: tuple[Picture, Sizes]) -> DetectedPicture:
+            image, sizes = context
+            maps = _seen(outputs, sizes)
+            return DetectedPicture(image, self._extract(maps, sizes), maps)
+
+        return self._overlapped(images, fit, maps_of(self.config), finish)
+
+    def _overlapped(
+        self,
+        images: Iterable[Source],
+        fit: Callable[[Picture], tuple[Picture, Context]],
+        names: tuple[str, ...],
+        finish: Callable[[Mapping[str, np.ndarray], Context], Result],
+    ) -> Generator[Result | ValueError, None, None]:
+        def read(source: Source) -> tuple[Picture, Context] | ValueError:
+            try:
+                image = self._read(source)
+            except ValueError as error:
+                return error
+            return fit(image)
+
+        stages = Stages(read, lambda batch: self._eval_step(self._variables, batch, names), finish)
+        return overlapped(images, stages, batch_size=self._batch_size, least=self._devices)
+
+    def _alone(self, source: Source, names: tuple[str, ...]) -> tuple[Detections, Maps]:
+        """One picture through the same stages, on this thread."""
+        pixels, sizes = self._fit(self._read(source))
+        outputs = jax.device_get(self._eval_step(self._variables, np.stack([pixels] * self._devices), names))
+        maps = _seen({name: values[0] for name, values in outputs.items()}, sizes)
+        return self._extract(maps, sizes), maps
+
+    def _read(self, source: Source) -> Picture:
+        if isinstance(source, (str, os.PathLike)):
+            return read_image(source, follow_exif=self.config.predict.follow_exif)
+        image = source() if callable(source) else source
         if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
         return image
 
-    def _maps(self, pictures: Sequence[Picture], names: tuple[str, ...]) -> list[dict[str, Float[np.ndarray, "_ _"]]]:
-        """Runs pictures of one padded shape together; the last batch of each shape is filled up with copies."""
-        predict = self.config.predict
-        groups: dict[tuple[int, int], list[int]] = {}
-        rule, width = predict.resize, predict.stretch_width
-        sizes = [resized_size(p.shape[:2], rule, predict.size, predict.max_side, width) for p in pictures]
-        for index, size in enumerate(sizes):
-            groups.setdefault(padded_size(size, rule, predict.size), []).append(index)
-        maps: list[dict[str, Float[np.ndarray, "_ _"]]] = [{} for _ in pictures]
-        for padded, members in groups.items():
-            for start in range(0, len(members), self._batch_size):
-                chunk = members[start : start + self._batch_size]
-                batch = [resize_and_pad(pictures[i], sizes[i], padded) for i in chunk]
-                # A batch of one for a picture alone; any other number would be one more shape to compile.
-                full = self._batch_size if len(batch) > 1 else self._devices
-                batch += batch[-1:] * (full - len(batch))
-                outputs = jax.device_get(self._eval_step(self._variables, np.stack(batch), names))
-                for row, i in enumerate(chunk):
-                    height, width = sizes[i]
-                    maps[i] = {name: outputs[name][row, :height, :width] for name in names}
-        return maps
+    def _fit(self, image: Picture) -> tuple[Picture, Sizes]:
+        """The picture at the size at which the network sees it, padded to a shape that many pictures share."""
+        predict, size = self.config.predict, (image.shape[0], image.shape[1])
+        seen = resized_size(size, predict.resize, predict.size, predict.max_side, predict.stretch_width)
+        return resize_and_pad(image, seen, padded_size(seen, predict.resize, predict.size)), Sizes(size, seen)
 
-    def _extract(self, probability_map: Float[np.ndarray, "height width"], picture: Picture) -> Detections:
+    def _extract(self, maps: Mapping[str, Any], sizes: Sizes) -> Detections:
         predict = self.config.predict
         return extract_polygons(
-            np.ascontiguousarray(probability_map),
-            image_size=(picture.shape[0], picture.shape[1]),
+            np.ascontiguousarray(maps[self._map]),
+            image_size=sizes.picture,
             shape=predict.shape,
             threshold=predict.threshold,
             box_threshold=predict.box_threshold,
@@ -177,6 +211,12 @@ class Detector:
             max_candidates=predict.max_candidates,
             min_size=predict.min_size,
         )
+
+
+def _seen(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Maps:
+    """A picture's maps without what was padded."""
+    height, width = sizes.seen
+    return cast(Maps, {name: values[:height, :width] for name, values in outputs.items()})
 
 
 def _check_words(predict: ConfigDict) -> None:
@@ -197,56 +237,3 @@ def _check_words(predict: ConfigDict) -> None:
     for name in ("size", "max_side", "batch_size", "unclip_ratio", "stretch_width"):
         if predict[name] is not None and predict[name] <= 0:
             raise ValueError(f"`config.predict.{name}` (={predict[name]}) must be positive")
-
-
-def make_eval_step(model: nn.Module, normalization: str, mesh: Mesh | None = None) -> Any:
-    """Compiles `(variables, images, names) -> {name: map}` for uint8 images [batch, height, width, 3].
-
-    Only what the named maps need is compiled: for the probability map alone no threshold head, once a shape. With a
-    mesh the batch is sharded over it.
-    """
-
-    def step(
-        variables: Variables, images: UInt8[Array, "batch height width 3"], names: tuple[str, ...]
-    ) -> dict[str, Float[Array, "batch height width"]]:
-        outputs = cast(Mapping[str, Array], model.apply(variables, normalize(images, normalization), train=False))
-        return {name: outputs[name] for name in names}
-
-    if mesh is None:
-        return jax.jit(step, static_argnums=2)
-    return jax.jit(step, static_argnums=2, in_shardings=(replicated(mesh), batch_sharded(mesh)))
-
-
-def load_config(workdir: str | os.PathLike[str]) -> ConfigDict:
-    """The config of the run in `workdir`; fields that are younger than the run have their defaults.
-
-    **Raises:** FileNotFoundError when there is none.
-    """
-    path = pathlib.Path(workdir) / "config.json"
-    if not path.is_file():
-        hint = "; --mode=convert makes a run's folder of a PyTorch file" if pathlib.Path(workdir).is_file() else ""
-        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) holds no run: {path} is missing{hint}")
-    config = common.get_config()
-    for name, section in json.loads(path.read_text()).items():
-        if isinstance(section, dict) and name in config:
-            config[name] = ConfigDict({**config[name], **_tuples(section)})
-        else:
-            config[name] = _tuples(section)
-    return config
-
-
-def _tuples(section: Any) -> Any:
-    """JSON knows no tuples."""
-    if isinstance(section, dict):
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
-    return section
-
-
-def restore_variables(config: ConfigDict, workdir: str | os.PathLike[str]) -> Variables:
-    """The variables of the run in `workdir` that `config.predict.checkpoint` names; see `Checkpoints`."""
-    images = jnp.zeros((1, 64, 64, 3), jnp.float32)
-    like = jax.eval_shape(lambda: model_from_config(config).init(jax.random.key(0), images))
-    if not (pathlib.Path(workdir) / "checkpoints").is_dir():
-        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")
-    with Checkpoints(workdir) as checkpoints:
-        return checkpoints.restore_variables(like, config.predict.checkpoint)[0]

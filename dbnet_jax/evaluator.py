@@ -1,6 +1,8 @@
 """One object that scores a detector on a data set: in the training loop, from a checkpoint, on many hosts."""
 
+import contextlib
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Sequence
@@ -89,30 +91,40 @@ class Evaluator:
         return Evaluation(scores, indices, names, detections, skipped, time.perf_counter() - start)
 
     def _detect(self, detector: Detector, indices: Sequence[int]) -> list[dict[str, Any]]:
-        """Detects a batch at a time, so that memory holds a batch of pictures and not a data set."""
-        size = max(1, int(detector.config.predict.batch_size)) * jax.local_device_count()
+        """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""
+        truths: dict[int, dict[str, Any]] = {}
+
+        def read(index: int) -> UInt8[np.ndarray, "_ _ 3"]:
+            sample = self.dataset[index]
+            truths[index] = _truth(index, sample)
+            return sample.image
+
         rows: list[dict[str, Any]] = []
-        for start in range(0, len(indices), size):
-            chunk: list[tuple[int, LabelledPicture]] = []
-            for index in indices[start : start + size]:
-                try:
-                    chunk.append((index, self.dataset[index]))
-                except ValueError as error:
-                    rows.append({"index": index, "skipped": str(error)})
-            found = detector.detect_batch([sample.image for _, sample in chunk])
-            rows += [_row(index, sample, one) for (index, sample), one in zip(chunk, found, strict=True)]
+        with contextlib.closing(detector.detect_many(functools.partial(read, index) for index in indices)) as found:
+            for index, one in zip(indices, found, strict=True):
+                if isinstance(one, ValueError):
+                    rows.append({"index": index, "skipped": str(one)})
+                else:
+                    rows.append(truths.pop(index) | _found(one))
         return rows
 
 
-def _row(index: int, sample: LabelledPicture, found: Detections) -> dict[str, Any]:
-    """What scoring needs of a picture, as plain values that travel between hosts."""
+# What scoring needs of a picture, as plain values that travel between hosts
+
+
+def _truth(index: int, sample: LabelledPicture) -> dict[str, Any]:
     return {
         "index": index,
         "name": sample.name,
-        "polygons": [polygon.tolist() for polygon in found.polygons],
-        "scores": np.asarray(found.scores).tolist(),
         "truth": [polygon.tolist() for polygon in sample.polygons],
         "ignore": [bool(flag) for flag in sample.ignore],
+    }
+
+
+def _found(found: Detections) -> dict[str, Any]:
+    return {
+        "polygons": [polygon.tolist() for polygon in found.polygons],
+        "scores": np.asarray(found.scores).tolist(),
     }
 
 

@@ -1,12 +1,13 @@
 """Detection over picture files: JSON, ICDAR text and a page to look at."""
 
+import contextlib
 import json
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
-from dbnet_jax.decode import PICTURE_SUFFIXES, read_image
+from dbnet_jax.decode import PICTURE_SUFFIXES
 from dbnet_jax.detector import Detector
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
@@ -33,26 +34,26 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
     skipped: dict[str, str] = {}
     summary: dict[str, object] = {}  # the page reads it last, when all pictures are through
 
-    def pictures() -> Iterator[ResultPicture]:
-        for file, text in zip(files, texts, strict=True):
-            name = file.relative_to(root).as_posix()
-            try:
-                image = read_image(file, follow_exif=detector.config.predict.follow_exif)
-            except ValueError as error:
-                skipped[name] = str(error)
-                print(f"skipped: {error}")
-                continue
-            found, maps = detector.detect_with_maps(image)
-            results[name] = {"height": image.shape[0], "width": image.shape[1], "detections": as_json(found)}
-            (output / "icdar" / text).parent.mkdir(parents=True, exist_ok=True)
-            (output / "icdar" / text).write_text(as_icdar(found))
-            yield ResultPicture(name, image, found.polygons, found.scores, **maps)
+    def pictures() -> Generator[ResultPicture, None, None]:
+        with contextlib.closing(detector.detect_many_with_maps(files)) as found:
+            for file, text, one in zip(files, texts, found, strict=True):
+                name = file.relative_to(root).as_posix()
+                if isinstance(one, ValueError):
+                    skipped[name] = str(one)
+                    print(f"skipped: {one}")
+                    continue
+                height, width = one.image.shape[:2]
+                results[name] = {"height": height, "width": width, "detections": as_json(one.detections)}
+                (output / "icdar" / text).parent.mkdir(parents=True, exist_ok=True)
+                (output / "icdar" / text).write_text(as_icdar(one.detections))
+                yield ResultPicture(name, one.image, one.detections.polygons, one.detections.scores, **one.maps)
         summary["pictures"] = len(results)
         if skipped:
             summary["skipped"] = "; ".join(skipped.values())
 
     try:
-        return write_results_page(output, f"Text in {source.name}", summary, pictures())
+        with contextlib.closing(pictures()) as shown:
+            return write_results_page(output, f"Text in {source.name}", summary, shown)
     finally:
         # Also what was found before something went wrong.
         text = json.dumps({"pictures": results, "skipped": skipped}, indent=1)

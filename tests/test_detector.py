@@ -1,6 +1,8 @@
 """The detector: any picture in, its own coordinates out; batches, devices, maps and options."""
 
+import itertools
 import pathlib
+import threading
 from collections import Counter
 
 import cv2
@@ -10,8 +12,11 @@ import pytest
 import tiny
 from brightness import BrightnessDetector, quad, white_box
 
-from dbnet_jax.detector import MAPS, Detector, model_from_config
+from dbnet_jax import detector as detector_module
+from dbnet_jax.decode import BadPicture
+from dbnet_jax.detector import Detector
 from dbnet_jax.mesh import data_mesh
+from dbnet_jax.network import MAPS, model_from_config
 from dbnet_jax.postprocess import extract_polygons
 from dbnet_jax.resize import RULES
 
@@ -169,19 +174,96 @@ def test_detections_follow_from_the_probability_map(detector):
 def test_pictures_of_a_batch_do_not_touch_each_other(detector):
     # Three pictures in batches of two: the last one is filled up.
     pictures = [noise(64, 64, seed) for seed in range(3)]
-    together = detector._maps(pictures, MAPS)
-    for maps, picture in zip(together, pictures, strict=True):
+    together = list(detector.detect_many_with_maps(pictures))
+    for found, picture in zip(together, pictures, strict=True):
+        np.testing.assert_array_equal(found.image, picture)
         for name, values in detector.detect_with_maps(picture)[1].items():
-            np.testing.assert_allclose(maps[name], values, atol=1e-5)
-    assert np.abs(together[0]["probability_map"] - together[1]["probability_map"]).max() > 0.01
+            np.testing.assert_allclose(found.maps[name], values, atol=1e-5)
+    assert np.abs(together[0].maps["probability_map"] - together[1].maps["probability_map"]).max() > 0.01
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_side_by_side_gives_bit_for_bit_what_one_batch_after_another_gives(detector, variables, devices, tmp_path):
+    # On four devices batches are of four and not of two. The last one is filled up.
+    many = Detector(detector.config, variables, mesh=data_mesh(jax.devices()[:devices]) if devices > 1 else None)
+    size = max(2, devices)
+    pictures = [noise(64, 60, seed) for seed in range(4 * size + 3)]
+    expected: list[dict[str, np.ndarray]] = []
+    for start in range(0, len(pictures), size):
+        chunk = [cv2.copyMakeBorder(one, 0, 0, 0, 4, cv2.BORDER_CONSTANT) for one in pictures[start : start + size]]
+        chunk += chunk[-1:] * (size - len(chunk))
+        maps = jax.device_get(many._eval_step(variables, np.stack(chunk), MAPS))
+        expected += [{name: maps[name][row, :, :60] for name in MAPS} for row in range(size)]
+    found = list(many.detect_many_with_maps(pictures))
+    assert len(found) == len(pictures)
+    for one, maps in zip(found, expected, strict=False):
+        assert one.maps.keys() == set(MAPS)
+        for name in MAPS:
+            np.testing.assert_array_equal(one.maps[name], maps[name])
+        values = np.ascontiguousarray(maps["probability_map"])
+        polygons = extract_polygons(values, image_size=(64, 60), shape="polygon", threshold=0.01, box_threshold=0.0)
+        assert len(polygons.polygons) > 0
+        assert_same(one.detections, polygons)
+
+
+def test_files_come_out_as_one_by_one_with_a_bad_one_in_the_middle(variables, tmp_path):
+    detector = Detector(tiny.config("predict.batch_size=1,threshold=0.01,box_threshold=0.0"), variables)
+    files = [tmp_path / f"{index}.png" for index in range(9)]
+    for index, file in enumerate(files):
+        # Two shapes, each known to the compiler already.
+        file.write_bytes(cv2.imencode(".png", noise(64, 64 - 4 * (index % 2), index))[1].tobytes())
+    files[4].write_bytes(files[4].read_bytes()[:-40])
+    found = list(detector.detect_many(map(str, files)))
+    assert isinstance(found[4], BadPicture)
+    assert "4.png" in str(found[4])
+    for index, (file, one) in enumerate(zip(files, found, strict=True)):
+        if index != 4:
+            assert len(one.polygons) > 0
+            assert_same(one, detector.detect(file))
+    with pytest.raises(BadPicture, match=r"4\.png"):
+        detector.detect_batch(files)
+    # What is not there is a mistake, and no bad picture.
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        list(detector.detect_many([files[0], tmp_path / "nowhere.png"]))
+
+
+def test_pixels_may_come_from_a_function(detector):
+    image = noise(60, 50)
+    (found,) = detector.detect_many([lambda: image])
+    assert_same(found, detector.detect(image))
+    assert_same(found, detector.detect(lambda: image))
+
+
+def test_an_error_in_post_processing_is_no_bad_picture(monkeypatch):
+    detector = BrightnessDetector(resize="none")
+    pictures = [boxed((64, 64 + index))[0] for index in range(12)]
+
+    def extract(values: np.ndarray, *, image_size: tuple[int, int], **options: object) -> object:
+        if image_size == (64, 70):
+            raise ValueError("broken")
+        return extract_polygons(values, image_size=image_size, **options)
+
+    monkeypatch.setattr(detector_module, "extract_polygons", extract)
+    before = set(threading.enumerate())
+    found = detector.detect_many(pictures)
+    assert len(list(itertools.islice(found, 6))) == 6
+    with pytest.raises(ValueError, match="broken"):
+        next(found)
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(ValueError, match="broken"):
+        detector.detect_batch(pictures)
+    assert set(threading.enumerate()) <= before
 
 
 def test_many_devices_share_a_batch(detector, variables):
     pictures = [noise(64, 64, seed) for seed in range(5)]
     many = Detector(detector.config, variables, mesh=data_mesh(jax.devices()[:4]))
-    for a, b in zip(detector._maps(pictures, MAPS), many._maps(pictures, MAPS), strict=True):
+    for one in (many, many.with_variables(variables)):
+        assert all(len(leaf.devices()) == 4 for leaf in jax.tree.leaves(one._variables))
+    alone, shared = (list(one.detect_many_with_maps(pictures)) for one in (detector, many))
+    for a, b in zip(alone, shared, strict=True):
         for name in MAPS:
-            np.testing.assert_allclose(a[name], b[name], atol=1e-5)
+            np.testing.assert_allclose(a.maps[name], b.maps[name], atol=1e-5)
 
 
 def test_other_weights_give_other_maps_and_leave_the_detector_as_it_was(detector, variables):

@@ -1,12 +1,15 @@
 """The evaluator: what it scores, in which order, what it skips, and that many processes score what one does."""
 
 import dataclasses
+import threading
+import weakref
 
 import jax
 import numpy as np
 import pytest
 from brightness import BrightnessDetector, quad, white_box
 
+from dbnet_jax import detection_pipeline
 from dbnet_jax import evaluator as evaluator_module
 from dbnet_jax.decode import BadPicture
 from dbnet_jax.evaluation import evaluate_detections
@@ -91,17 +94,60 @@ def test_pictures_that_cannot_be_read_are_named_and_not_scored(detector):
         Evaluator(Boxes(3, bad=(0, 1, 2))).run(detector)
 
 
-def test_no_more_pictures_than_a_batch_are_held_at_once():
-    held: list[int] = []
+def test_no_more_pictures_are_held_than_are_being_read(monkeypatch):
+    monkeypatch.setattr(detection_pipeline, "THREADS", 2)
+    images: list[weakref.ref] = []
+    most = 0
+
+    class Watched(Boxes):
+        def __getitem__(self, index: int) -> Sample:
+            nonlocal most
+            sample = super().__getitem__(index)
+            images.append(weakref.ref(sample.image))
+            most = max(most, sum(image() is not None for image in images))
+            return sample
+
+    found = Evaluator(Watched(100)).run(BrightnessDetector(resize="none", batch_size=3))
+    assert len(found.names) == len(images) == 100
+    # Each of the two threads has one.
+    assert most <= 2
+    assert not [image for image in images if image() is not None]
+
+
+def test_pictures_are_read_ahead_but_not_the_whole_data_set(detector):
+    read: list[int] = []
+    counts: list[int] = []
 
     class Counting(BrightnessDetector):
-        def detect_batch(self, images):
-            held.append(len(images))
-            return super().detect_batch(images)
+        def _extract(self, *arguments):
+            counts.append(len(read))
+            return super()._extract(*arguments)
 
-    Evaluator(Boxes(50)).run(Counting(resize="none", batch_size=3))
-    assert sum(held) == 50
-    assert max(held) <= 3 * jax.local_device_count()
+    class Counted(Boxes):
+        def __getitem__(self, index: int) -> Sample:
+            read.append(index)
+            return super().__getitem__(index)
+
+    expected = Evaluator(Boxes(100)).run(detector)
+    found = Evaluator(Counted(100)).run(Counting(resize="none", batch_size=2))
+    assert (found.scores, found.names) == (expected.scores, expected.names)
+    assert sorted(read) == list(range(100))
+    # Counted from the threads, of which others may have begun a picture more.
+    most = detection_pipeline.in_flight(2) + detection_pipeline.THREADS
+    assert all(count <= index + 1 + most for index, count in enumerate(counts))
+
+
+def test_an_error_that_is_no_bad_picture_ends_the_evaluation(detector):
+    class Broken(Boxes):
+        def __getitem__(self, index: int) -> Sample:
+            if index == 5:
+                raise OSError("the disk is gone")
+            return super().__getitem__(index)
+
+    before = set(threading.enumerate())
+    with pytest.raises(OSError, match="the disk is gone"):
+        Evaluator(Broken(100)).run(detector)
+    assert set(threading.enumerate()) <= before
 
 
 def test_processes_share_the_pictures_and_score_the_whole(detector, monkeypatch):

@@ -2,12 +2,15 @@
 
 import json
 import pathlib
+import threading
 
 import cv2
 import numpy as np
 import pytest
 from brightness import BrightnessDetector, quad, white_box
 
+from dbnet_jax import results_page
+from dbnet_jax.network import MAPS
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.predict import as_icdar, as_json, icdar_files, predict_files
 from input_pipeline.datasets.icdar2015 import Icdar2015
@@ -113,6 +116,55 @@ def test_one_file_is_a_source_too(folder, detector, tmp_path):
     assert found["pictures"] == {}
     assert "the file is empty" in found["skipped"]["empty.png"]
     assert "No pictures" in (tmp_path / "empty/index.html").read_text()
+
+
+def test_the_page_and_the_files_are_those_of_one_picture_after_another(folder, output, detector):
+    found = json.loads((output / "detections.json").read_text())
+    assert list(found["pictures"]) == sorted(found["pictures"], key=pathlib.Path)
+    page = (output / "index.html").read_text()
+    places = [page.index(f'<h2 title="{name}">') for name in found["pictures"]]
+    assert places == sorted(places)
+    for number, (name, picture) in enumerate(found["pictures"].items(), 1):
+        alone, maps = detector.detect_with_maps(folder / name)
+        assert picture["detections"] == as_json(alone)
+        assert set(maps) == set(MAPS)
+        for letter in "PTB":
+            (drawn,) = (output / "pictures").glob(f"{number:05}-*-{letter}.jpg")
+            painted = cv2.imread(str(drawn)).astype(int)
+            assert painted.shape[0] / painted.shape[1] == pytest.approx(picture["height"] / picture["width"], abs=0.02)
+            # Of this picture, and of no other: of one colour where its box is and of another all around.
+            for polygon in alone.polygons:
+                scale = painted.shape[1] / picture["width"]
+                (left, top), (right, bottom) = polygon.min(axis=0), polygon.max(axis=0)
+                inside = [(left + 4, top + 4), (right - 4, bottom - 4)]
+                outside = [(left - 4, top - 4), (right + 4, bottom + 4)]
+                colors = [painted[round(y * scale), round(x * scale)] for x, y in inside + outside]
+                assert np.abs(colors[0] - colors[1]).max() < 40 < np.abs(colors[0] - colors[2]).max()
+                assert np.abs(colors[2] - colors[3]).max() < 40
+
+
+def test_what_was_found_before_an_error_is_kept_and_nothing_runs_on(folder, tmp_path, monkeypatch):
+    class Failing(BrightnessDetector):
+        def _extract(self, maps, sizes):
+            if sizes.picture == (80 + PICTURES.index("img.bmp"), 120):
+                raise RuntimeError("out of memory")
+            return super()._extract(maps, sizes)
+
+    before = set(threading.enumerate())
+    with pytest.raises(RuntimeError, match="out of memory"):
+        predict_files(Failing(resize="none"), folder, tmp_path)
+    assert set(threading.enumerate()) <= before
+    names = sorted((*PICTURES, "no text.png"), key=pathlib.Path)
+    found = json.loads((tmp_path / "detections.json").read_text())
+    assert list(found["pictures"]) == names[: names.index("img.bmp")]
+    assert not (tmp_path / "index.html").exists()
+    # Neither does a page that cannot be drawn.
+    monkeypatch.setattr(results_page, "_card", lambda *arguments: (_ for _ in ()).throw(OSError("the disk is full")))
+    with pytest.raises(OSError, match="the disk is full") as caught:
+        predict_files(BrightnessDetector(resize="none"), folder, tmp_path)
+    # Even while somebody looks at the error and, in its traceback, at what was going on.
+    assert set(threading.enumerate()) <= before
+    del caught
 
 
 def test_results_are_not_taken_for_pictures(detector, tmp_path):
