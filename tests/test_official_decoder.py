@@ -68,8 +68,11 @@ def test_decoders_equal_the_official_ones_in_both_modes(shared, name):
         np.testing.assert_allclose(outputs[ours], case[f"bt_{theirs}"][:, 0], atol=2e-5, err_msg=theirs)
     expected = to_variables(case, "bt_grad:", {"params": variables["params"]})["params"]
     for path, gradient in flatten_dict(gradients).items():
-        # The biases before a normalisation have no gradient; what both codes give for it is rounding.
-        np.testing.assert_allclose(gradient, flatten_dict(expected)[path], rtol=1e-4, atol=1e-4, err_msg=str(path))
+        # The biases before a normalisation have no gradient; what both codes give for it is rounding. Elsewhere an
+        # element is a sum over thousands of pixels, as exact as the largest of its array.
+        wanted = flatten_dict(expected)[path]
+        atol = 1e-4 + 1e-5 * np.abs(wanted).max()
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=atol, err_msg=str(path))
     expected = to_variables(case, "bt_sd:", {"batch_stats": variables["batch_stats"]})["batch_stats"]
     for path, values in flatten_dict(statistics).items():
         np.testing.assert_allclose(values, flatten_dict(expected)[path], rtol=1e-5, atol=1e-5, err_msg=str(path))
