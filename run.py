@@ -61,6 +61,7 @@ def parse_flags(arguments: list[str]) -> list[str]:
 
 def train() -> None:
     """Trains, or goes on with what is in the workdir, and scores the result."""
+    from dbnet_jax.cpu_memory import keep_memory
     from dbnet_jax.train import train_and_evaluate
 
     if CONFIG.value is None:
@@ -69,6 +70,7 @@ def train() -> None:
         raise app.UsageError(
             "--set is for saved configs; to train, say --config=FILE:key=value or --config.section.key=value"
         )
+    keep_memory()
     show(train_and_evaluate(CONFIG.value, workdir()))
 
 

@@ -44,9 +44,11 @@ class Ours:
     def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
         import jax
 
+        from dbnet_jax.cpu_memory import keep_memory
         from dbnet_jax.mesh import data_mesh
         from dbnet_jax.models import create_model
 
+        keep_memory()
         self._jax, self._options, self._folder = jax, options, folder
         self._mesh = data_mesh(jax.devices()[:1])
         widths = {"width": options.width, "inner_channels": options.inner}

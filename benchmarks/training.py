@@ -23,6 +23,7 @@ from ml_collections import ConfigDict
 
 from configs import icdar2015, quickstart
 from dbnet_jax.config_check import check_training
+from dbnet_jax.cpu_memory import keep_memory
 from dbnet_jax.mesh import data_mesh, to_global
 from dbnet_jax.network import model_from_config
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
@@ -44,6 +45,7 @@ WARM_UP = 5
 def main() -> None:
     """Measures, prints and writes."""
     options = parse_options()
+    keep_memory()
     result = measuring.environment(("jax", "jaxlib", "flax"), measuring.accelerator())
     result |= {name: value for name, value in vars(options).items() if name != "json"}
     result |= measure(make_config(options), options.steps, options.repeats)

@@ -10,6 +10,7 @@ from flax import linen as nn
 from dbnet_jax.models.batch_norm import BatchNorm
 from dbnet_jax.models.decoder import Decoder
 from dbnet_jax.models.fpe import Enhancement
+from dbnet_jax.models.layers import upsample
 from dbnet_jax.models.scale_fusion import ScaleFusion
 
 NORM = functools.partial(BatchNorm, use_running_average=True)
@@ -20,16 +21,17 @@ def random(*shape: int, seed: int = 0) -> jax.Array:
 
 
 def test_scale_channel_weights_are_a_softmax_of_the_mean_over_the_pixels():
-    levels = [random(2, 4, 6, 8, seed=i) for i in range(4)]
+    levels = [random(2, 2**i, 2 * 2**i, 8, seed=i) for i in range(4)]
     fusion = ScaleFusion("scale_channel", 8, NORM)
     variables = fusion.init(jax.random.key(9), levels)
     p = jax.tree.map(np.asarray, variables["params"])
-    conv = nn.Conv(8, (3, 3), padding=1).apply({"params": variables["params"]["conv"]}, jnp.concatenate(levels, -1))
+    upsampled = [upsample(level, 8 >> i) for i, level in enumerate(levels)]
+    conv = nn.Conv(8, (3, 3), padding=1).apply({"params": variables["params"]["conv"]}, jnp.concatenate(upsampled, -1))
     hidden = np.asarray(conv).mean((1, 2)) @ p["fc1"]["kernel"][0, 0]
     hidden = np.maximum(hidden / np.sqrt(1 + 1e-5), 0) @ p["fc2"]["kernel"][0, 0]
     weights = np.exp(hidden) / np.exp(hidden).sum(-1, keepdims=True)
     assert np.ptp(weights) > 0.05
-    expected = np.concatenate([weights[:, None, None, i, None] * levels[i] for i in range(4)], -1)
+    expected = np.concatenate([weights[:, None, None, i, None] * upsampled[i] for i in range(4)], -1)
     np.testing.assert_allclose(fusion.apply(variables, levels), expected, atol=1e-5)
 
 
@@ -60,10 +62,11 @@ def test_a_serial_threshold_head_sees_every_fourth_pixel_of_the_probability_map(
 
     def look(next_call, args, kwargs, context):
         if context.module.name == "threshold_head" and context.method_name == "__call__":
-            seen["input"] = args[0]
+            seen["levels"] = args[0]
         return next_call(*args, **kwargs)
 
     with nn.intercept_methods(look):
         outputs = decoder.apply(variables, features)
-    assert seen["input"].shape == (1, 16, 16, 17)
-    np.testing.assert_array_equal(seen["input"][..., -1], outputs["probability_map"][:, ::4, ::4])
+    finest = seen["levels"][-1]
+    assert [level.shape[1:] for level in seen["levels"]] == [(2, 2, 4), (4, 4, 4), (8, 8, 4), (16, 16, 5)]
+    np.testing.assert_array_equal(finest[..., -1], outputs["probability_map"][:, ::4, ::4])

@@ -65,19 +65,17 @@ class Decoder(nn.Module):
             levels = FPE(self.inner_channels, norm, dtype=self.dtype, name="neck")(features)
         if self.scale_fusion:
             channels = self.attention_channels or self.inner_channels // 4
-            fused = ScaleFusion(self.attention, channels, norm, dtype=self.dtype, name="scale_fusion")(levels)
-        else:
-            fused = jnp.concatenate(levels, axis=-1)
+            levels = [ScaleFusion(self.attention, channels, norm, dtype=self.dtype, name="scale_fusion")(levels)]
         head = partial(Head, self.inner_channels // 4, norm=norm, dtype=self.dtype)
-        probability_logits = head(name="probability_head")(fused)
+        probability_logits = head(name="probability_head")(levels)
         probability_map = jax.nn.sigmoid(probability_logits)
         outputs = {"probability_map": probability_map, "probability_logits": probability_logits}
         if not self.adaptive:
             return outputs
         if self.serial:
             seen = probability_map[:, ::4, ::4, None].astype(self.dtype)
-            fused = jnp.concatenate([fused, seen], axis=-1)
-        threshold_map = jax.nn.sigmoid(head(name="threshold_head")(fused))
+            levels = [*levels[:-1], jnp.concatenate([levels[-1], seen], axis=-1)]
+        threshold_map = jax.nn.sigmoid(head(name="threshold_head")(levels))
         return outputs | {
             "threshold_map": threshold_map,
             "binary_map": differentiable_binarization(probability_map, threshold_map, self.k),

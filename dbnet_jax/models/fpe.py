@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dbnet_jax.models.depthwise import DepthwiseConv
+from dbnet_jax.models.doubled import Levels
 from dbnet_jax.models.layers import Conv, ModuleDef, upsample
 
 Features = Float[Array, "batch _ _ _"]
@@ -22,7 +23,7 @@ class FPE(nn.Module):
     - `repeats`: how often the features go down and up.
     - `dtype`: the computation's type.
 
-    **Returns:** four levels [batch, height/4, width/4, inner_channels/4], the coarsest first: what `FPN` gives.
+    **Returns:** four levels of `inner_channels` / 4 channels at strides 32, 16, 8 and 4: what `FPN` gives.
     """
 
     inner_channels: int
@@ -31,7 +32,7 @@ class FPE(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, features: list[Features]) -> list[Float[Array, "batch height width level"]]:
+    def __call__(self, features: list[Features]) -> Levels:
         channels = self.inner_channels // 4
         pyramid = []
         for level, x in zip((2, 3, 4, 5), features, strict=True):
@@ -41,7 +42,7 @@ class FPE(nn.Module):
         for index in range(self.repeats):
             pyramid = Enhancement(self.norm, self.dtype, name=f"enhancement{index}")(pyramid)
             total = [a + b for a, b in zip(total, pyramid, strict=True)]
-        return [upsample(x, 2**scale) for scale, x in reversed(list(enumerate(total)))]
+        return total[::-1]
 
 
 class Enhancement(nn.Module):

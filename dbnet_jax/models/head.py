@@ -6,7 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.layers import Conv, Dtype, ModuleDef
+from dbnet_jax.models.convolution import pixel_product
+from dbnet_jax.models.doubled import Levels, LevelsConv
+from dbnet_jax.models.layers import Dtype, ModuleDef
 
 
 class Head(nn.Module):
@@ -30,9 +32,9 @@ class Head(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch height width inner"]) -> Float[Array, "batch rows cols"]:
-        batch, height, width, _ = x.shape
-        x = Conv(self.channels, 3, dtype=self.dtype, name="conv")(x)
+    def __call__(self, levels: Levels) -> Float[Array, "batch rows cols"]:
+        batch, height, width, _ = levels[-1].shape
+        x = LevelsConv(self.channels, dtype=self.dtype, name="conv")(levels)
         x = nn.relu(self.norm(name="bn1")(x))
         x = PixelPatches(self.channels, dtype=self.dtype, name="up1")(x)
         x = nn.relu(self.norm(name="bn2")(x))
@@ -56,6 +58,6 @@ class PixelPatches(nn.Module):
         kernel = self.param("kernel", scale, (2, 2, channels, self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 4 * self.features)
-        y = x.astype(self.dtype) @ matrix.astype(self.dtype)
+        y = pixel_product(x.astype(self.dtype), matrix.astype(self.dtype))
         y = y.reshape(*x.shape[:-1], 4, self.features)
         return y + jnp.broadcast_to(bias.astype(self.dtype), y.shape)

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from dbnet_jax.models.convolution import convolve, pixel_product
+
 Dtype = Any
 # Makes a layer: a module class, or a partial one whose type and training mode are decided once for a whole network.
 ModuleDef = Callable[..., Any]
@@ -44,22 +46,29 @@ class Conv(nn.Module):
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         if size == 1:
             # A matrix product: its weight gradient is 2.6 times faster on XLA:CPU, and the same elsewhere.
-            y = x[:, :: self.strides, :: self.strides] @ kernel[0, 0]
+            y = pixel_product(x[:, :: self.strides, :: self.strides], kernel[0, 0])
         elif size == 7 and self.strides == 2 and _even(x):
             y = _stem_conv(x, kernel)
         else:
             pad = (size - 1) // 2
-            y = lax.conv_general_dilated(
-                x,
-                kernel,
-                (self.strides, self.strides),
-                ((pad, pad), (pad, pad)),
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            )
+            y = convolve(x, kernel, self.strides, ((pad, pad), (pad, pad)))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype)[None, None, None]
         return y
+
+
+class Kernel(nn.Module):
+    """The kernel of a `Conv`, for a layer that computes with it in another way: same name, same shape, same weights."""
+
+    kernel_size: int
+    channels: int
+    features: int
+
+    @nn.compact
+    def __call__(self) -> Float[Array, "size size channels features"]:
+        shape = (self.kernel_size, self.kernel_size, self.channels, self.features)
+        return self.param("kernel", he_normal, shape, jnp.float32)
 
 
 def _even(x: Float[Array, "batch height width channels"]) -> bool:
@@ -79,9 +88,7 @@ def _stem_conv(
     blocks = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
     kernel = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0))).reshape(4, 2, 4, 2, channels, -1)
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(4, 4, 4 * channels, -1)
-    return lax.conv_general_dilated(
-        blocks, kernel, (1, 1), ((2, 1), (2, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    return convolve(blocks, kernel, 1, ((2, 1), (2, 1)))
 
 
 def max_pool(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols channels"]:

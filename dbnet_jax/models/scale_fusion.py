@@ -7,16 +7,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.layers import Conv, ModuleDef
+from dbnet_jax.models.doubled import Levels, LevelsConv
+from dbnet_jax.models.layers import Conv, ModuleDef, upsample
 
 ATTENTIONS = ("scale_channel_spatial", "scale_spatial", "scale_channel")
 Features = Float[Array, "batch height width channels"]
 
 
 class ScaleFusion(nn.Module):
-    """Weighs the levels of the pyramid against each other, at each pixel, before it concatenates them.
+    """Weighs the levels of the pyramid against each other, at each pixel of the finest, before it concatenates them.
 
-    A 3×3 convolution of the concatenated levels is looked at by an attention that gives a weight a level:
+    A 3×3 convolution of the upsampled, concatenated levels is looked at by an attention that gives a weight a level:
 
     - "scale_spatial": x + s, where s is a small convolution of the mean of x over its channels; a 1×1 convolution and
         a sigmoid make the weights of each pixel.
@@ -41,13 +42,14 @@ class ScaleFusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, levels: list[Features]) -> Float[Array, "batch height width fused"]:
-        x = Conv(self.channels, 3, use_bias=True, dtype=self.dtype, name="conv")(jnp.concatenate(levels, axis=-1))
+    def __call__(self, levels: Levels) -> Float[Array, "batch height width fused"]:
+        x = LevelsConv(self.channels, use_bias=True, dtype=self.dtype, name="conv")(levels)
         if self.attention == "scale_channel":
             weights = self._of_scales(x, len(levels))
         else:
             weights = self._of_pixels(x, len(levels))
-        weighted = [weights[..., i : i + 1] * level for i, level in enumerate(levels)]
+        upsampled = [upsample(level, 2**scale) for scale, level in zip((3, 2, 1, 0), levels, strict=True)]
+        weighted = [weights[..., i : i + 1] * level for i, level in enumerate(upsampled)]
         return jnp.concatenate(weighted, axis=-1)
 
     def _of_pixels(self, x: Features, levels: int) -> Float[Array, "batch height width levels"]:

@@ -1,0 +1,33 @@
+"""A training on a CPU must not take its memory anew from the system at every step."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
+
+# Faults of one step, the mean of five, that needs 64 MB beside its argument: 16384 pages of 4 KB.
+PROGRAM = """
+import resource
+import sys
+import jax
+import jax.numpy as jnp
+from dbnet_jax.cpu_memory import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+step = jax.jit(lambda x: jax.lax.optimization_barrier(jnp.sin(x)).sum())
+x = jnp.ones(2**24)
+step(x).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step(x).block_until_ready()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 5)
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="it speaks to glibc's allocator")
+def test_a_step_finds_the_memory_of_the_one_before():
+    faults = {word: int(subprocess.check_output([sys.executable, "-c", PROGRAM, word])) for word in ("keep", "free")}
+    assert faults["keep"] < 500 < faults["free"]
