@@ -62,7 +62,7 @@ run_all() {
         limited 75 training.py $DATA --backbone=$backbone --render=device --cache=$CACHE --crop=$SIZE --dtype=$DTYPE \
             --batch=${BATCHES%% *} --steps=$STEPS --repeats=3 $NARROW --json="$OUT/training_$backbone.json"
     done
-    limited 75 deformable.py --networks --size=$SIZE --batch=16 --dtype=$DTYPE --repeats=5 --json="$OUT/deformable.json"
+    limited 75 deformable.py --size=$SIZE --batch=16 --dtype=$DTYPE --repeats=5 --json="$OUT/deformable.json"
     limited 60 network.py --backbone=resnet18 --size $DETECTION --batch 1 --dtype=$DTYPE --passes forward $COMPILE \
         $NARROW --json="$OUT/detection.json"
 }

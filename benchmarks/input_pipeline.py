@@ -87,14 +87,20 @@ def measure_ways(config: ConfigDict, dataset: Dataset, steps: int, repeats: int)
 
     The ways take turns, so that a busy moment of the machine meets all of them.
     """
-    ways = {"tf.data pipeline": tf_data, "thread pool": thread_pool, "plain loop": plain_loop}
+    ways = {"tf.data pipeline": training, "thread pool": thread_pool, "plain loop": plain_loop}
+    settings = {name: (config, dataset) for name in ways}
+    for name, cache in (("device path", "none"), ("device path, cached", "device")):
+        ways[name] = training
+        changed = config.copy_and_resolve_references()
+        changed.data.update({"render": "device", "cache": cache})
+        settings[name] = (changed, open_split(changed, "train") if cache == "device" else dataset)
     images = steps * config.train.batch_size
     measured: dict[str, dict[str, list[float]]] = {
         name: {"images_per_second": [], "cpu_milliseconds_per_image": []} for name in ways
     }
     for _ in range(repeats):
         for name, way in ways.items():
-            batches = way(config, dataset)
+            batches = way(*settings[name])
             take(batches, WARM_UP)
             start, start_cpu = time.perf_counter(), time.process_time()
             take(batches, steps)
@@ -110,8 +116,8 @@ def take(batches: Iterator[object], count: int) -> None:
         pass
 
 
-def tf_data(config: ConfigDict, dataset: Dataset) -> Iterator[object]:
-    """What training takes its batches from."""
+def training(config: ConfigDict, dataset: Dataset) -> Iterator[object]:
+    """What training takes its batches from: tf.data, or threads where the device makes the pixels."""
     return make_batches(config, dataset, bad_samples(config, dataset), first_step=0)
 
 

@@ -65,6 +65,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="PyTorch's side goes through torch.compile")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch's memory format")
+    parser.add_argument("--keep-memory", action="store_true", help="PyTorch keeps freed memory too, as `run.py` does")
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=PASSES)
     parser.add_argument("--repeats", type=int, default=9, help="turns of each, of which the median is shown")
     parser.add_argument("--steps", type=int, help="steps a turn (default: 1 on a CPU, 10 on a GPU)")
@@ -110,7 +111,7 @@ def take_turns(sides: dict[str, Side], options: argparse.Namespace, steps: int) 
 
 def show_head(result: dict[str, Any]) -> None:
     """Prints what is measured, and by how much the sides differ."""
-    words = [word for word in ("compile", "channels_last") if result[word]]
+    words = [word for word in ("compile", "channels_last", "keep_memory") if result[word]]
     height, width = result["size"]
     print(f"{result['backbone']}, {height}×{width}, {result['dtype']}; PyTorch: {', '.join(words) or 'as it is'}")
     measuring.show_environment(result)

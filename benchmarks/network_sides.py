@@ -165,6 +165,10 @@ class Twin:
     def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
         import torch
 
+        if options.keep_memory:
+            from dbnet_jax.cpu_memory import keep_memory
+
+            keep_memory()
         self._torch, self._options, self._folder = torch, options, folder
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._layout = torch.channels_last if options.channels_last else torch.contiguous_format

@@ -1,9 +1,11 @@
 """What a compiled step costs: FLOPs, memory traffic, and the share of the accelerator's peak that a run achieves."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 # Dense bfloat16 FLOP/s of one device, as its maker states it, by how JAX's name of the device begins.
 PEAKS = {
@@ -22,8 +24,7 @@ PEAKS = {
 class StepCost(NamedTuple):
     """One step over all devices.
 
-    - `flops`: floating point operations, as XLA counts them before it optimises; loops count one round, so deformable
-        convolutions weigh less here than they do.
+    - `flops`: floating point operations of convolutions and matrix products, see `count_flops`.
     - `bytes`: read and written by one device, as XLA counts them in the compiled program.
     - `peak`: dense bfloat16 FLOP/s of all devices, None where it is not known.
     """
@@ -54,13 +55,9 @@ class MeasuredStep:
 
     def __call__(self, *arguments: Any) -> Any:
         if self._compiled is None:
-            lowered = self._step.lower(*arguments)
-            self._compiled = compiled = lowered.compile()
-            self.cost = StepCost(
-                _count(lowered.cost_analysis(), "flops"),
-                _count(compiled.cost_analysis(), "bytes accessed"),
-                peak_flops(),
-            )
+            traced = self._step.trace(*arguments)
+            self._compiled = compiled = traced.lower().compile()
+            self.cost = StepCost(count_flops(traced.jaxpr), _bytes(compiled.cost_analysis()), peak_flops())
         return self._compiled(*arguments)
 
 
@@ -72,6 +69,58 @@ def peak_flops() -> float | None:
     return PEAKS[max(fitting, key=len)] * jax.device_count() if fitting else None
 
 
-def _count(analysis: Any, name: str) -> float:
-    """A number of XLA's analysis; 0 where the platform has none."""
-    return float(analysis.get(name, 0.0)) if isinstance(analysis, dict) else 0.0
+def count_flops(program: ClosedJaxpr | Jaxpr) -> float:
+    """Floating point operations of the convolutions and matrix products in a traced program: two a multiplication.
+
+    Loops of known length count all of their rounds, as XLA's own analysis does not; others one. Of the branches of a
+    condition, such as the forms for different platforms, the largest counts.
+    """
+    total = 0.0
+    for equation in needed(program):
+        name, inner = equation.primitive.name, [count_flops(each) for each in programs_in(equation.params)]
+        if name == "dot_general":
+            total += _dot_flops(equation)
+        elif name == "conv_general_dilated":
+            total += _conv_flops(equation)
+        elif name == "cond":
+            total += max(inner)
+        else:
+            total += sum(inner) * equation.params.get("length", 1)
+    return total
+
+
+def needed(program: ClosedJaxpr | Jaxpr) -> list[Any]:
+    """The equations that the program's results come from, in their order; a compiler leaves the others out."""
+    inside = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    live, equations = {atom for atom in inside.outvars if not isinstance(atom, Literal)}, []
+    for equation in reversed(inside.eqns):
+        if equation.effects or live.intersection(equation.outvars):
+            equations.append(equation)
+            live.update(atom for atom in equation.invars if not isinstance(atom, Literal))
+    return equations[::-1]
+
+
+def programs_in(parameters: dict[str, Any]) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """The programs among an equation's parameters: what it calls, repeats or chooses from."""
+    for value in parameters.values():
+        for each in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(each, (ClosedJaxpr, Jaxpr)):
+                yield each
+
+
+def _dot_flops(equation: Any) -> float:
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    left = equation.invars[0].aval.shape
+    return 2.0 * equation.outvars[0].aval.size * math.prod(left[axis] for axis in contracted)
+
+
+def _conv_flops(equation: Any) -> float:
+    kernel, numbers = equation.invars[1].aval, equation.params["dimension_numbers"]
+    taps = kernel.size // kernel.shape[numbers.rhs_spec[0]]
+    # Where the image is spread, for the gradient of a convolution with strides, most taps meet nothing.
+    return 2.0 * equation.outvars[0].aval.size * taps / math.prod(equation.params["lhs_dilation"])
+
+
+def _bytes(analysis: Any) -> float:
+    """What XLA counts; 0 where the platform does not."""
+    return float(analysis.get("bytes accessed", 0.0)) if isinstance(analysis, dict) else 0.0

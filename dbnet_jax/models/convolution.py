@@ -52,7 +52,7 @@ def _plain(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> j
 
 
 def _plain_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    return jax.vjp(lambda kernel: _plain(x, kernel, strides, padding), kernel)[1](g)[0]
+    return jax.linear_transpose(lambda kernel: _plain(x, kernel, strides, padding), kernel)(g)[0]
 
 
 def _block_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
@@ -82,7 +82,7 @@ def _convolve_backward(
     strides: int, padding: Padding, saved: tuple[jax.Array, jax.Array], g: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    to_x = jax.vjp(lambda x: _plain(x, kernel, strides, padding), x)[1](g)[0]
+    to_x = jax.linear_transpose(lambda x: _plain(x, kernel, strides, padding), x)(g)[0]
     plain, blocks = (
         functools.partial(form, strides=strides, padding=padding) for form in (_plain_gradient, _block_gradient)
     )
@@ -110,7 +110,7 @@ _pixel_product.defvjp(_product_forward, _product_backward)
 
 
 def _plain_product_gradient(x: jax.Array, g: jax.Array, matrix: jax.Array) -> jax.Array:
-    return jax.vjp(lambda matrix: x @ matrix, matrix)[1](g)[0]
+    return jax.linear_transpose(lambda matrix: x @ matrix, matrix)(g)[0]
 
 
 def _block_product_gradient(x: jax.Array, g: jax.Array, matrix: jax.Array) -> jax.Array:
