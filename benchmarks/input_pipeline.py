@@ -3,7 +3,7 @@
     python benchmarks/input_pipeline.py --data=synthetic
     python benchmarks/input_pipeline.py --data=icdar2015 --dir=DIR --json=FILE
 
-The same examples are made in three ways, in turns: by the tf.data pipeline as training uses it, by a pool of threads,
+The same examples are made in several ways, in turns: as training takes them from either path, by a pool of threads,
 and by a plain loop in Python. benchmarks/README.md says how to read the numbers.
 """
 
