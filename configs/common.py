@@ -43,6 +43,9 @@ def get_config() -> ConfigDict:
     config.data = data = ConfigDict()
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them
     data.dir = ""  # its folder, in the layout its owner publishes
+    # Training sets that are mixed in: "msra_td500=/data/td500*0.5,synthetic*2" adds to each picture of `name` half a
+    # picture of the one and two of the other, on average. An epoch is then until all have been seen.
+    data.mix = ""
     data.source = "files"  # or "tfds": prepared once as array_record files under tfds_dir, read from there
     data.tfds_dir = "~/tensorflow_datasets"
     # "train" and "validation" are nine and one of every ten training pictures, "trainval" is all of them.

@@ -9,6 +9,7 @@ from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets import open_dataset
 from input_pipeline.datasets.cached import CachedDataset
+from input_pipeline.datasets.mixed import MixedDataset, parse_mix
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.datasets.stored import StoredDataset
 from input_pipeline.device_geometry import DeviceGeometry
@@ -43,6 +44,8 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     )
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
+    if purpose == "train" and data.mix:
+        dataset = _mix(config, dataset)
     if data.cache not in ("none", "host", "device"):
         raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none', 'host' or 'device'")
     if purpose == "train" and data.cache == "host":
@@ -50,6 +53,17 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     if purpose == "train" and data.cache == "device":
         return StoredDataset(dataset, tuple(data.canvas))
     return dataset
+
+
+def _mix(config: ConfigDict, dataset: Dataset) -> Dataset:
+    """The training set with the sets of `config.data.mix`, each with its own training pictures."""
+    parts = parse_mix(config.data.mix)
+    added = []
+    for part in parts:
+        changed = config.copy_and_resolve_references()
+        changed.data.update({"name": part.name, "dir": part.folder, "mix": "", "cache": "none"})
+        added.append(open_split(changed, "train"))
+    return MixedDataset([dataset, *added], [1.0, *(part.weight for part in parts)])
 
 
 def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples) -> Examples:

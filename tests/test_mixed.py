@@ -1,0 +1,65 @@
+"""Sets in shares: the shares are kept, nothing is left out, and an index always means the same picture."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from configs import quickstart
+from input_pipeline.datasets.mixed import MixedDataset, Part, parse_mix
+from input_pipeline.datasets.sample import Sample
+from input_pipeline.from_config import open_split
+
+
+class Few:
+    def __init__(self, letter: str, count: int):
+        self._names = [f"{letter}{i}" for i in range(count)]
+        self.problems = [f"{letter} is made up"]
+
+    def __len__(self):
+        return len(self._names)
+
+    def __getitem__(self, index):
+        return Sample(self.name(index), np.zeros((4, 4, 3), np.uint8), [], [])
+
+    def name(self, index):
+        return self._names[index]
+
+
+def test_every_picture_is_there_and_the_shares_are_the_weights():
+    mixed = MixedDataset([Few("a", 10), Few("b", 4), Few("c", 30)], [1.0, 2.0, 3.0])
+    names = [mixed.name(i) for i in range(len(mixed))]
+    shares = collections.Counter(name[0] for name in names)
+    assert shares == {"a": 10, "b": 20, "c": 30}
+    assert set(names) == {f"a{i}" for i in range(10)} | {f"b{i}" for i in range(4)} | {f"c{i}" for i in range(30)}
+    assert max(collections.Counter(names).values()) == 5
+    assert [mixed[i].name for i in (0, 10, 59)] == ["a0", "b0", "c29"]
+    assert mixed.problems == ["a is made up", "b is made up", "c is made up"]
+    with pytest.raises(IndexError, match="60"):
+        mixed[60]
+
+
+def test_a_config_mixes_training_sets_and_leaves_the_evaluation_alone():
+    config = quickstart.get_config()
+    config.data.update({"train_pictures": 6, "eval_pictures": 3, "mix": "synthetic*0.5"})
+    train, evaluation = open_split(config, "train"), open_split(config, "eval")
+    assert (len(train), len(evaluation)) == (18, 3)
+    np.testing.assert_array_equal(train[0].image, train[6].image)  # 12 of the one, 6 of the other: both start anew
+    config.data.mix = "nothing=/here"
+    with pytest.raises(ValueError, match="nothing"):
+        open_split(config, "train")
+
+
+def test_words_say_what_is_mixed():
+    assert parse_mix("") == []
+    assert parse_mix("msra_td500=/data/td500*0.5, synthetic*2,total_text=a=b") == [
+        Part("msra_td500", "/data/td500", 0.5),
+        Part("synthetic", "", 2.0),
+        Part("total_text", "a=b", 1.0),
+    ]
+
+
+@pytest.mark.parametrize("word", ["=/data*2", "a*0", "a*-1", "a*b", "a*inf", "a*nan", "*2"])
+def test_a_word_that_cannot_be_read_is_named(word):
+    with pytest.raises(ValueError, match=r"config\.data\.mix.*must be NAME=FOLDER"):
+        parse_mix(f"synthetic,{word}")
