@@ -69,6 +69,10 @@ def get_config() -> ConfigDict:
     data.threshold_distance = "true"  # to an edge; or "official", longer near corners
     data.min_text_size = 8  # pixels; text with a side under it is ignored
     data.max_bad_share = 0.1  # a larger share of unusable pictures stops the run
+    # Of one's own data only (docs/own_data.md):
+    data.train_labels = ""  # the labels to train from, relative to `dir`; "" finds them by the names of the format
+    data.eval_labels = ""  # those of the pictures to score on; "" finds them, or holds out every tenth picture
+    data.granularity = "word"  # of HierText; or "line"
     # Of the synthetic data set only:
     data.train_pictures = 20_000
     data.eval_pictures = 200
@@ -123,8 +127,8 @@ def get_config() -> ConfigDict:
     predict.follow_exif = True  # turn picture files upright as viewers do; the benchmarks' labels want False
 
     config.evaluate = evaluate = ConfigDict()
-    evaluate.protocol = "iou"  # or "deteval"
-    evaluate.page_pictures = 40  # how many pictures the results page shows
+    evaluate.protocol = "iou"  # or "deteval", "pascal", "icdar2013", "td500"
+    evaluate.page_pictures = 40  # how many pictures the results page shows, those with the most errors first
     return config
 
 

@@ -115,5 +115,6 @@ def _without_placeless(sample: Sample) -> Sample:
         polygons=list(compress(sample.polygons, kept)),
         ignore=list(compress(sample.ignore, kept)),
         texts=list(compress(sample.texts, kept)),
+        scripts=list(compress(sample.scripts, kept)),
         problems=[*sample.problems, *problems],
     )

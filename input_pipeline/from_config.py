@@ -1,13 +1,14 @@
 """What an experiment's config asks of the data."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets import open_dataset
+from input_pipeline.datasets import OWN_DATA, open_dataset
 from input_pipeline.datasets.cached import CachedDataset
 from input_pipeline.datasets.mixed import MixedDataset, parse_mix
 from input_pipeline.datasets.sample import Dataset
@@ -30,18 +31,9 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
             "`config.data.name` is empty: take a file of configs/ to train or convert with, or name a data set "
             "(--set=data.name=icdar2015,dir=DIR to evaluate)"
         )
-    options = {}
-    if data.name == "synthetic":
-        if data.source != "files":
-            raise ValueError(f"`config.data.source` (={data.source!r}): synthetic pictures are rendered, not prepared")
-        count = {"train": data.train_pictures, "eval": data.eval_pictures}[purpose]
-        options = {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
-    elif data.source == "tfds":
-        options = {"tfds_dir": data.tfds_dir}
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
-    dataset = open_dataset(
-        data.name, data.dir or "(`config.data.dir` is not set)", split, source=data.source, **options
-    )
+    folder = data.dir or "(`config.data.dir` is not set)"
+    dataset = open_dataset(data.name, folder, split, source=data.source, **_options(config, purpose))
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
     if purpose == "train" and data.mix:
@@ -55,13 +47,33 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     return dataset
 
 
+def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
+    """What a data set takes beside its folder and split."""
+    data = config.data
+    if data.source == "files":
+        if data.name == "synthetic":
+            count = {"train": data.train_pictures, "eval": data.eval_pictures}[purpose]
+            return {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
+        if data.name not in OWN_DATA:
+            return {}
+        granularity = {"granularity": data.granularity} if data.name == "hiertext" else {}
+        labels = {"labels": data.train_labels, "eval_labels": data.eval_labels}
+        return {**labels, "follow_exif": config.predict.follow_exif, **granularity}
+    if data.name in (*OWN_DATA, "synthetic"):
+        raise ValueError(
+            f"`config.data.source` (={data.source!r}) must be 'files': only the benchmarks can be prepared"
+        )
+    return {"tfds_dir": data.tfds_dir} if data.source == "tfds" else {}
+
+
 def _mix(config: ConfigDict, dataset: Dataset) -> Dataset:
     """The training set with the sets of `config.data.mix`, each with its own training pictures."""
     parts = parse_mix(config.data.mix)
     added = []
     for part in parts:
         changed = config.copy_and_resolve_references()
-        changed.data.update({"name": part.name, "dir": part.folder, "mix": "", "cache": "none"})
+        alone = {"source": "files", "train_labels": "", "eval_labels": "", "mix": "", "cache": "none"}
+        changed.data.update({"name": part.name, "dir": part.folder, **alone})
         added.append(open_split(changed, "train"))
     return MixedDataset([dataset, *added], [1.0, *(part.weight for part in parts)])
 

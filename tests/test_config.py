@@ -1,18 +1,35 @@
 """Configs: variants, fields behind the colon, and errors that say what is there."""
 
+import importlib
+import pathlib
+import re
+
 import pytest
 
-from configs import common, icdar2015, msra_td500, quickstart, totaltext
+from configs import common, ctw1500, icdar2015, mlt2017, msra_td500, own_data, quickstart, synthtext, totaltext
+from dbnet_jax.config_check import check_training
 from dbnet_jax.train import train_and_evaluate
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
-@pytest.mark.parametrize("module", [quickstart, icdar2015, msra_td500, totaltext])
+
+@pytest.mark.parametrize(
+    "module", [quickstart, icdar2015, msra_td500, totaltext, ctw1500, mlt2017, synthtext, own_data]
+)
 def test_every_config_gives_the_fields_of_common_and_no_others(module):
     config, fields = module.get_config(), common.get_config()
     assert config.keys() == fields.keys()
     for section in fields:
         if section != "seed":
             assert config[section].keys() == fields[section].keys()
+
+
+def test_the_commands_of_the_reproduction_page_are_configs_that_can_train():
+    page = (ROOT / "docs/reproduce.md").read_text()
+    commands = re.findall(r"configs/(\w+)\.py(?::([\w.,=]+))?", page)
+    assert len(commands) >= 11
+    for name, arg in commands:
+        check_training(importlib.import_module(f"configs.{name}").get_config(arg or None))
 
 
 def test_words_are_variants_and_pairs_set_fields():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax.decode import BadPicture
-from input_pipeline.datasets import open_dataset
+from input_pipeline.datasets import BENCHMARKS, open_dataset
 from input_pipeline.datasets.icdar2015 import Icdar2015
 from input_pipeline.datasets.msra_td500 import MsraTd500
 from input_pipeline.datasets.sample import Dataset
@@ -66,7 +66,7 @@ def test_icdar2015_test_layout(tmp_path):
     dataset = Icdar2015(tmp_path, "test")
     assert _names(dataset) == ["img_1.jpg", "img_2.jpg", "img_10.jpg"]
     assert dataset[0].ignore == [True]
-    assert dataset.problems == []
+    assert dataset.problems == ["3 test pictures where the release has 500"]
 
 
 def test_msra_td500_layout(tmp_path):
@@ -102,7 +102,7 @@ def test_total_text_flat_layout(tmp_path):
         TotalText(tmp_path, "test")
 
 
-@pytest.mark.parametrize("reader", [Icdar2015, MsraTd500, TotalText])
+@pytest.mark.parametrize("reader", BENCHMARKS.values())
 def test_a_missing_or_empty_folder_says_what_to_do(tmp_path, reader):
     for folder, found in (
         (tmp_path / "nowhere", "there is no such folder"),
@@ -142,7 +142,10 @@ def test_pictures_and_annotations_without_each_other(tmp_path):
     write(tmp_path / "ch4_training_images/Thumbs.db", b"")
     dataset = Icdar2015(tmp_path, "trainval")
     assert len(dataset) == 3
-    assert dataset.problems == ["annotation files without a picture: gt_img_200.txt"]
+    assert dataset.problems == [
+        "3 train pictures where the release has 1000",
+        "annotation files without a picture: gt_img_200.txt",
+    ]
     with pytest.raises(BadPicture, match=r"img_2\.jpg: has no annotation file gt_img_2\.txt"):
         dataset[1]
     assert dataset[2].texts == ["word 3"]
@@ -196,6 +199,7 @@ def test_real_icdar2015(shared):
     folder = shared / "data/icdar2015"
     assert _totals(Icdar2015(folder, "trainval")) == (1000, 11_886, 7_418, 0, [])
     validation = Icdar2015(folder, "validation")
+    assert validation.problems == []
     assert (len(validation), validation.name(0), validation.name(99)) == (100, "img_1.jpg", "img_991.jpg")
     sample = validation[0]
     assert sample.image.shape == (720, 1280, 3)
@@ -205,6 +209,7 @@ def test_real_icdar2015(shared):
 def test_real_msra_td500(shared):
     dataset = MsraTd500(shared / "data/msra_td500", "trainval")
     assert _totals(dataset) == (300, 1_068, 101, 6, [])
+    assert dataset.problems == []
     assert len(MsraTd500(shared / "data/msra_td500", "validation")) == 30
 
 

@@ -4,19 +4,28 @@ import os
 from typing import Any
 
 from input_pipeline.datasets.benchmark import Benchmark
+from input_pipeline.datasets.ctw1500 import Ctw1500
+from input_pipeline.datasets.hust_tr400 import HustTr400
 from input_pipeline.datasets.icdar2015 import Icdar2015
+from input_pipeline.datasets.mlt2017 import Mlt2017
 from input_pipeline.datasets.msra_td500 import MsraTd500
+from input_pipeline.datasets.own_data import OWN_DATA
 from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.synthtext import SynthText
 from input_pipeline.datasets.total_text import TotalText
 
-__all__ = ["BENCHMARKS", "DATASETS", "Dataset", "Sample", "open_dataset"]
+__all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "Dataset", "Sample", "open_dataset"]
 
 BENCHMARKS: dict[str, type[Benchmark]] = {
     "icdar2015": Icdar2015,
     "msra_td500": MsraTd500,
     "total_text": TotalText,
+    "ctw1500": Ctw1500,
+    "mlt2017": Mlt2017,
+    "hust_tr400": HustTr400,
+    "synthtext": SynthText,
 }
-DATASETS = (*BENCHMARKS, "synthetic")
+DATASETS = (*BENCHMARKS, *OWN_DATA, "synthetic")
 
 
 def open_dataset(
@@ -33,7 +42,8 @@ def open_dataset(
     - `source`: "files" reads the owner's files; "tfds" reads a copy prepared by TensorFlow Datasets, which
         the first call makes (option `tfds_dir`; see `scene_text.PreparedDataset`). Both give the same
         samples.
-    - `options`: for the data set: "synthetic" takes `count`, `seed` and `size`.
+    - `options`: for the data set: "synthetic" takes `count`, `seed` and `size`; those of `OWN_DATA` take `labels`,
+        `eval_labels` and `follow_exif`, "hiertext" `granularity` too.
 
     **Raises:** `ValueError` if a name is not known; `FileNotFoundError` if the folder does not hold the data
     set.
@@ -51,4 +61,6 @@ def open_dataset(
         from input_pipeline.datasets.synthetic import SyntheticDataset
 
         return SyntheticDataset(**{"split": split, **options})
+    if name in OWN_DATA:
+        return OWN_DATA[name](folder, split, **options)
     return BENCHMARKS[name](folder, split, **options)

@@ -1,9 +1,13 @@
 """What the readers share to parse annotation files: a bad line is named and left out, the others are kept."""
 
+import codecs
+import contextlib
 import dataclasses
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -18,15 +22,25 @@ _SHOWN = 60  # characters of a bad line in its message
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 Polygon = Float32[np.ndarray, "_ 2"]
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """One text instance of an annotation file; the fields are those of a `Sample`'s lists."""
+    """One text instance of an annotation file.
+
+    **Arguments:**
+
+    - `polygon`, `ignore`, `text`: as in the lists of a `Sample`.
+    - `script`: as there; None where the data set does not tell any instance's.
+    - `doubt`: what is odd about an instance that is kept all the same; "" if nothing.
+    """
 
     polygon: Polygon
     ignore: bool
     text: str = ""
+    script: str | None = None
+    doubt: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +49,8 @@ class Annotation:
 
     **Arguments:**
 
-    - `polygons`, `ignore`, `texts`: as in `Sample`. The picture's size is not known here, so outlines that
-        lie wholly outside of the picture are among them.
+    - `polygons`, `ignore`, `texts`, `scripts`: as in `Sample`. The picture's size is not known here, so outlines
+        that lie wholly outside of the picture are among them.
     - `problems`: one message for each line that is left out or doubtful, naming the file and the line.
     """
 
@@ -44,14 +58,37 @@ class Annotation:
     ignore: list[bool] = dataclasses.field(default_factory=list)
     texts: list[str] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    scripts: list[str] = dataclasses.field(default_factory=list)
+
+
+def decode_text(data: bytes, file: str) -> tuple[str, list[str]]:
+    """The text of an annotation file.
+
+    UTF-8, with or without a byte order mark, or UTF-16 with one; a file that is neither is read as Latin-1, which
+    every byte sequence is, and named in the problems.
+
+    **Arguments:**
+
+    - `data`: the content of the file.
+    - `file`: its name, for messages.
+
+    **Returns:** the text and the problems.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("utf-16"), []
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        problem = f"{file}: not UTF-8 (byte {error.start}); read as Latin-1, so that its texts may be wrong"
+        return data.decode("latin-1"), [problem]
 
 
 def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[str]]:
     """The lines of an annotation file that are not blank, each with its number, counted from 1.
 
-    UTF-8, with or without a byte order mark; a file that is not valid UTF-8 is read as Latin-1, which every
-    byte sequence is, and named in the problems. Lines end at LF, CR LF or CR and nowhere else: a
-    transcription may hold U+2028 or U+0085.
+    Lines end at LF, CR LF or CR and nowhere else: a transcription may hold U+2028 or U+0085. For the encoding
+    see `decode_text`.
 
     **Arguments:**
 
@@ -60,23 +97,19 @@ def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[str]
 
     **Returns:** the lines and the problems.
     """
-    problems = []
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        text = data.decode("latin-1")
-        problems.append(f"{file}: not UTF-8 (byte {error.start}); read as Latin-1, so that its texts may be wrong")
+    text, problems = decode_text(data, file)
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
     return [(number, line.lstrip("\ufeff")) for number, line in lines if line.strip("\ufeff").strip()], problems
 
 
 def parse_instances(
-    lines: Iterable[tuple[int, str]],
+    lines: Iterable[tuple[int, T]],
     file: str,
-    parse: Callable[[str], Instance],
+    parse: Callable[[T], Instance],
     problems: Iterable[str] = (),
+    show: Callable[[T], str] = str,
 ) -> Annotation:
-    """Applies a line parser to every line.
+    """Applies a parser to every line, or to every record of a file that has no lines.
 
     An instance with fewer than three points, with a coordinate that is not finite or is absurdly large, or
     without area is left out. An outline that crosses itself is kept as it is, and named: the official
@@ -89,8 +122,9 @@ def parse_instances(
     - `file`: its name, for messages.
     - `parse`: one line to one instance; raises `ValueError` with the reason where it cannot.
     - `problems`: those found before.
+    - `show`: how a line is shown in a message.
 
-    **Returns:** the instances of the good lines, and one problem for each bad one.
+    **Returns:** the instances of the good lines, and one problem for each bad or doubtful one.
     """
     annotation = Annotation(problems=list(problems))
     for number, line in lines:
@@ -98,13 +132,16 @@ def parse_instances(
             instance = parse(line)
             check_polygon(instance.polygon)
         except ValueError as error:
-            annotation.problems.append(f"{file}:{number}: {error}: {_shorten(line)}")
+            annotation.problems.append(f"{file}:{number}: {error}: {_shorten(show(line))}")
             continue
-        if crosses_itself(instance.polygon):
-            annotation.problems.append(f"{file}:{number}: the outline crosses itself; kept as it is: {_shorten(line)}")
+        crosses = "the outline crosses itself" if crosses_itself(instance.polygon) else ""
+        for doubt in filter(None, (crosses, instance.doubt)):
+            annotation.problems.append(f"{file}:{number}: {doubt}; kept as it is: {_shorten(show(line))}")
         annotation.polygons.append(instance.polygon)
         annotation.ignore.append(instance.ignore)
         annotation.texts.append(instance.text)
+        if instance.script is not None:
+            annotation.scripts.append(instance.script)
     return annotation
 
 
@@ -132,9 +169,13 @@ def parse_numbers(fields: Sequence[str], count: int) -> list[float]:
 def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
     """Vertices from their coordinates.
 
-    **Raises:** `ValueError` if a coordinate is too large to be meant.
+    **Raises:** `ValueError` if a coordinate is not finite or too large to be meant, or the counts differ.
     """
+    if len(xs) != len(ys):
+        raise ValueError(f"{len(xs)} x coordinates and {len(ys)} y coordinates")
     points = np.stack([np.asarray(xs, np.float64), np.asarray(ys, np.float64)], axis=-1)
+    if not np.isfinite(points).all():
+        raise ValueError("a coordinate is not finite")
     # Before the cast to float32, which would make an infinity of 1e39.
     if np.abs(points).max(initial=0) > MAX_COORDINATE:
         raise ValueError(f"a coordinate of {np.abs(points).max():g} lies far outside of any picture")
@@ -172,20 +213,27 @@ def make_sample(name: str, image: UInt8[np.ndarray, "height width 3"], annotatio
     one is named in the sample's problems; an outline that reaches in from outside stays whole.
     """
     size = np.array(image.shape[1::-1])
-    polygons, ignore, texts, problems = [], [], [], list(annotation.problems)
-    for polygon, ignored, text in zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True):
+    problems = list(annotation.problems)
+    inside = []
+    for polygon, _, text in zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True):
         # A pixel reaches half a pixel around its centre.
-        if (polygon.max(axis=0) <= -0.5).any() or (polygon.min(axis=0) >= size - 0.5).any():
+        outside = (polygon.max(axis=0) <= -0.5).any() or (polygon.min(axis=0) >= size - 0.5).any()
+        inside.append(not outside)
+        if outside:
             x, y = polygon[0]
             problems.append(
                 f"{name}: the outline from ({x:g}, {y:g}) lies outside of the picture, which is "
                 f"{size[0]} wide and {size[1]} high: {_shorten(text)}"
             )
-            continue
-        polygons.append(polygon)
-        ignore.append(ignored)
-        texts.append(text)
-    return Sample(name, image, polygons, ignore, texts, problems)
+    return Sample(
+        name,
+        image,
+        polygons=list(compress(annotation.polygons, inside)),
+        ignore=list(compress(annotation.ignore, inside)),
+        texts=list(compress(annotation.texts, inside)),
+        problems=problems,
+        scripts=list(compress(annotation.scripts, inside)),
+    )
 
 
 def _shorten(line: str) -> str:

@@ -18,16 +18,29 @@ _NAMED = 8  # file names shown in one message
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Where an official set lies below the data set's folder, as patterns of folder names.
+    """Where an official set lies below the data set's folder, as patterns of folder names; "." is the folder itself.
 
     **Arguments:**
 
     - `pictures`: the first folder that holds pictures is taken.
     - `annotations`: all that exist are taken; where two hold a picture's annotation file, the first one wins.
+    - `together`: whether the pictures of all the folders are taken, of which one set may be unpacked into many.
     """
 
     pictures: tuple[str, ...]
     annotations: tuple[str, ...]
+    together: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """A picture and its annotation, at `position` of the official set `part`; `prefix` goes before their names."""
+
+    picture: pathlib.Path
+    annotation: pathlib.Path | None
+    part: str
+    position: int
+    prefix: str
 
 
 class Benchmark:
@@ -35,10 +48,14 @@ class Benchmark:
 
     The pictures of the official training folder are sorted by the integer in their names. Those at positions
     0, 10, 20, … are the split "validation", the others are "train", and "trainval" is both, in this order:
-    the official training set whole. "test" is the official test set, in the same order.
+    the official training set whole. "test" is the official test set, in the same order. Where a benchmark has a
+    validation set of its own (`validation_folders`), that is "validation", the training set is "train", and
+    "trainval" is the one after the other, where `train_` and `validation_` go before the names. Where it has none and
+    nothing is held back (`absent`), "train" and "trainval" are the same.
 
     A picture without an annotation file, or one that cannot be decoded, raises `BadPicture` when it is asked
-    for; annotation files without a picture are named in `problems`.
+    for; annotation files without a picture are named in `problems`, and so is another number of pictures than
+    the release has (`counts`, by the official sets' names).
 
     **Arguments:**
 
@@ -46,29 +63,24 @@ class Benchmark:
     - `split`: one of `SPLITS`.
 
     **Raises:** `ValueError` if the split is unknown; `FileNotFoundError`, saying which layout is expected,
-    what was found and where to get the data set, if the split has no pictures there.
+    what was found and where to get the data set, if the split has no pictures there, or that the benchmark has
+    no such split.
     """
 
     title: ClassVar[str]
     source: ClassVar[str]
     layout: ClassVar[str]
     train_folders: ClassVar[Folders]
-    test_folders: ClassVar[Folders]
-    annotation_suffix: ClassVar[str]
+    validation_folders: ClassVar[Folders | None] = None
+    test_folders: ClassVar[Folders | None] = None
+    annotation_suffix: ClassVar[str | tuple[str, ...]]
+    counts: ClassVar[dict[str, int]] = {}
+    absent: ClassVar[dict[str, str]] = {}  # splits that the benchmark does not have: why, and what to do
 
     def __init__(self, folder: str | os.PathLike[str], split: str = "train"):
-        if split not in SPLITS:
-            raise ValueError(f"`split` (={split!r}) must be one of {', '.join(SPLITS)}")
-        self.folder, self.split = pathlib.Path(folder), split
-        folders = self.test_folders if split == "test" else self.train_folders
-        pictures = self._pictures(folders)
-        annotations = self._annotations(folders)
-        found = [self._find_annotation(picture, annotations) for picture in pictures]
-        positions = _split_positions(len(pictures), split)
-        if not positions:
-            raise FileNotFoundError(self._complaint(f"{len(pictures)} pictures, none of them in this split"))
-        self._files = [(pictures[position], found[position]) for position in positions]
-        self.problems = _unused(annotations, found)
+        self.folder, self.split = pathlib.Path(folder), self._checked(split)
+        self.problems: list[str] = []
+        self._files = [file for part in self._parts() for file in self._read_part(part)]
 
     @classmethod
     def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
@@ -77,7 +89,10 @@ class Benchmark:
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:
-        """Parses the content of an annotation file; `file` is its name, for messages."""
+        """Parses the content of an annotation file; `file` is its name, for messages.
+
+        **Raises:** `BadPicture` if nothing of it can be read: its picture would seem to be without text.
+        """
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -85,50 +100,114 @@ class Benchmark:
 
     def name(self, index: int) -> str:
         """The file name of picture `index`, without reading it."""
-        return self._files[index][0].name
+        file = self._files[index]
+        return file.prefix + file.picture.name
+
+    def place(self, index: int) -> tuple[str, int]:
+        """Which of the splits "train", "validation" and "test" picture `index` belongs to, and its position there."""
+        if self.split != "trainval":
+            return self.split, range(len(self))[index]
+        file = self._files[index]
+        if self.validation_folders is not None or "validation" in self.absent:
+            return file.part, file.position
+        tens, rest = divmod(file.position, VALIDATION_EVERY)
+        return ("validation", tens) if rest == 0 else ("train", file.position - tens - 1)
 
     def files(self) -> Iterator[pathlib.Path]:
         """Every file that the samples are read from."""
-        for picture, annotation in self._files:
-            yield picture
-            if annotation is not None:
-                yield annotation
+        for file in self._files:
+            yield file.picture
+            if file.annotation is not None:
+                yield file.annotation
 
     def picture(self, index: int) -> bytes:
         """The encoded picture. **Raises:** `BadPicture` if it cannot be read."""
-        return _read(self._files[index][0])
+        return read_bytes(self._files[index].picture)
 
     def annotation(self, index: int) -> Annotation:
         """The text of picture `index`, alone. **Raises:** `BadPicture` if there is no annotation file."""
-        picture, annotation = self._files[index]
-        if annotation is None:
-            raise BadPicture(f"{picture.name}: has no annotation file {' or '.join(self.annotation_names(picture))}")
-        return self.parse(_read(annotation), annotation.name)
+        file = self._files[index]
+        if file.annotation is None:
+            names = " or ".join(dict.fromkeys(self.annotation_names(file.picture)))
+            raise BadPicture(f"{self.name(index)}: has no annotation file {names}")
+        return self.parse(read_bytes(file.annotation), file.prefix + file.annotation.name)
 
     def __getitem__(self, index: int) -> Sample:
         """**Raises:** `BadPicture` if the picture or its annotation file is missing or cannot be read."""
         annotation = self.annotation(index)
         return make_sample(self.name(index), decode_image(self.picture(index), self.name(index)), annotation)
 
+    def _checked(self, split: str) -> str:
+        if split not in SPLITS:
+            raise ValueError(f"`split` (={split!r}) must be one of {', '.join(SPLITS)}")
+        if split in self.absent:
+            raise FileNotFoundError(f"{self.title} has no split {split!r}: {self.absent[split]}")
+        return split
+
+    def _parts(self) -> tuple[str, ...]:
+        """The official sets that the split is made of."""
+        if self.split == "test":
+            return ("test",)
+        if self.validation_folders is None:
+            return ("train",)
+        return ("train", "validation") if self.split == "trainval" else (self.split,)
+
+    def _read_part(self, part: str) -> list[_File]:
+        """What the split takes of an official set; notes in `problems` what is wrong with the set."""
+        sets = {"train": self.train_folders, "validation": self.validation_folders, "test": self.test_folders}
+        folders = sets[part]
+        if folders is None:
+            raise NotImplementedError(f"{type(self).__name__} names no folders of its {part} set")
+        pictures = self._pictures(folders)
+        annotations = self._annotations(folders)
+        self.problems += [*self._miscount(len(pictures), part), *self._unused(annotations, pictures)]
+        # Both sets may number their pictures from 1.
+        prefix = f"{part}_" if len(self._parts()) > 1 else ""
+        positions = self._positions(len(pictures))
+        if not positions:
+            raise FileNotFoundError(self._complaint(f"{len(pictures)} pictures, none of them in this split"))
+        return [
+            _File(pictures[position], self._find_annotation(pictures[position], annotations), part, position, prefix)
+            for position in positions
+        ]
+
+    def _positions(self, count: int) -> list[int]:
+        whole = self.split in ("trainval", "test") or self.validation_folders is not None or "validation" in self.absent
+        held = self.split == "validation"
+        return [i for i in range(count) if whole or (i % VALIDATION_EVERY == 0) == held]
+
     def _pictures(self, folders: Folders) -> list[pathlib.Path]:
+        found: dict[str, pathlib.Path] = {}
         for folder in _existing(self.folder, folders.pictures):
-            pictures = [path for path in _listing(folder) if path.suffix.lower() in PICTURE_SUFFIXES]
-            if pictures:
-                return sorted(pictures, key=lambda path: (_integer(path.stem), path.name))
-        raise FileNotFoundError(self._complaint(_describe(self.folder)))
+            listed = {path.name: path for path in _listing(folder) if path.suffix.lower() in PICTURE_SUFFIXES}
+            found = {**listed, **found}
+            if found and not folders.together:
+                break
+        if not found:
+            raise FileNotFoundError(self._complaint(describe(self.folder)))
+        return sorted(found.values(), key=lambda path: (_integer(path.stem), path.name))
 
     def _annotations(self, folders: Folders) -> dict[str, pathlib.Path]:
         listed = [
-            {path.name: path for path in _listing(folder) if path.suffix.lower() == self.annotation_suffix}
+            {path.name: path for path in _listing(folder) if path.name.lower().endswith(self.annotation_suffix)}
             for folder in _existing(self.folder, folders.annotations)
         ]
         if not any(listed):
-            raise FileNotFoundError(self._complaint(_describe(self.folder) + "; no annotation files"))
+            raise FileNotFoundError(self._complaint(describe(self.folder) + "; no annotation files"))
         return {name: path for files in reversed(listed) for name, path in files.items()}
 
     def _find_annotation(self, picture: pathlib.Path, annotations: dict[str, pathlib.Path]) -> pathlib.Path | None:
         names = self.annotation_names(picture)
         return next((annotations[name] for name in names if name in annotations), None)
+
+    def _miscount(self, count: int, part: str) -> list[str]:
+        released = self.counts.get(part, count)
+        return [f"{count} {part} pictures where the release has {released}"] if count != released else []
+
+    def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[str]:
+        known = {name for picture in pictures for name in self.annotation_names(picture)}
+        names = sorted(annotations.keys() - known)
+        return [f"annotation files without a picture: {_enumerate(names)}"] if names else []
 
     def _complaint(self, found: str) -> str:
         return (
@@ -136,12 +215,6 @@ class Benchmark:
             f"expected there:\n{self.layout}\n"
             f"found: {found}\nwhere to get it: {self.source}"
         )
-
-
-def _split_positions(count: int, split: str) -> list[int]:
-    if split in ("trainval", "test"):
-        return list(range(count))
-    return [position for position in range(count) if (position % VALIDATION_EVERY == 0) == (split == "validation")]
 
 
 def _integer(stem: str) -> int:
@@ -155,22 +228,21 @@ def _listing(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _existing(root: pathlib.Path, patterns: tuple[str, ...]) -> list[pathlib.Path]:
-    return [path for pattern in patterns for path in sorted(root.glob(pattern)) if path.is_dir()]
+    # `glob` takes no ".".
+    found = [path for pattern in patterns for path in ([root] if pattern == "." else sorted(root.glob(pattern)))]
+    return [path for path in found if path.is_dir()]
 
 
-def _read(path: pathlib.Path) -> bytes:
+def read_bytes(path: pathlib.Path) -> bytes:
+    """The content of a file. **Raises:** `BadPicture` if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise BadPicture(f"{path.name}: cannot be read: {error.strerror or error}") from error
 
 
-def _unused(annotations: dict[str, pathlib.Path], found: list[pathlib.Path | None]) -> list[str]:
-    names = sorted(set(annotations) - {path.name for path in found if path is not None})
-    return [f"annotation files without a picture: {_enumerate(names)}"] if names else []
-
-
-def _describe(folder: pathlib.Path) -> str:
+def describe(folder: pathlib.Path) -> str:
+    """What a folder holds, for messages."""
     if not folder.is_dir():
         return "there is no such folder" if not folder.exists() else "it is not a folder"
     names = [path.name + "/" * path.is_dir() for path in _listing(folder)]

@@ -1,6 +1,7 @@
 """ICDAR 2015 Incidental Scene Text: words in street photographs taken in passing."""
 
 import pathlib
+from typing import ClassVar
 
 from input_pipeline.datasets.annotations import (
     DONT_CARE,
@@ -38,6 +39,7 @@ class Icdar2015(Benchmark):
     train_folders = Folders(("ch4_training_images",), ("ch4_training_localization_transcription_gt",))
     test_folders = Folders(("ch4_test_images",), ("Challenge4_Test_Task1_GT",))
     annotation_suffix = ".txt"
+    counts: ClassVar[dict[str, int]] = {"train": 1000, "test": 500}
 
     @classmethod
     def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:

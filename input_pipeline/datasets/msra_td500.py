@@ -2,6 +2,8 @@
 
 import math
 import pathlib
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +42,7 @@ class MsraTd500(Benchmark):
     train_folders = Folders(("train",), ("train",))
     test_folders = Folders(("test",), ("test",))
     annotation_suffix = ".gt"
+    counts: ClassVar[dict[str, int]] = {"train": 300, "test": 200}
 
     @classmethod
     def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
@@ -57,6 +60,14 @@ def _parse_line(line: str) -> Instance:
     fields = line.split()
     if len(fields) > 7:
         raise ValueError(f"{len(fields)} fields where 7 are needed")
+    return parse_box(fields)
+
+
+def parse_box(fields: Sequence[str]) -> Instance:
+    """A turned box from the fields `index difficult x y w h theta`; see `MsraTd500`.
+
+    **Raises:** `ValueError` with the reason where they make none.
+    """
     _, difficult, x, y, width, height, theta = parse_numbers(fields, 7)
     if difficult not in (0, 1):
         raise ValueError(f"difficult (={fields[1]}) must be 0 or 1")

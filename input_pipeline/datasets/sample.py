@@ -20,6 +20,8 @@ class Sample:
     - `ignore`: for each polygon, True where the benchmark does not care for it (`###`, "difficult").
     - `texts`: for each polygon its transcription; empty where the data set has none.
     - `problems`: what was wrong with the annotation and left out, each naming its file and line.
+    - `scripts`: for each polygon the script it is written in ("Latin", "Arabic"), as its data set calls it; empty
+        where the data set does not tell.
     """
 
     name: str
@@ -28,13 +30,15 @@ class Sample:
     ignore: list[bool]
     texts: list[str] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    scripts: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Raises ValueError when the lists do not describe the same instances."""
-        if len(self.ignore) != len(self.polygons) or len(self.texts) not in (0, len(self.polygons)):
+        count = len(self.polygons)
+        if len(self.ignore) != count or len(self.texts) not in (0, count) or len(self.scripts) not in (0, count):
             raise ValueError(
-                f"`polygons` ({len(self.polygons)}), `ignore` ({len(self.ignore)}) and `texts` "
-                f"({len(self.texts)}) of {self.name} must describe the same instances"
+                f"`polygons` ({count}), `ignore` ({len(self.ignore)}), `texts` ({len(self.texts)}) and `scripts` "
+                f"({len(self.scripts)}) of {self.name} must describe the same instances"
             )
 
 

@@ -22,7 +22,7 @@ from etils import epath
 from dbnet_jax.decode import BadPicture, decode_image
 from input_pipeline.datasets import BENCHMARKS
 from input_pipeline.datasets.annotations import Annotation, make_sample
-from input_pipeline.datasets.benchmark import VALIDATION_EVERY, Benchmark
+from input_pipeline.datasets.benchmark import Benchmark
 from input_pipeline.datasets.sample import Sample
 
 _STORED_SPLITS = ("train", "validation", "test")
@@ -38,9 +38,9 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
     name = "scene_text"
     # TFDS 4.9.10 would find it with `importlib_resources`, which neither it nor etils 1.15 installs.
     code_path = pathlib.Path(__file__)
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
-        tfds.core.BuilderConfig(name=name, version="1.0.0", description=reader.title)
+        tfds.core.BuilderConfig(name=name, version="1.1.0", description=reader.title)
         for name, reader in BENCHMARKS.items()
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
@@ -63,6 +63,8 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
                     ),
                     "ignore": tfds.features.Sequence(np.bool_),
                     "text": tfds.features.Sequence(tfds.features.Text()),
+                    # Of each outline, or of none where the benchmark does not tell.
+                    "script": tfds.features.Sequence(tfds.features.Text()),
                     "problems": tfds.features.Sequence(tfds.features.Text()),
                     "error": tfds.features.Text(),
                 }
@@ -114,9 +116,10 @@ class PreparedDataset:
         self.problems = self._reader.problems
         builder = prepare(name, folder, tfds_dir)
         wanted = ("train", "validation") if split == "trainval" else (split,)
-        stored = [part for part in wanted if part in builder.info.splits]
         decoders = {"image": tfds.decode.SkipDecoding()}
-        self._sources = [builder.as_data_source(part, decoders=decoders) for part in stored]
+        self._sources = {
+            part: builder.as_data_source(part, decoders=decoders) for part in wanted if part in builder.info.splits
+        }
 
     def __len__(self) -> int:
         return len(self._reader)
@@ -136,18 +139,8 @@ class PreparedDataset:
         return make_sample(name, decode_image(example["image"], name), _annotation(example))
 
     def _example(self, index: int) -> dict[str, Any]:
-        part, position = self._place(index)
+        part, position = self._reader.place(index)
         return self._sources[part][position]
-
-    def _place(self, index: int) -> tuple[int, int]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"`index` (={index}) is out of range for {len(self)} pictures")
-        index %= len(self)
-        if len(self._sources) == 1:
-            return 0, index
-        # "trainval": every tenth picture is the validation part's.
-        tens, rest = divmod(index, VALIDATION_EVERY)
-        return (1, tens) if rest == 0 else (0, index - tens - 1)
 
 
 def prepare(
@@ -220,6 +213,7 @@ def _example(reader: Benchmark, index: int) -> dict[str, Any]:
         "polygons": annotation.polygons,
         "ignore": annotation.ignore,
         "text": annotation.texts,
+        "script": annotation.scripts,
         "problems": annotation.problems,
         "error": error,
     }
@@ -233,4 +227,5 @@ def _annotation(example: dict[str, Any]) -> Annotation:
         ignore=[bool(ignored) for ignored in example["ignore"]],
         texts=[text.decode() for text in example["text"]],
         problems=[problem.decode() for problem in example["problems"]],
+        scripts=[script.decode() for script in example["script"]],
     )

@@ -1,5 +1,6 @@
 """A data set whose pixels are elsewhere: on the accelerator."""
 
+import dataclasses
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -36,7 +37,7 @@ class StoredDataset:
         self.pictures[index] = to_canvas(sample.image, (height, width))
         # A view of one zero: the size alone.
         nothing = np.broadcast_to(np.uint8(0), sample.image.shape)
-        return Sample(sample.name, nothing, sample.polygons, sample.ignore, sample.texts, sample.problems)
+        return dataclasses.replace(sample, image=nothing)
 
     def __len__(self) -> int:
         return len(self._dataset)

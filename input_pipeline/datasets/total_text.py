@@ -3,6 +3,8 @@
 import ast
 import pathlib
 import re
+from collections.abc import Sequence
+from typing import ClassVar
 
 from input_pipeline.datasets.annotations import (
     DONT_CARE,
@@ -15,8 +17,15 @@ from input_pipeline.datasets.annotations import (
     text_lines,
 )
 from input_pipeline.datasets.benchmark import Benchmark, Folders
+from input_pipeline.datasets.total_text_mat import (
+    Row,
+    cell_numbers,
+    cell_text,
+    polygon_rows,
+    show_row,
+)
 
-LABEL_FOLDERS = ("txt_format", "groundtruth_polygonal*", "Txts", "Groundtruth/Polygon", "annotations")
+LABEL_FOLDERS = ("txt_format", "groundtruth_polygonal*", "Txts", "Groundtruth/Polygon", "Polygon", "annotations")
 
 
 class TotalText(Benchmark):
@@ -25,9 +34,10 @@ class TotalText(Benchmark):
 
     - Release: 2017, labels revised in 2019; 1255 training and 300 test photos.
     - Where: https://github.com/cs-chan/Total-Text-Dataset, photos as `totaltext.zip`, labels as
-      `txt_format.zip`.
+      `txt_format.zip` or, for MATLAB, `groundtruth_text.zip`.
     - Layout: photos in `Images/Train` and `Images/Test`; labels in the folders `Train` and `Test` of
-      `txt_format`, of a `groundtruth_polygonal…`, of `Txts`, of `Groundtruth/Polygon` or of `annotations`. A
+      `txt_format`, of a `groundtruth_polygonal…`, of `Txts`, of `Groundtruth/Polygon`, of `Polygon` or of
+      `annotations`; where a picture has text files and a `.mat` file, a text file is read. A
       copy of the training set alone may keep its photos in `Images` and its labels in `annotations` or beside
       the photos. A picture's labels are found by name, in the order given here.
     - Annotation: polygons of mostly 4 to 14 points, in one of two forms. The official one,
@@ -35,7 +45,8 @@ class TotalText(Benchmark):
       and the orientation `#` is text not to care for; files are called `poly_gt_img11.txt`. The other one,
       `x1,y1,…,xn,yn,transcription`, has `###` for it and is called `img11.jpg.txt`. In this one a
       transcription that holds a comma next to a number cannot be told from coordinates: such a line is
-      reported, not guessed. The owner's `.mat` files are not read.
+      reported, not guessed. The owner's `.mat` files, `poly_gt_img11.mat`, hold a cell array `polygt` of a row an
+      instance, `'x:' xs 'y:' ys text orientation`, and mean what the text files of the first form do.
     - Terms: non-commercial academic research; no redistribution (DATASET_TERMS.md of the repository).
     """
 
@@ -54,16 +65,22 @@ or, for the training set alone:
         (*(f"{folder}/Train" for folder in LABEL_FOLDERS), "annotations", "Images"),
     )
     test_folders = Folders(("Images/Test",), tuple(f"{folder}/Test" for folder in LABEL_FOLDERS))
-    annotation_suffix = ".txt"
+    annotation_suffix = (".txt", ".mat")
+    counts: ClassVar[dict[str, int]] = {"train": 1255, "test": 300}
 
     @classmethod
     def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """poly_gt_img11.txt or img11.jpg.txt for img11.jpg."""
-        return (f"poly_gt_{picture.stem}.txt", f"{picture.name}.txt")
+        """poly_gt_img11.txt, img11.jpg.txt or poly_gt_img11.mat for img11.jpg."""
+        return (f"poly_gt_{picture.stem}.txt", f"{picture.name}.txt", f"poly_gt_{picture.stem}.mat")
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:
-        """One instance a line, or a record of several lines; see the class."""
+        """One instance a line, or a record of several lines, or a row of a `.mat` file; see the class.
+
+        **Raises:** `BadPicture` if a `.mat` file is damaged.
+        """
+        if file.lower().endswith(".mat"):
+            return parse_instances(polygon_rows(data, file), file, _parse_row, show=show_row)
         lines, problems = text_lines(data, file)
         if any(_RECORD_START.match(line) for _, line in lines):
             return parse_instances(_join_records(lines), file, _parse_record, problems)
@@ -94,11 +111,19 @@ def _parse_record(record: str) -> Instance:
     if match is None:
         raise ValueError("not of the form x: [[…]], y: [[…]], ornt: […], transcriptions: […]")
     xs, ys = match["x"].split(), match["y"].split()
-    if len(xs) != len(ys):
-        raise ValueError(f"{len(xs)} x coordinates and {len(ys)} y coordinates")
-    text = _quoted(match["text"])
-    polygon = as_polygon(parse_numbers(xs, len(xs)), parse_numbers(ys, len(ys)))
-    return Instance(polygon, _quoted(match["orientation"]) == "#" or text in ("#", DONT_CARE), text)
+    return _instance(
+        parse_numbers(xs, len(xs)), parse_numbers(ys, len(ys)), _quoted(match["text"]), _quoted(match["orientation"])
+    )
+
+
+def _parse_row(row: Row) -> Instance:
+    if len(row) < 6:
+        raise ValueError(f"{len(row)} columns where 6 are needed")
+    return _instance(cell_numbers(row[1]), cell_numbers(row[3]), cell_text(row[4]), cell_text(row[5]))
+
+
+def _instance(xs: Sequence[float], ys: Sequence[float], text: str, orientation: str) -> Instance:
+    return Instance(as_polygon(xs, ys), orientation == "#" or text in ("#", DONT_CARE), text)
 
 
 def _quoted(field: str) -> str:

@@ -1,0 +1,85 @@
+"""Folders of pictures with text files in ICDAR's style."""
+
+import pathlib
+from collections.abc import Iterator
+
+from dbnet_jax.decode import BadPicture
+from input_pipeline.datasets.annotations import (
+    DONT_CARE,
+    Annotation,
+    Instance,
+    as_polygon,
+    is_number,
+    parse_instances,
+    parse_numbers,
+    text_lines,
+)
+from input_pipeline.datasets.benchmark import read_bytes
+from input_pipeline.datasets.labelled import Entry, Problems, Size, natural_order
+from input_pipeline.datasets.picture_folder import PictureFolder
+
+_NO_NUMBERS = ("nan", "inf", "infinity")
+
+
+class IcdarFolder(PictureFolder):
+    """A text file a picture, gt_NAME.txt, NAME.txt or NAME.jpg.txt; a line an instance,
+    `x1,y1,…,xn,yn,transcription`, with three or more points; `###` is text not to care for.
+
+    - The numbers end where the transcription begins, which may hold commas. After four points anything may
+      follow but a number, that would be a fifth point's; a transcription that is a number, "2016", is the last
+      field of an odd number of them. A line whose numbers do not come out even is reported, not guessed.
+    - Four points may stand without a transcription; more of them need a comma at the end of the line.
+    - An empty file is a picture without text. A picture without a file cannot be used.
+    """
+
+    title = "pictures with ICDAR text files"
+    label_suffix = ".txt"
+
+    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """See `LabelledPictures`."""
+        files: dict[str, pathlib.Path] = {}
+        for file in self.label_files(labels):
+            files.setdefault(file.name, file)
+        unused = set(files)
+        for picture in self.pictures(labels):
+            name = next((name for name in _label_names(picture) if name in files), "")
+            unused.discard(name)
+            yield Entry(picture.name, (picture,), name or picture.name, label_file=files.get(name))
+        for name in sorted(unused, key=natural_order):
+            problems.add("label files without a picture", f"{name}: there is no picture of it")
+
+    def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
+        """See `LabelledPictures`."""
+        if entry.label_file is None:
+            names = " or ".join(_label_names(entry.pictures[0]))
+            raise BadPicture(f"{entry.name}: has no label file {names}")
+        lines, problems = text_lines(read_bytes(entry.label_file), entry.place)
+        return parse_instances(lines, entry.place, parse_line, problems), None
+
+
+def parse_line(line: str) -> Instance:
+    """One instance; see `IcdarFolder`. **Raises:** ValueError with the reason where it cannot."""
+    fields = line.split(",")
+    count = next((position for position, field in enumerate(fields) if not is_number(field)), len(fields))
+    if count == len(fields) and count > 8:
+        count -= 1  # the transcription is a number, such as a year
+    rest = fields[count:]
+    if count % 2 or _garbled(count, rest):
+        raise ValueError(f"the coordinates cannot be told from the transcription: {count} numbers come first")
+    numbers = parse_numbers(fields, count)
+    text = ",".join(rest)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text)
+
+
+def _garbled(count: int, rest: list[str]) -> bool:
+    """Whether what follows the numbers may hold coordinates: "…,1O,20,word"."""
+    if not rest:
+        return count != 8
+    numeric = sum(is_number(field) for field in rest[1:])
+    spoilt = rest[0].strip().lstrip("+-").lower() in _NO_NUMBERS and len(rest) > 1
+    # A transcription with a comma before a number is nothing rare after four points: "Suite 3, 12".
+    return spoilt or numeric > (1 if count == 8 else 0)
+
+
+def _label_names(picture: pathlib.Path) -> tuple[str, ...]:
+    return (f"gt_{picture.stem}.txt", f"{picture.stem}.txt", f"{picture.name}.txt")

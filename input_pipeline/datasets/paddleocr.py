@@ -1,0 +1,54 @@
+"""Label files as PaddleOCR trains from."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from input_pipeline.datasets.annotations import DONT_CARE, Instance, text_lines
+from input_pipeline.datasets.json_values import as_list, as_object, as_points, as_text, parse_json, shorten, unpack
+from input_pipeline.datasets.label_file import LabelFile
+from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
+
+
+class PaddleOcr(LabelFile):
+    """A text file with a line a picture: its path, a tab, and its instances as JSON,
+    `[{"transcription": "…", "points": [[x, y], …]}, …]`; `###` and `*` are text not to care for.
+
+    PaddleOCR (https://github.com/PaddlePaddle/PaddleOCR) trains detectors from such files, and PPOCRLabel writes
+    them, with paths from the folder above the pictures.
+    """
+
+    title = "PaddleOCR's label files"
+    layout = """\
+    train.txt        (or train_label.txt, train_icdar2015_label.txt, Label.txt)
+    validation.txt   (or val.txt, val_label.txt; may be missing)
+    test.txt         (or test_label.txt, test_icdar2015_label.txt; may be missing)
+    …                pictures, at the paths that these files give"""
+    label_names = LabelNames(
+        train=("train.txt", "train_label.txt", "train_icdar2015_label.txt", "Label.txt", "label.txt"),
+        validation=("validation.txt", "val.txt", "validation_label.txt", "val_label.txt"),
+        test=("test.txt", "test_label.txt", "test_icdar2015_label.txt"),
+    )
+    picture_folders = ("", "images", "imgs", "..")
+
+    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """See `LabelledPictures`; a line that is of another form is named."""
+        lines, doubts = text_lines(unpack(labels.read_bytes(), labels.name), labels.name)
+        for doubt in doubts:
+            problems.add("not UTF-8", doubt)
+        for number, line in lines:
+            place = f"{labels.name}:{number}"
+            try:
+                picture, tab, instances = line.partition("\t")
+                if not tab:
+                    raise ValueError("no tab between the picture's path and its instances")
+                document = as_list(parse_json(instances, "the instances"), "instances")
+                yield self.entry(picture, document, labels)
+            except ValueError as error:
+                problems.add("bad lines", f"{place}: {error}; the picture is left out: {shorten(line)}")
+
+    def parse_instance(self, value: Any) -> Instance:
+        """One instance; see the class."""
+        row = as_object(value, "instance")
+        text = as_text(row.get("transcription"), "transcription")
+        return Instance(as_points(row.get("points"), "points"), text.strip() in (DONT_CARE, "*"), text)
