@@ -1,8 +1,10 @@
 """Train, score and run text detectors.
 
+    python run.py --mode=inspect --config=configs/quickstart.py --output=out/
     python run.py --config=configs/quickstart.py --workdir=runs/quickstart
     python run.py --mode=evaluate --workdir=runs/quickstart
     python run.py --mode=predict --workdir=runs/quickstart --input=photos/ --output=out/
+    python run.py --mode=score --detections=submission.zip --truth=gt.zip --protocol=iou
     python run.py --mode=convert --input=official.pth --workdir=runs/official --config=configs/icdar2015.py
 
 A config's fields are set as `--config.train.batch_size=32`; configs/common.py documents every one. `evaluate` and
@@ -18,11 +20,19 @@ from ml_collections import ConfigDict, config_flags
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
-MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate", "predict", "convert"], "What to do.")
+MODE = flags.DEFINE_enum(
+    "mode", "train", ["train", "evaluate", "predict", "convert", "inspect", "score"], "What to do."
+)
 SET = flags.DEFINE_string("set", None, "all but train: fields changed in the run's config: key=value,key=value….")
 TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.")
 INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them. convert: a file.")
-OUTPUT = flags.DEFINE_string("output", None, "predict: where results go; <workdir>/detections/ by default.")
+OUTPUT = flags.DEFINE_string(
+    "output", None, "predict, inspect: where results go; by default in <workdir>. score: nowhere unless given."
+)
+COUNT = flags.DEFINE_integer("count", 24, "inspect: training examples to draw.", lower_bound=0)
+DETECTIONS = flags.DEFINE_string("detections", None, "score: a folder, zip or detections.json of what was found.")
+TRUTH = flags.DEFINE_string("truth", None, "score: a folder or zip of what is there.")
+PROTOCOL = flags.DEFINE_string("protocol", "iou", "score: iou, deteval, pascal, icdar2013 or td500.")
 COORDINATOR = flags.DEFINE_string(
     "coordinator",
     None,
@@ -42,7 +52,8 @@ def main(arguments: Sequence[str]) -> None:
 
         address = None if COORDINATOR.value == "auto" else COORDINATOR.value
         jax.distributed.initialize(address, num_processes=NUM_PROCESSES.value, process_id=PROCESS_ID.value)
-    {"train": train, "evaluate": evaluate, "predict": predict, "convert": convert}[MODE.value]()
+    modes = (train, evaluate, predict, convert, inspect, score)
+    {mode.__name__: mode for mode in modes}[MODE.value]()
 
 
 def parse_flags(arguments: list[str]) -> list[str]:
@@ -104,6 +115,29 @@ def predict() -> None:
     print(f"results: {page}")
 
 
+def inspect() -> None:
+    """Draws what training would see, and measures its text."""
+    from dbnet_jax.inspection import inspect_data
+
+    found = inspect_data(config_or_saved(), OUTPUT.value or f"{workdir()}/inspection", COUNT.value)
+    print(found.report())
+    print(f"results: {found.page}")
+
+
+def score() -> None:
+    """Scores detections in files, whoever made them."""
+    from dbnet_jax.score_files import score_files
+
+    if DETECTIONS.value is None or TRUTH.value is None:
+        raise app.UsageError("--detections and --truth are missing: each a folder or a zip archive of text files")
+    found = score_files(DETECTIONS.value, TRUTH.value, protocol=PROTOCOL.value, output=OUTPUT.value)
+    for problem in found.problems:
+        print(problem)
+    print(in_one_line(found.summary))
+    if found.page is not None:
+        print(f"results: {found.page}")
+
+
 def convert() -> None:
     """Makes a workdir of a PyTorch checkpoint."""
     from configs.common import apply_arg, get_config
@@ -139,12 +173,16 @@ def config_or_saved() -> ConfigDict:
 
 def show(summary: dict[str, object]) -> None:
     """Prints what an evaluation found."""
-    print(
-        "  ".join(
-            f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}" for key, value in summary.items()
-        )
-    )
+    print(in_one_line(summary))
     print(f"results: {workdir()}/predictions/index.html")
+
+
+def in_one_line(summary: dict[str, object]) -> str:
+    """The numbers and words of a summary; what has an inside of its own is in evaluation.json."""
+    plain = {key: value for key, value in summary.items() if isinstance(value, int | float | str)}
+    return "  ".join(
+        f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}" for key, value in plain.items()
+    )
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def measure_ways(config: ConfigDict, dataset: Dataset, steps: int, repeats: int)
     The ways take turns, so that a busy moment of the machine meets all of them.
     """
     ways = {"tf.data pipeline": training, "thread pool": thread_pool, "plain loop": plain_loop}
-    settings = {name: (config, dataset) for name in ways}
+    settings = dict.fromkeys(ways, (config, dataset))
     for name, cache in (("device path", "none"), ("device path, cached", "device")):
         ways[name] = training
         changed = config.copy_and_resolve_references()

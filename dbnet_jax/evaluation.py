@@ -1,16 +1,26 @@
 """Precision, recall and hmean of detections, by the benchmarks' own protocols."""
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
-from jaxtyping import Float64, Shaped
+from jaxtyping import Bool
 from numpy.typing import ArrayLike
 
+from dbnet_jax import matching
 from dbnet_jax.geometry import Number
-from dbnet_jax.matching import Match, Overlaps, match_by_deteval, match_by_iou
+from dbnet_jax.matching import Match, Overlaps
+from dbnet_jax.score_regions import (
+    Outline,
+    Points,
+    bounding_rectangles,
+    min_area_rectangles,
+    read_polygons,
+    repaired_polygons,
+    valid_polygons,
+)
 
 Flag = bool | int | np.bool_ | np.integer
 # A detection with more than this share of itself on a don't-care region does not count.
@@ -25,8 +35,9 @@ class Scores:
     - `recall`: of the truths that count, the share that is found.
     - `hmean`: 2·precision·recall / (precision + recall).
     - `per_image`: for every picture a dict: the same three for it alone; `pairs`, the matched indices as
-        (truth, detection); `ignored_truths` and `ignored_detections`, the indices of those that do not count
-        (don't-care, on a don't-care, or no valid polygon); `num_truths` and `num_detections`, how many do.
+        (truth, detection); `truth_credits`, what every matched truth counts in recall; `ignored_truths` and
+        `ignored_detections`, the indices of those that do not count (don't-care, on a don't-care, or no valid
+        polygon); `num_truths` and `num_detections`, how many do.
     """
 
     precision: float
@@ -39,20 +50,32 @@ class Scores:
 class Protocol:
     """What the protocols differ in.
 
+    - `outline`: what of a polygon is compared.
     - `match`: pairs the truths and detections that count.
-    - `repair`: whether polygons that cross themselves are mended; otherwise they do not count.
+    - `set_aside`: which detections do not count if the truth is a don't-care.
     - `empty_is_right`: whether no truths mean full recall, and no detections then full precision too.
     """
 
+    outline: Outline
     match: Callable[[Overlaps], Match]
-    repair: bool
+    set_aside: Callable[[Overlaps], Bool[np.ndarray, "truths detections"]]
     empty_is_right: bool
 
 
+def _lies_on_it(overlaps: Overlaps, share: float = MAX_IGNORED_SHARE) -> Bool[np.ndarray, "truths detections"]:
+    return overlaps.detection_shares > share
+
+
+def _lies_on_it_icdar2013(overlaps: Overlaps) -> Bool[np.ndarray, "truths detections"]:
+    return _lies_on_it(overlaps, matching.ICDAR2013_DETECTION_SHARE)
+
+
 PROTOCOLS = {
-    "iou": Protocol(match_by_iou, repair=False, empty_is_right=True),
-    "deteval": Protocol(match_by_deteval, repair=True, empty_is_right=False),
-    "pascal": Protocol(match_by_iou, repair=True, empty_is_right=False),
+    "iou": Protocol(valid_polygons, matching.match_by_iou, _lies_on_it, empty_is_right=True),
+    "deteval": Protocol(repaired_polygons, matching.match_by_deteval, _lies_on_it, empty_is_right=False),
+    "pascal": Protocol(repaired_polygons, matching.match_by_iou, _lies_on_it, empty_is_right=False),
+    "icdar2013": Protocol(bounding_rectangles, matching.match_by_icdar2013, _lies_on_it_icdar2013, empty_is_right=True),
+    "td500": Protocol(min_area_rectangles, matching.match_by_td500, matching.alike_by_td500, empty_is_right=True),
 }
 
 
@@ -70,29 +93,96 @@ def evaluate_detections(
     - `detections`: for every picture its polygons, each `[vertices, 2]` in pixels.
     - `ground_truths`: for every picture its true polygons, likewise.
     - `ignore`: for every truth whether it is a don't-care.
-    - `protocol`: "iou" is ICDAR 2015's: a match is an intersection over union above 0.5. "deteval" is
-        Total-Text's, which gives part credit to split and merged words. "pascal" is Total-Text's second one.
+    - `protocol`: one of
+        - "iou", ICDAR 2015's: a match is an intersection over union above 0.5.
+        - "deteval", Total-Text's: part credit to split and merged words.
+        - "pascal", Total-Text's second one: "iou" with outlines that cross themselves mended.
+        - "icdar2013", ICDAR 2013's DetEval, of the upright rectangles about the polygons: `match_by_icdar2013`.
+        - "td500", MSRA-TD500's, of the rectangles of least area about the polygons: an intersection over union above
+          0.5 and directions that differ by less than π/8. What matches a difficult line does not count. The overlap
+          is the rectangles' own; the paper (Yao and others, CVPR 2012) turns both upright about their centres first.
 
     **Returns:** precision, recall and hmean; all 0 where there is nothing to count.
 
     **Raises:** `ValueError` if `protocol` is unknown, lengths differ or a polygon is not of points (x, y).
     """
+    return score(compare(detections, ground_truths, ignore, protocol=protocol), protocol=protocol)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The truths and detections of one picture, compared: all that scoring needs.
+
+    - `overlaps`: of all of them.
+    - `truths`: which of the truths count.
+    - `detections`: which of the detections do.
+    """
+
+    overlaps: Overlaps
+    truths: Bool[np.ndarray, "truths"]
+    detections: Bool[np.ndarray, "detections"]
+
+    def keep(self, detections: Bool[np.ndarray, "detections"]) -> "Comparison":
+        """The same with these detections alone."""
+        return Comparison(self.overlaps, self.truths, self.detections & detections)
+
+
+def compare(
+    detections: Sequence[Iterable[ArrayLike]],
+    ground_truths: Sequence[Iterable[ArrayLike]],
+    ignore: Sequence[Iterable[Flag]],
+    *,
+    protocol: str,
+) -> list[Comparison]:
+    """Areas and overlaps, picture by picture. **Arguments** and **Raises:** as `evaluate_detections`."""
     if protocol not in PROTOCOLS:
         raise ValueError(f"`protocol` (={protocol!r}) must be one of {', '.join(map(repr, PROTOCOLS))}")
     if not len(detections) == len(ground_truths) == len(ignore):
         lengths = f"{len(detections)}, {len(ground_truths)} and {len(ignore)}"
         raise ValueError(f"`detections`, `ground_truths` and `ignore` must be of as many pictures, not {lengths}")
-    per_image, credits = [], np.zeros(2)
+    polygons: list[Points] = []
+    ends, flags = [], []
     for index, picture in enumerate(zip(detections, ground_truths, ignore, strict=True)):
         try:
-            entry, match = _evaluate_picture(*picture, PROTOCOLS[protocol])
+            found, truths = read_polygons(picture[0]), read_polygons(picture[1])
+            flags.append(np.array(list(picture[2]), dtype=bool))
+            if len(flags[-1]) != len(truths):
+                raise ValueError(f"`ignore` holds {len(flags[-1])} flags for {len(truths)} truths")
         except ValueError as error:
             raise ValueError(f"picture {index}: {error}") from error
-        per_image.append(entry)
-        credits += match.precision, match.recall
-    num_detections, num_truths = (sum(e[key] for e in per_image) for key in ("num_detections", "num_truths"))
-    precision, recall = _ratio(credits[0], num_detections), _ratio(credits[1], num_truths)
-    return Scores(precision, recall, harmonic_mean(precision, recall), per_image)
+        polygons += found
+        ends.append(len(polygons))
+        polygons += truths
+        ends.append(len(polygons))
+    regions = PROTOCOLS[protocol].outline(polygons)
+    parts = [regions.part(start, stop) for start, stop in itertools.pairwise([0, *ends])]
+    set_aside = PROTOCOLS[protocol].set_aside
+    comparisons = []
+    for found_regions, truth_regions, dont_care in zip(parts[::2], parts[1::2], flags, strict=True):
+        overlaps = Overlaps(
+            truth_regions.areas,
+            found_regions.areas,
+            truth_regions.shared_with(found_regions),
+            truth_regions.angles_to(found_regions),
+        )
+        on_dont_care = set_aside(overlaps)[dont_care].any(axis=0)
+        counted = truth_regions.exist & ~dont_care, found_regions.exist & ~on_dont_care
+        comparisons.append(Comparison(overlaps, *counted))
+    return comparisons
+
+
+def score(comparisons: Sequence[Comparison], *, protocol: str) -> Scores:
+    """Matches and counts what `compare` gave; `protocol` as there."""
+    return pool([score_picture(comparison, protocol=protocol) for comparison in comparisons])
+
+
+def pool(pictures: Sequence[dict[str, Any]]) -> Scores:
+    """The scores over all pictures, of what `score_picture` gave for each."""
+    precision, recall = (
+        _ratio(sum(picture[credit] for picture in pictures), sum(picture[count] for picture in pictures))
+        for credit, count in (("precision_credit", "num_detections"), ("recall_credit", "num_truths"))
+    )
+    return Scores(precision, recall, harmonic_mean(precision, recall), list(pictures))
 
 
 def harmonic_mean(precision: float, recall: float) -> float:
@@ -100,68 +190,28 @@ def harmonic_mean(precision: float, recall: float) -> float:
     return _ratio(2 * precision * recall, precision + recall)
 
 
-def _ratio(numerator: float, denominator: Number) -> float:
+def _ratio(numerator: Number, denominator: Number) -> float:
     return float(numerator / denominator) if denominator > 0 else 0.0
 
 
-def _evaluate_picture(
-    detections: Iterable[ArrayLike],
-    truths: Iterable[ArrayLike],
-    ignore: Iterable[Flag],
-    protocol: Protocol,
-) -> tuple[dict[str, Any], Match]:
-    """A picture's entry in `Scores.per_image`, and the match, whose credits are summed over pictures."""
-    detection_regions = _regions(detections, protocol.repair)
-    truth_regions = _regions(truths, protocol.repair)
-    dont_care = np.array(list(ignore), dtype=bool)
-    if len(dont_care) != len(truth_regions):
-        raise ValueError(f"`ignore` holds {len(dont_care)} flags for {len(truth_regions)} truths")
-    overlaps = _overlaps(truth_regions, detection_regions)
-    on_dont_care = (overlaps.detection_shares[dont_care] > MAX_IGNORED_SHARE).any(axis=0)
-    counted_truths = ~dont_care & ~shapely.is_missing(truth_regions)
-    counted_detections = ~on_dont_care & ~shapely.is_missing(detection_regions)
-    match = protocol.match(overlaps.select(counted_truths, counted_detections))
-    truth_of, detection_of = np.flatnonzero(counted_truths), np.flatnonzero(counted_detections)
+def score_picture(comparison: Comparison, *, protocol: str) -> dict[str, Any]:
+    """A picture's entry in `Scores.per_image`; `protocol` is that of the comparison."""
+    rules = PROTOCOLS[protocol]
+    match = rules.match(comparison.overlaps.select(comparison.truths, comparison.detections))
+    truth_of, detection_of = (np.flatnonzero(counted) for counted in (comparison.truths, comparison.detections))
     precision, recall = _ratio(match.precision, len(detection_of)), _ratio(match.recall, len(truth_of))
-    if protocol.empty_is_right and len(truth_of) == 0:
+    if rules.empty_is_right and len(truth_of) == 0:
         precision, recall = float(len(detection_of) == 0), 1.0
-    entry = {
+    return {
         "precision": precision,
         "recall": recall,
         "hmean": harmonic_mean(precision, recall),
         "pairs": [(int(truth_of[truth]), int(detection_of[detection])) for truth, detection in match.pairs],
+        "truth_credits": {int(truth_of[truth]): credit for truth, credit in match.truth_credits.items()},
+        "precision_credit": match.precision,
+        "recall_credit": match.recall,
         "num_truths": len(truth_of),
         "num_detections": len(detection_of),
-        "ignored_truths": np.flatnonzero(~counted_truths).tolist(),
-        "ignored_detections": np.flatnonzero(~counted_detections).tolist(),
+        "ignored_truths": np.flatnonzero(~comparison.truths).tolist(),
+        "ignored_detections": np.flatnonzero(~comparison.detections).tolist(),
     }
-    return entry, match
-
-
-def _regions(polygons: Iterable[ArrayLike], repair: bool) -> Shaped[np.ndarray, "polygons"]:
-    """A shapely geometry a polygon, None where there is no valid one."""
-    regions = [_region(np.asarray(polygon, dtype=np.float64), repair) for polygon in polygons]
-    # Filled by slice: from a list NumPy would try to read the geometries as sequences.
-    array = np.empty(len(regions), dtype=object)
-    array[:] = regions
-    return array
-
-
-def _region(points: Float64[np.ndarray, "..."], repair: bool) -> shapely.Geometry | None:
-    if points.size and (points.ndim != 2 or points.shape[1] != 2):
-        raise ValueError(f"a polygon must be of shape [vertices, 2], not {list(points.shape)}")
-    if len(points) < 3 or not np.isfinite(points).all():
-        return None
-    polygon = shapely.Polygon(points)
-    if polygon.is_valid:
-        return polygon
-    return polygon.buffer(0) if repair else None
-
-
-def _overlaps(truths: Shaped[np.ndarray, "truths"], detections: Shaped[np.ndarray, "detections"]) -> Overlaps:
-    """Areas and shared areas; a missing region (None) has no area."""
-    intersections = np.zeros((len(truths), len(detections)))
-    # Only where the boxes meet: most words of a picture are far apart.
-    detection, truth = shapely.STRtree(truths).query(detections)
-    intersections[truth, detection] = shapely.area(shapely.intersection(truths[truth], detections[detection]))
-    return Overlaps(np.nan_to_num(shapely.area(truths)), np.nan_to_num(shapely.area(detections)), intersections)

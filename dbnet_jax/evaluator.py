@@ -38,6 +38,7 @@ class Evaluation:
     - `indices`, `names`, `detections`: of each picture; the index is its place in the data set.
     - `skipped`: the pictures that could not be read, each with the reason; they are not scored.
     - `seconds`: of the whole evaluation.
+    - `truths`, `ignore`: of each picture, the outlines of its text and which of them are don't-cares.
     """
 
     scores: Scores
@@ -46,9 +47,11 @@ class Evaluation:
     detections: list[Detections]
     skipped: list[str]
     seconds: float
+    truths: list[list[Float[np.ndarray, "_ 2"]]]
+    ignore: list[list[bool]]
 
     def summary(self, protocol: str) -> dict[str, Any]:
-        """What a run's `evaluation.json` holds."""
+        """The scores in one row; a run's `evaluation.json` begins with them."""
         scores = {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
         return scores | {"protocol": protocol, "images": len(self.names)}
 
@@ -81,14 +84,11 @@ class Evaluator:
         if not rows:
             raise ValueError("no picture of the evaluation split could be read:\n" + "\n".join(skipped[:20]))
         detections = [Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows]
-        scores = evaluate_detections(
-            [found.polygons for found in detections],
-            [_polygons(row["truth"]) for row in rows],
-            [row["ignore"] for row in rows],
-            protocol=self.protocol,
-        )
+        truths, ignore = [_polygons(row["truth"]) for row in rows], [row["ignore"] for row in rows]
+        scores = evaluate_detections([found.polygons for found in detections], truths, ignore, protocol=self.protocol)
         indices, names = [row["index"] for row in rows], [row["name"] for row in rows]
-        return Evaluation(scores, indices, names, detections, skipped, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Evaluation(scores, indices, names, detections, skipped, seconds, truths, ignore)
 
     def _detect(self, detector: Detector, indices: Sequence[int]) -> list[dict[str, Any]]:
         """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""

@@ -4,6 +4,7 @@ Each protocol takes the `Overlaps` of one picture and says which truth was found
 that counts towards recall and precision.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,21 +15,30 @@ from jaxtyping import Bool, Float
 TRUTH_SHARE = 0.7
 DETECTION_SHARE = 0.6
 SPLIT_CREDIT = 0.8
+# ICDAR 2013's.
+ICDAR2013_TRUTH_SHARE = 0.8
+ICDAR2013_DETECTION_SHARE = 0.4
+# MSRA-TD500's: directions differ by less than this, in radians.
+TD500_ANGLE = math.pi / 8
 
 
 @dataclass(frozen=True)
 class Overlaps:
-    """The areas, in square pixels, of the truths and detections of one picture and of what they share."""
+    """The areas, in square pixels, of the truths and detections of one picture and of what they share.
+
+    `angles`, in [0, π/2], are those between their directions, for outlines that have one.
+    """
 
     truths: Float[np.ndarray, "truths"]
     detections: Float[np.ndarray, "detections"]
     intersections: Float[np.ndarray, "truths detections"]
+    angles: Float[np.ndarray, "truths detections"] | None = None
 
-    def select(self, truths: Bool[np.ndarray, "truths"], detections: Bool[np.ndarray, "detections"]) -> "Overlaps":
-        """The areas of those truths and detections alone."""
-        return Overlaps(
-            self.truths[truths], self.detections[detections], self.intersections[np.ix_(truths, detections)]
-        )
+    def select(self, truths: Bool[np.ndarray, "all_truths"], detections: Bool[np.ndarray, "all"]) -> "Overlaps":
+        """Those of these truths and detections alone."""
+        both = np.ix_(truths, detections)
+        angles = None if self.angles is None else self.angles[both]
+        return Overlaps(self.truths[truths], self.detections[detections], self.intersections[both], angles)
 
     @property
     def intersection_over_union(self) -> Float[np.ndarray, "truths detections"]:
@@ -60,6 +70,7 @@ class Match:
     pairs: list[tuple[int, int]] = field(default_factory=list)
     recall: float = 0.0
     precision: float = 0.0
+    truth_credits: dict[int, float] = field(default_factory=dict)  # which add up to `recall`
 
     def add(
         self, truths: Sequence[int], detections: Sequence[int], recall: float = 1.0, precision: float = 1.0
@@ -67,6 +78,7 @@ class Match:
         self.pairs += [(int(truth), int(detection)) for truth in truths for detection in detections]
         self.recall += recall
         self.precision += precision
+        self.truth_credits.update({int(truth): recall / len(truths) for truth in truths})
 
 
 def match_by_iou(overlaps: Overlaps, *, least: float = 0.5) -> Match:
@@ -79,13 +91,32 @@ def match_by_iou(overlaps: Overlaps, *, least: float = 0.5) -> Match:
 
     **Returns:** the pairs, each of credit one.
     """
+    return _first_free(overlaps.intersection_over_union > least)
+
+
+def match_by_td500(overlaps: Overlaps) -> Match:
+    """MSRA-TD500: each truth takes the first free detection that is alike, see `alike_by_td500`."""
+    return _first_free(alike_by_td500(overlaps))
+
+
+def alike_by_td500(overlaps: Overlaps) -> Bool[np.ndarray, "truths detections"]:
+    """Where |∩| / |∪| of two rectangles is above 0.5 and their directions differ by less than π/8.
+
+    **Raises:** ValueError where the overlaps have no `angles`.
+    """
+    if overlaps.angles is None:
+        raise ValueError("`overlaps.angles` (=None): MSRA-TD500 compares rectangles with a direction")
+    return (overlaps.intersection_over_union > 0.5) & (overlaps.angles < TD500_ANGLE)
+
+
+def _first_free(alike: Bool[np.ndarray, "truths detections"]) -> Match:
     match = Match()
-    free = np.ones(len(overlaps.detections), bool)
-    for truth, row in enumerate(overlaps.intersection_over_union > least):
-        candidates = np.flatnonzero(row & free)
-        if candidates.size:
-            free[candidates[0]] = False
-            match.add([truth], candidates[:1].tolist())
+    free = np.ones(alike.shape[1], bool)
+    rows, columns = np.nonzero(alike)
+    for truth, detection in zip(rows.tolist(), columns.tolist(), strict=True):
+        if free[detection] and truth not in match.truth_credits:
+            free[detection] = False
+            match.add([truth], [detection])
     return match
 
 
@@ -145,3 +176,45 @@ def _one_to_one(
         if covered[:, cover].sum() == 1 and inside[:, insider].sum() == 1:
             pairs.append((truth, int(cover)))
     return pairs
+
+
+def match_by_icdar2013(overlaps: Overlaps) -> Match:
+    """DetEval (Wolf and Jolion, 2006) for the upright rectangles of ICDAR 2013.
+
+    Three passes, each over what the ones before have left free; σ and τ are the shares of truth and detection.
+
+    1. One to one: σ ≥ 0.8 and τ ≥ 0.4, and neither overlaps anything else.
+    2. A truth that overlaps two detections or more: the σ of those with τ ≥ 0.4 add up to 0.8 or more.
+    3. A detection that overlaps two truths or more: the τ of those with σ ≥ 0.8 add up to 0.4 or more.
+
+    Another condition of the first pass, centres nearer than half the sum of the diagonals, holds for all upright
+    rectangles that overlap.
+
+    **Arguments:**
+
+    - `overlaps`: of the truths and detections that count; what does not is left out before all passes.
+
+    **Returns:** the pairs. One to one counts 1 in recall and precision; a truth in n > 1 pieces 0.8 in recall and
+    0.8·n in precision; n truths in one piece n in recall and 1 in precision.
+    """
+    sigma, tau = overlaps.truth_shares, overlaps.detection_shares
+    covered, inside = sigma >= ICDAR2013_TRUTH_SHARE, tau >= ICDAR2013_DETECTION_SHARE
+    touched = sigma > 0
+    of_truths, of_detections = touched.sum(axis=1), touched.sum(axis=0)
+    match = Match()
+    alone = covered & inside & (of_truths[:, None] == 1) & (of_detections == 1)
+    for truth, detection in np.argwhere(alone).tolist():
+        match.add([truth], [detection])
+    free_truths, free_detections = ~alone.any(axis=1), ~alone.any(axis=0)
+    for truth in np.flatnonzero(free_truths & (of_truths > 1)).tolist():
+        pieces = np.flatnonzero(inside[truth] & free_detections).tolist()
+        if pieces and round(sigma[truth, pieces].sum(), 4) >= ICDAR2013_TRUTH_SHARE:
+            free_truths[truth], free_detections[pieces] = False, False
+            credit = SPLIT_CREDIT if len(pieces) > 1 else 1.0
+            match.add([truth], pieces, credit, credit * len(pieces))
+    for detection in np.flatnonzero(free_detections & (of_detections > 1)).tolist():
+        truths = np.flatnonzero(covered[:, detection] & free_truths).tolist()
+        if truths and round(tau[truths, detection].sum(), 4) >= ICDAR2013_DETECTION_SHARE:
+            free_truths[truths] = False
+            match.add(truths, [detection], float(len(truths)), 1.0)
+    return match

@@ -5,7 +5,7 @@ import os
 import pathlib
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,9 @@ from dbnet_jax import visualize
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluator import Evaluation
 from dbnet_jax.results_page import ResultPicture, write_results_page
+from dbnet_jax.score_errors import worst_first
+from dbnet_jax.score_page import judgement, score_sections, shown_note
+from dbnet_jax.score_report import ScoreReport, make_score_report
 
 
 def write_report(
@@ -27,15 +30,26 @@ def write_report(
     **Arguments:**
 
     - `workdir`: the run's folder.
-    - `evaluation`: what `detector` scored on `dataset`; the page shows its first pictures, as many as
+    - `evaluation`: what `detector` scored on `dataset`; the page shows the pictures with the most errors, as many as
         `config.evaluate.page_pictures`, with their maps.
 
-    **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images".
+    **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images", and "by_size",
+    "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`. The sweep begins at `config.predict.box_threshold`,
+    below which the detector drops what it finds.
     """
     config = detector.config
+    report = make_score_report(
+        [found.polygons for found in evaluation.detections],
+        [np.asarray(found.scores) for found in evaluation.detections],
+        evaluation.truths,
+        evaluation.ignore,
+        protocol=config.evaluate.protocol,
+        box_threshold=config.predict.box_threshold,
+    )
     summary = evaluation.summary(config.evaluate.protocol)
+    everything = summary | report.summary()
     if jax.process_index() > 0:
-        return summary
+        return everything
     folder = pathlib.Path(workdir)
     page_summary = summary | {
         "seconds": evaluation.seconds,
@@ -43,10 +57,17 @@ def write_report(
     }
     if evaluation.skipped:
         page_summary["not scored"] = "; ".join(evaluation.skipped)
-    pictures = _pictures(evaluation, detector, dataset, config.evaluate.page_pictures)
-    write_results_page(folder / "predictions", f"{config.data.name}: {config.data.eval_split}", page_summary, pictures)
-    write_json(folder / "evaluation.json", summary)
-    return summary
+    shown = worst_first(report.errors)[: config.evaluate.page_pictures]
+    page_summary |= shown_note(len(shown), len(evaluation.names))
+    write_results_page(
+        folder / "predictions",
+        f"{config.data.name}: {config.data.eval_split}",
+        page_summary,
+        _pictures(evaluation, report, detector, dataset, shown),
+        sections=score_sections(report),
+    )
+    write_json(folder / "evaluation.json", everything)
+    return everything
 
 
 def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
@@ -64,15 +85,12 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     partial.replace(path)
 
 
-def _pictures(evaluation: Evaluation, detector: Detector, dataset: Any, most: int) -> Iterator[ResultPicture]:
-    rows = zip(
-        evaluation.indices[:most],
-        evaluation.detections[:most],
-        evaluation.scores.per_image[:most],
-        strict=True,
-    )
-    for index, found, scores in rows:
-        sample = dataset[index]
+def _pictures(
+    evaluation: Evaluation, report: ScoreReport, detector: Detector, dataset: Any, shown: Sequence[int]
+) -> Iterator[ResultPicture]:
+    for row in shown:
+        sample = dataset[evaluation.indices[row]]
+        found = evaluation.detections[row]
         yield ResultPicture(
             sample.name,
             sample.image,
@@ -80,12 +98,7 @@ def _pictures(evaluation: Evaluation, detector: Detector, dataset: Any, most: in
             found.scores,
             sample.polygons,
             sample.ignore,
-            precision=scores["precision"],
-            recall=scores["recall"],
-            hmean=scores["hmean"],
-            matched_truths=[truth for truth, _ in scores["pairs"]],
-            matched_detections=[detection for _, detection in scores["pairs"]],
-            ignored_detections=scores["ignored_detections"],
+            **judgement(report, row),
             **detector.detect_with_maps(sample.image)[1],
         )
 

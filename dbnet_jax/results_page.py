@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
@@ -25,6 +25,8 @@ KINDS: dict[str, tuple[visualize.Color, str, str]] = {
     "truth": (visualize.TRUTH, "truth", "truth"),
     "missed": (visualize.MISSED, "missed", "missed"),
     "false": (visualize.FALSE, "false", "false"),
+    "split": ((178, 132, 255), "pieces", "piece of a split truth"),
+    "merged": ((255, 120, 205), "merged", "several truths merged"),
     "found": (visualize.MATCHED, "found", "found and matched"),
     "detected": (visualize.DETECTED, "detected", "detected"),
 }
@@ -36,7 +38,7 @@ _LONG_SIDE = (
 )  # pixels of a picture on the page; a small one is enlarged so that its lines are crisp
 _MAP_LONG_SIDE = 640
 _MOST_SCORES = 24  # written into a picture; more would hide it
-_SCORED_KINDS = ("false", "detected")  # where the score tells something: why was this kept?
+_SCORED_KINDS = ("false", "split", "merged", "detected")  # where the score tells something: why was this kept?
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class ResultPicture:
     - `precision`, `recall`, `hmean`: of this picture.
     - `matched_detections`, `matched_truths`: indices, as the protocol matched them. Other detections are
       false, unless in `ignored_detections` (on ignored text); other truths are missed, unless ignored.
+    - `split`: truths found in pieces, each with those detections. `merged`: detections of several truths, each
+      with those. None of them is missed or false.
     - `seconds`: that the detection took.
     """
 
@@ -67,6 +71,8 @@ class ResultPicture:
     matched_detections: Indices | None = None
     matched_truths: Indices | None = None
     ignored_detections: Indices = ()
+    split: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    merged: Mapping[int, Sequence[int]] = field(default_factory=dict)
     seconds: float | None = None
 
 
@@ -75,6 +81,8 @@ def write_results_page(
     title: str,
     summary: Mapping[str, object],
     pictures: Iterable[ResultPicture],
+    *,
+    sections: str = "",
 ) -> Path:
     """Writes `<folder>/index.html` and its JPEG files under `<folder>/pictures/`.
 
@@ -85,6 +93,7 @@ def write_results_page(
 
     - `summary`: the numbers of the header. "precision", "recall" and "hmean" (in [0, 1]) stand large,
       "seconds" reads as a duration, "command" as code, and anything else as it is; None shows as a dash.
+    - `sections`: HTML that follows the numbers, such as `score_sections` makes.
 
     **Returns:** The page's path.
     """
@@ -97,7 +106,7 @@ def write_results_page(
         kinds.update({kind: len(entries) for kind, entries in groups.items()})
         cards.append(_card(folder, index, picture, groups))
     partial = folder / "index.html.partial"
-    partial.write_text(_page(title, summary, kinds, cards), encoding="utf-8")
+    partial.write_text(_page(title, summary, sections, kinds, cards), encoding="utf-8")
     page = folder / "index.html"
     os.replace(partial, page)
     return page
@@ -122,18 +131,28 @@ def group_polygons(picture: ResultPicture) -> Groups:
         if picture.truths is not None:
             groups |= {"truth": [(t, None) for t in kept], "ignored": [(t, None) for t in ignored]}
         return groups
-    matched = _checked(picture, "matched_detections", len(detections))
+    pieces = {piece for found in picture.split.values() for piece in found}
+    explained = {*picture.split, *(truth for several in picture.merged.values() for truth in several)}
+    matched = _checked(picture, "matched_detections", len(detections)) - pieces - picture.merged.keys()
     aside = _checked(picture, "ignored_detections", len(detections)) - matched
     found_truths = _checked(picture, "matched_truths", len(truths))
     flags = [False] * len(truths) if picture.ignore is None else picture.ignore
-    missed = [t for i, t in enumerate(truths) if not flags[i] and i not in found_truths]
-    return {
+    missed = [t for i, t in enumerate(truths) if not flags[i] and i not in found_truths | explained]
+    judged = matched | aside | pieces | picture.merged.keys()
+    groups = {
         "found": [detections[i] for i in sorted(matched)],
-        "false": [d for i, d in enumerate(detections) if i not in matched | aside],
+        "false": [d for i, d in enumerate(detections) if i not in judged],
         "missed": [(t, None) for t in missed],
         "ignored": [(t, None) for t in ignored],
         "aside": [detections[i] for i in sorted(aside)],
     }
+    if explained:
+        groups |= {
+            "split": [detections[i] for i in sorted(pieces)],
+            "merged": [detections[i] for i in sorted(picture.merged)],
+            "truth": [(truths[i], None) for i in sorted(explained)],
+        }
+    return groups
 
 
 def _checked(picture: ResultPicture, field: str, count: int) -> set[int]:
@@ -211,7 +230,7 @@ def _figure(folder: Path, name: str, image: UInt8[np.ndarray, "_ _ 3"], alt: str
     )
 
 
-def _page(title: str, summary: Mapping[str, object], kinds: Counter[str], cards: Sequence[str]) -> str:
+def _page(title: str, summary: Mapping[str, object], sections: str, kinds: Counter[str], cards: Sequence[str]) -> str:
     headline = [name for name in ("precision", "recall", "hmean") if name in summary]
     tiles = "".join(f"<div><dt>{name}</dt><dd>{_value(name, summary[name])}</dd></div>" for name in headline)
     details = "".join(
@@ -238,6 +257,7 @@ def _page(title: str, summary: Mapping[str, object], kinds: Counter[str], cards:
 <h1>{escape(title)}</h1>
 <dl class="tiles">{tiles}</dl>
 <dl class="details">{details}</dl>
+{sections}
 <ul class="legend">{legend}</ul>
 </header>
 <main>

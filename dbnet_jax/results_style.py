@@ -55,6 +55,17 @@ footer > span { white-space: nowrap; }
 .maps figure { flex: 1; min-height: 0; background: #000004; }
 .maps a { display: block; height: 100%; }
 .maps img { height: 100%; object-fit: contain; }
+.scores { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1.2rem 3rem; margin-top: 1.5rem; }
+.scores table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
+.scores caption { color: var(--soft); font-size: .82rem; text-align: left; white-space: nowrap; }
+.scores th { font-weight: 400; text-align: left; padding: .2rem 1rem .2rem 0; }
+.scores td, .scores thead th { text-align: right; padding: .2rem 0 .2rem 1rem; }
+.scores thead th, .scores p { color: var(--soft); font-size: .82rem; }
+.scores tbody tr { border-top: 1px solid var(--line); }
+.scores svg { display: block; width: min(100%, 340px); fill: var(--soft); font-size: 10px; }
+.scores .grid { stroke: var(--line); fill: none; }
+.scores .curve { stroke: var(--ink); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; fill: none; }
+.scores circle { fill: #2bd074; stroke: var(--ink); stroke-width: 1.5; }
 figure { position: relative; }
 img { display: block; width: 100%; height: auto; }
 a:focus-visible { outline: 3px solid #4c8dff; outline-offset: -3px; }

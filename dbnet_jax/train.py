@@ -39,7 +39,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     - `workdir`: takes `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and
         `predictions/index.html`.
 
-    **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images".
+    **Returns:** what `evaluation.json` holds, see `write_report`.
 
     **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
     holds a run of another architecture; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved.

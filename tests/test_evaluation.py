@@ -1,6 +1,7 @@
 """The evaluation protocols: the benchmarks' own numbers, and cases counted by hand."""
 
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -10,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.evaluation import PROTOCOLS, evaluate_detections
+from dbnet_jax.score_regions import (
+    bounding_rectangles,
+    min_area_rectangles,
+    read_polygons,
+    repaired_polygons,
+    valid_polygons,
+)
 
+OFFICIAL = ("iou", "deteval", "pascal")  # of which there are the official scripts' outputs
 DATA = pathlib.Path(__file__).parent / "data"
 FIGURE_EIGHT = [[0, 0], [10, 10], [10, 0], [0, 10]]
 
@@ -34,12 +43,12 @@ def assert_equals_official(folder: pathlib.Path, protocol: str) -> None:
             assert ours[key] == pytest.approx(official[key], abs=1e-6)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", OFFICIAL)
 def test_equals_the_official_scores(protocol: str) -> None:
     assert_equals_official(DATA, protocol)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", OFFICIAL)
 def test_equals_all_official_scores(shared: pathlib.Path, protocol: str) -> None:
     assert_equals_official(shared / "golden", protocol)
 
@@ -87,8 +96,9 @@ def test_a_truth_takes_the_first_detection_and_only_one() -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_detections_on_a_dont_care_do_not_count(protocol: str) -> None:
     truths = [box(0, 0, 10, 10), box(20, 0, 30, 10)]
-    on, half_on = box(21, 1, 29, 9), box(25, 0, 35, 10)
-    scores = evaluate_one([box(0, 0, 10, 10), on, half_on], truths, [False, True], protocol)
+    # Half of itself, and two fifths by ICDAR 2013, must lie on it.
+    on, not_enough = box(21, 1, 29, 9), box(27, 0, 37, 10) if protocol == "icdar2013" else box(25, 0, 35, 10)
+    scores = evaluate_one([box(0, 0, 10, 10), on, not_enough], truths, [False, True], protocol)
     assert scores.per_image[0]["ignored_truths"] == [1]
     assert scores.per_image[0]["ignored_detections"] == [1]
     assert (scores.precision, scores.recall) == (0.5, 1.0)
@@ -123,6 +133,104 @@ def test_deteval_needs_enough_of_the_truth() -> None:
     # σ = 0.7 is not above 0.7; one more pixel is.
     assert evaluate_one([box(0, 0, 70, 10)], [box(0, 0, 100, 10)], protocol="deteval").hmean == 0
     assert evaluate_one([box(0, 0, 71, 10)], [box(0, 0, 100, 10)], protocol="deteval").hmean == 1
+
+
+def test_icdar2013_counts_the_last_pixel_of_a_rectangle() -> None:
+    # 80 of 100 pixels are enough of a truth, 70 are not; between the corners there would be 63 of 81.
+    assert evaluate_one([box(0, 0, 7, 9)], [box(0, 0, 9, 9)], protocol="icdar2013").hmean == 1
+    assert evaluate_one([box(0, 0, 6, 9)], [box(0, 0, 9, 9)], protocol="icdar2013").hmean == 0
+
+
+def test_icdar2013_takes_a_detection_of_which_two_fifths_are_text() -> None:
+    assert evaluate_one([box(0, 0, 24, 9)], [box(0, 0, 9, 9)], protocol="icdar2013").hmean == 1
+    assert evaluate_one([box(0, 0, 25, 9)], [box(0, 0, 9, 9)], protocol="icdar2013").hmean == 0
+    # The same limit makes a detection that of a don't-care, which needs more than that.
+    for right, counted in ((22, 1), (24, 2)):
+        words = [box(0, 0, 9, 9), box(100, 0, 109, 9)]
+        scores = evaluate_one([box(0, 0, right, 9), words[1]], words, [True, False], "icdar2013")
+        assert scores.per_image[0]["num_detections"] == counted
+
+
+def test_icdar2013_split_and_merged_by_hand() -> None:
+    halves, words = [box(0, 0, 49, 9), box(50, 0, 99, 9)], [box(0, 0, 44, 9), box(55, 0, 99, 9)]
+    split = evaluate_one(halves, [box(0, 0, 99, 9)], protocol="icdar2013")
+    assert (split.recall, split.precision) == pytest.approx((0.8, 0.8))
+    merged = evaluate_one([box(0, 0, 99, 9)], words, protocol="icdar2013")
+    assert (merged.recall, merged.precision) == (1, 1)
+    assert merged.per_image[0]["pairs"] == [(0, 0), (1, 0)]
+    # Three quarters of a truth, in pieces, are too little; so is a third of a detection.
+    assert evaluate_one([halves[0], box(50, 0, 74, 9)], [box(0, 0, 99, 9)], protocol="icdar2013").hmean == 0
+    assert evaluate_one([box(0, 0, 299, 9)], words, protocol="icdar2013").hmean == 0
+
+
+def test_icdar2013_what_overlaps_more_than_one_is_no_one_to_one() -> None:
+    word = box(0, 0, 99, 9)
+    # Two that are good each, or a good one and a small one, are two pieces.
+    for second in (box(0, 0, 89, 9), box(0, 0, 9, 9)):
+        twice = evaluate_one([word, second], [word], protocol="icdar2013")
+        assert (twice.recall, twice.precision) == pytest.approx((0.8, 0.8))
+    # Of what lies by a quarter on the word the good one is the only piece; it counts fully.
+    beside = evaluate_one([word, box(95, 0, 114, 9)], [word], protocol="icdar2013")
+    assert (beside.recall, beside.precision) == (1, 0.5)
+    # And so does a detection that reaches into another word.
+    beside = evaluate_one([word], [box(0, 0, 89, 9), box(95, 0, 114, 9)], protocol="icdar2013")
+    assert (beside.recall, beside.precision) == (0.5, 1)
+
+
+def test_icdar2013_compares_upright_rectangles() -> None:
+    diamond = [[50, 0], [100, 50], [50, 100], [0, 50]]
+    assert evaluate_one([diamond], [box(0, 0, 100, 100)], protocol="icdar2013").hmean == 1
+    assert evaluate_one([diamond], [box(0, 0, 100, 100)]).hmean == 0
+
+
+def turned(width: float, height: float, degrees: float, centre: tuple[float, float] = (100, 100)) -> list[list[float]]:
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = [(-width / 2, -height / 2), (width / 2, -height / 2), (width / 2, height / 2), (-width / 2, height / 2)]
+    return [[centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y] for x, y in corners]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "right"),
+    [
+        (0, 20, True),
+        (0, 25, False),  # beyond π/8
+        (89, -89, True),  # two degrees apart
+        (0, 180, True),
+        (10, -15, False),
+        (0, 90, False),
+    ],
+)
+def test_td500_wants_the_direction(ours: float, theirs: float, right: bool) -> None:
+    found, truth = turned(60, 45, ours), turned(60, 45, theirs)
+    assert evaluate_one([found], [truth]).hmean == 1
+    assert evaluate_one([found], [truth], protocol="td500").hmean == right
+
+
+def test_td500_compares_the_rectangles_of_least_area() -> None:
+    pinched = [[0, 0], [50, 9], [100, 0], [60, 10], [100, 20], [50, 11], [0, 20], [40, 10]]
+    assert evaluate_one([pinched], [box(0, 0, 100, 20)]).hmean == 0
+    assert evaluate_one([pinched], [box(0, 0, 100, 20)], protocol="td500").hmean == 1
+    # Half of the rectangle is not more than a half.
+    assert evaluate_one([box(0, 0, 50, 10)], [box(0, 0, 100, 10)], protocol="td500").hmean == 0
+    assert evaluate_one([box(0, 0, 51, 10)], [box(0, 0, 100, 10)], protocol="td500").hmean == 1
+
+
+def test_td500_a_square_has_no_direction() -> None:
+    square = turned(40, 40, 20)
+    assert evaluate_one([square[1:] + square[:1]], [turned(40, 40, 110)], protocol="td500").hmean == 1
+    assert evaluate_one([square], [turned(41, 39, 110)], protocol="td500").hmean == 1
+
+
+def test_td500_what_matches_a_difficult_line_does_not_count() -> None:
+    easy, difficult = turned(100, 20, 0, (60, 100)), turned(100, 20, 0, (60, 200))
+    across, within = turned(100, 20, 90, (60, 200)), turned(30, 20, 0, (60, 200))
+    scores = evaluate_one([easy, difficult], [easy, difficult], [False, True], "td500")
+    assert (scores.precision, scores.recall) == (1, 1)
+    assert scores.per_image[0]["ignored_detections"] == [1]
+    # What only lies on it does not match it.
+    scores = evaluate_one([easy, across, within], [easy, difficult], [False, True], "td500")
+    assert scores.per_image[0]["ignored_detections"] == []
+    assert scores.precision == pytest.approx(1 / 3)
 
 
 def test_what_crosses_itself_is_dropped_or_repaired() -> None:
@@ -199,7 +307,9 @@ def test_scores_are_shares_and_pairs_are_sound(detections: Any, truths: Any, pro
     for truth, detection in picture["pairs"]:
         assert truth not in picture["ignored_truths"]
         assert detection not in picture["ignored_detections"]
-    if protocol != "deteval":
+    assert sum(picture["truth_credits"].values()) == pytest.approx(picture["recall_credit"])
+    assert picture["truth_credits"].keys() == {truth for truth, _ in picture["pairs"]}
+    if protocol not in ("deteval", "icdar2013"):
         for column in (0, 1):
             taken = [pair[column] for pair in picture["pairs"]]
             assert len(taken) == len(set(taken))
@@ -212,3 +322,24 @@ def test_the_truth_itself_is_fully_right_by_iou(truths: Any) -> None:
     assert scores.per_image[0]["recall"] > 0
     if not unique:
         assert scores.per_image[0]["hmean"] == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=6), max_size=8),
+    st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=6), max_size=8),
+)
+@pytest.mark.parametrize("outline", [valid_polygons, repaired_polygons, bounding_rectangles, min_area_rectangles])
+def test_many_regions_at_once_are_those_of_each_alone(outline: Any, some: Any, others: Any) -> None:
+    mine, theirs = outline(read_polygons(some)), outline(read_polygons(others))
+    areas = mine.shared_with(theirs)
+    assert areas.shape == (len(some), len(others))
+    for row, polygon in enumerate(some):
+        (shape,) = outline(read_polygons([polygon])).shapes
+        assert (shape is not None) == mine.exist[row]
+        if shape is None:
+            assert not areas[row].any()
+            continue
+        assert mine.areas[row] == pytest.approx(shape.area)
+        for column, other in enumerate(theirs.shapes):
+            assert areas[row, column] == pytest.approx(0 if other is None else shape.intersection(other).area, abs=1e-9)

@@ -59,6 +59,9 @@ def test_it_scores_what_the_detector_finds_picture_by_picture(detector):
         [sample.ignore for sample in samples],
     )
     assert found.scores == expected
+    for sample, truths in zip(samples, found.truths, strict=True):
+        np.testing.assert_array_equal(truths, sample.polygons)
+    assert found.ignore == [sample.ignore for sample in samples]
     # Seven of ten truths are shown.
     assert (found.scores.precision, found.scores.recall) == (1, 0.7)
     assert found.summary("iou") == {

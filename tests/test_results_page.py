@@ -140,6 +140,39 @@ def test_groups_follow_the_matches():
     assert groups["false"][0][1] == pytest.approx(0.7)
 
 
+def test_split_and_merged_are_neither_missed_nor_false():
+    truths = [_square(left) for left in (10, 40, 70, 100, 130)]
+    picture = _judged(
+        polygons=[_square(left) for left in (11, 41, 46, 71, 150)],
+        scores=None,
+        truths=truths,
+        ignore=None,
+        matched_detections=[0],
+        matched_truths=[0],
+        ignored_detections=[],
+        split={1: [1, 2]},
+        merged={3: [2, 3]},
+    )
+    groups = group_polygons(picture)
+    first = {kind: [int(polygon[0, 0]) for polygon, _ in entries] for kind, entries in groups.items()}
+    assert first == {
+        "found": [11],
+        "false": [150],
+        "missed": [130],
+        "ignored": [],
+        "aside": [],
+        "split": [41, 46],
+        "merged": [71],
+        "truth": [40, 70, 100],
+    }
+
+
+def test_sections_follow_the_numbers(tmp_path):
+    path = write_results_page(tmp_path, "t", {"hmean": 0.5}, [], sections="<p>more</p>")
+    page = Page(path)
+    assert page.words.index("0.500") < page.words.index("more") < page.words.index("No pictures.")
+
+
 def test_groups_without_a_judgement():
     groups = group_polygons(_judged(matched_detections=None))
     assert {kind: len(entries) for kind, entries in groups.items()} == {

@@ -28,7 +28,10 @@ def test_a_run_leaves_its_config_metrics_scores_checkpoints_and_page(run):
     assert {"probability", "binary", "threshold", "learning_rate", "images_per_second"} <= lines[0].keys()
     assert [line["step"] for line in lines if "evaluation/hmean" in line] == [3, 6]
     summary = json.loads((run / "evaluation.json").read_text())
-    assert summary.keys() == {"precision", "recall", "hmean", "protocol", "images"}
+    assert summary.keys() == {
+        *("precision", "recall", "hmean", "protocol", "images"),
+        *("by_size", "by_shape", "sweep", "best_box_threshold"),
+    }
     assert summary["images"] == 4
     page = (run / "predictions/index.html").read_text()
     assert page.count("<article") == 2

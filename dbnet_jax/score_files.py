@@ -1,0 +1,156 @@
+"""Scores detections that lie in files, whoever made them, against truths that do."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from dbnet_jax.report import write_json
+from dbnet_jax.results_page import ResultPicture, write_results_page
+from dbnet_jax.score_errors import worst_first
+from dbnet_jax.score_formats import FileDetections, parse_detections, parse_detections_json, parse_truth
+from dbnet_jax.score_page import judgement, score_sections, shown_note
+from dbnet_jax.score_report import ScoreReport, make_score_report
+from dbnet_jax.score_sources import by_picture, enumerate_names, read_source
+from dbnet_jax.visualize import scale_polygons
+from input_pipeline.datasets.annotations import Annotation
+
+PREDICTED = "detections.json"  # what `--mode=predict` writes beside its text files, which have no scores
+PAGE_PICTURES = 40
+_LONG_SIDE = 1280  # pixels of a picture on the page
+_GROUND = 34  # grey, of pictures that are not at hand
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """What the files gave.
+
+    - `summary`: "precision", "recall", "hmean", "protocol", "images", "without_detections" (how many pictures have no
+        detection file), "problems" (how many), and those of `ScoreReport.summary`.
+    - `problems`: a message for every line that was left out or is doubtful.
+    - `page`: where a page was asked for.
+    """
+
+    summary: dict[str, Any]
+    problems: list[str]
+    page: Path | None = None
+
+
+def score_files(
+    detections: str | os.PathLike[str],
+    truth: str | os.PathLike[str],
+    *,
+    protocol: str = "iou",
+    output: str | os.PathLike[str] | None = None,
+) -> FileScores:
+    """Scores a folder, or a zip archive, of detections against one of truths, matched by the pictures' names.
+
+    Pictures that have a truth and no detections count as such. Files are named res_img_1.txt, gt_img_1.txt,
+    poly_gt_img1.txt, IMG_0059.gt or img_1.txt; `parse_detections` and `parse_truth` say what they hold. Where there is
+    a detections.json, which `--mode=predict` writes, it is read instead of the text files.
+
+    **Arguments:**
+
+    - `detections`, `truth`: a folder, or a zip archive as the competitions take them.
+    - `protocol`: see `evaluate_detections`.
+    - `output`: a folder for `evaluation.json`, `problems.txt` and `index.html`; nothing is written without it.
+
+    **Raises:** FileNotFoundError where a source holds no such file; ValueError where one cannot be read, holds too
+    much, or detections are of a picture without a truth, which it names.
+    """
+    found = _read_detections(detections)
+    truth_files = read_source(truth, (".txt", ".gt"))
+    names = by_picture(truth_files)
+    if strangers := found.keys() - names.keys():
+        raise ValueError(
+            f"{detections}: detections of pictures that {truth} has no truth of: {enumerate_names(strangers)}; "
+            f"it has, for example, {enumerate_names(list(names)[:3])}"
+        )
+    truths = {picture: parse_truth(truth_files[file], file) for picture, file in names.items()}
+    problems = [problem for annotation in truths.values() for problem in annotation.problems]
+    problems += [problem for one in found.values() for problem in one.problems]
+    rows = [found.get(picture, FileDetections()) for picture in names]
+    report = make_score_report(
+        [row.polygons for row in rows],
+        _confidences(rows, problems),
+        [annotation.polygons for annotation in truths.values()],
+        [annotation.ignore for annotation in truths.values()],
+        protocol=protocol,
+    )
+    summary = {key: getattr(report.scores, key) for key in ("precision", "recall", "hmean")}
+    summary |= {"protocol": protocol, "images": len(names), "without_detections": len(names.keys() - found.keys())}
+    summary["problems"] = len(problems)
+    page = None
+    if output is not None:
+        title = f"{Path(detections).name} against {Path(truth).name}"
+        page = _write(Path(output), title, summary, report, problems, truths, rows)
+    return FileScores(summary | report.summary(), problems, page)
+
+
+def _read_detections(source: str | os.PathLike[str]) -> dict[str, FileDetections]:
+    """The detections by the pictures' names."""
+    files = read_source(source, (".txt", ".json"))
+    predicted = [file for file in files if PurePosixPath(file).name == PREDICTED or files.keys() == {file}]
+    predicted = [file for file in predicted if PurePosixPath(file).suffix.lower() == ".json"]
+    if len(predicted) > 1:
+        raise ValueError(f"{source}: holds more than one {PREDICTED}: {enumerate_names(predicted)}")
+    if predicted:
+        entries = parse_detections_json(files[predicted[0]], predicted[0])
+        return {picture: entries[name] for picture, name in by_picture(entries).items()}
+    texts = [file for file in files if PurePosixPath(file).suffix.lower() == ".txt"]
+    return {picture: parse_detections(files[file], file) for picture, file in by_picture(texts).items()}
+
+
+def _confidences(rows: Sequence[FileDetections], problems: list[str]) -> list[np.ndarray] | None:
+    """The scores of all detections; None, and a problem where only some are without, if there are none."""
+    given = [score for row in rows for score in row.scores]
+    without = given.count(None)
+    if without:
+        if without < len(given):
+            problems.append(f"{without} of {len(given)} detections have no score: there is no sweep over thresholds")
+        return None
+    return [np.array(row.scores, np.float64) for row in rows]
+
+
+def _write(
+    folder: Path,
+    title: str,
+    summary: dict[str, Any],
+    report: ScoreReport,
+    problems: Sequence[str],
+    truths: Mapping[str, Annotation],
+    rows: Sequence[FileDetections],
+) -> Path:
+    shown = worst_first(report.errors)[:PAGE_PICTURES]
+    header = summary | shown_note(len(shown), len(rows))
+    pictures = _pictures(report, truths, rows, shown)
+    page = write_results_page(folder, title, header, pictures, sections=score_sections(report))
+    (folder / "problems.txt").write_text("".join(problem + "\n" for problem in problems), encoding="utf-8")
+    write_json(folder / "evaluation.json", summary | report.summary())
+    return page
+
+
+def _pictures(
+    report: ScoreReport, truths: Mapping[str, Annotation], rows: Sequence[FileDetections], shown: Sequence[int]
+) -> Iterator[ResultPicture]:
+    """The outlines on an even ground, large enough for all of them: the pictures themselves are not at hand."""
+    names, annotations = list(truths), list(truths.values())
+    for row in shown:
+        found, annotation = rows[row], annotations[row]
+        points = np.concatenate([np.ones((1, 2), np.float32), *found.polygons, *annotation.polygons])
+        width, height = points.max(axis=0) * 1.02 + 1
+        scale = min(1.0, _LONG_SIDE / float(max(width, height)))
+        size = max(1, round(float(height) * scale)), max(1, round(float(width) * scale))
+        scores = None if None in found.scores else [float(score) for score in found.scores if score is not None]
+        yield ResultPicture(
+            names[row],
+            np.full((*size, 3), _GROUND, np.uint8),
+            scale_polygons(found.polygons, scale),
+            scores,
+            scale_polygons(annotation.polygons, scale),
+            annotation.ignore,
+            **judgement(report, row),
+        )

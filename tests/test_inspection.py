@@ -1,0 +1,264 @@
+"""The inspection: it shows what the step gets, measures what the labels say, and names what is wrong."""
+
+import math
+import xml.etree.ElementTree as ElementTree
+
+import cv2
+import jax
+import numpy as np
+import pytest
+import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_pipeline import Numbered
+from test_results_page import Page
+
+from dbnet_jax import inspection, visualize
+from dbnet_jax.decode import BadPicture
+from dbnet_jax.histogram import Series, even_bins, histogram, octave_bins, whole_bins
+from dbnet_jax.inspection import Remembered, collect_statistics, inspect_data, inspected_examples
+from dbnet_jax.inspection_page import InspectedExample, draw_example, plots
+from dbnet_jax.text_shapes import PictureText, gather
+from dbnet_jax.train import renderer_of
+from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.annotations import Annotation
+from input_pipeline.from_config import make_examples, open_split
+from input_pipeline.labels import make_labels
+
+DEVICE = "render=device,canvas=(64,64)"
+NUMBERS = st.lists(st.floats(allow_nan=True, allow_infinity=True) | st.integers(0, 60).map(float), max_size=30)
+
+
+class Annotated(Numbered):
+    """Numbered pictures whose annotations can be had alone: with a word more, and a problem each."""
+
+    def annotation(self, index: int) -> Annotation:
+        if index in self.bad:
+            raise BadPicture(f"{self.name(index)}: has no annotation file")
+        word = np.array([[0, 0], [9, 0], [9, 3], [0, 3]], np.float32)
+        return Annotation([word, word], [False, True], ["", ""], [f"gt_{index}.txt:1: odd"])
+
+
+def opened(config):
+    dataset = open_split(config, "train")
+    return dataset, BadSamples(len(dataset), 1.0)
+
+
+def rectangle(width, height, degrees, at=(100.0, 80.0)):
+    """A rectangle, turned so that its right end climbs; y points down."""
+    a = math.radians(degrees)
+    corners = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
+    return (corners @ np.array([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]]) + at).astype(np.float32)
+
+
+# What is shown
+
+
+def test_examples_are_those_of_training_and_their_outlines_make_their_labels():
+    config = tiny.config("seed=3,jitter=0.3,scale=(1.0,3.0)")
+    dataset, bad_samples = opened(config)
+    shown = list(inspected_examples(config, dataset, bad_samples, 20))
+    trained = make_examples(config, dataset, bad_samples)
+    assert [one.step for one in shown] == [1] * 8 + [2] * 8 + [3] * 4
+    for position, one in enumerate(shown):
+        example = trained[position]
+        assert one.name == example["name"]
+        np.testing.assert_array_equal(one.image, example["image"])
+        again = make_labels(one.polygons, one.ignored, 64, 64)
+        for name, drawn in one.labels.items():
+            np.testing.assert_array_equal(drawn, example[name])
+            np.testing.assert_array_equal(drawn, again[name])
+    assert any(not one.ignored.all() for one in shown)
+    assert any(one.ignored.any() for one in shown)
+
+
+def test_on_the_device_examples_are_what_the_steps_renderer_makes_of_the_batch():
+    config = tiny.config(DEVICE)
+    dataset, bad_samples = opened(config)
+    shown = list(inspected_examples(config, dataset, bad_samples, 8))
+    examples = [make_examples(config, dataset, bad_samples)[position] for position in range(8)]
+    batch = {key: np.stack([one[key] for one in examples]) for key in examples[0] if key != "name"}
+    render = renderer_of(config)
+    trained = {key: np.asarray(value) for key, value in jax.jit(lambda batch: render(batch, None))(batch).items()}
+    host = inspected_examples(tiny.config(), dataset, bad_samples, 8)
+    for row, (one, other) in enumerate(zip(shown, host, strict=True)):
+        assert np.abs(one.image - trained["image"][row]).max() <= 0.51
+        for key, drawn in one.labels.items():
+            np.testing.assert_allclose(drawn, trained[key][row], atol=1e-5)
+        # The same draw as where the host makes the pixels.
+        assert one.name == other.name
+        for polygon, same in zip(one.polygons, other.polygons, strict=True):
+            np.testing.assert_array_equal(polygon, same)
+
+
+def test_ignored_regions_are_greyed_and_text_keeps_its_colours():
+    outlines = [rectangle(40, 20, 10, at=(40, 30)), rectangle(50, 30, 0, at=(80, 90))]
+    ignored, labels = np.array([False, True]), make_labels(outlines, [False, True], 128, 128)
+    red = np.full((128, 128, 3), (255, 0, 0), np.uint8)
+    drawn = draw_example(InspectedExample("red", 1, red, outlines, ignored, labels)).astype(int)
+    assert drawn.shape == (512, 512, 3)
+    at = {place: drawn[4 * place[1] + 2, 4 * place[0] + 2] for place in [(40, 30), (80, 90), (110, 20)]}
+    assert at[40, 30].tolist() == at[110, 20].tolist() == [255, 0, 0]
+    assert np.ptp(at[80, 90]) < 90
+    # The outlines, in the legend's colours.
+    edge = [drawn[4 * y - 8 : 4 * y + 10, 4 * x + 2] for x, y in ((40, 20), (80, 75))]
+    for column, color in zip(edge, (visualize.TRUTH, visualize.IGNORED), strict=True):
+        assert np.abs(column - color).sum(axis=1).min() < 60
+
+
+# What is measured
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(2, 80), st.floats(1.6, 9), st.floats(-89.5, 89.5))
+def test_a_turned_rectangle_is_measured(height, ratio, degrees):
+    found = PictureText.measure(None, [rectangle(height * ratio, height, degrees)], [False])
+    assert found.short[0] == pytest.approx(height, rel=2e-3, abs=0.01)
+    assert found.long[0] == pytest.approx(height * ratio, rel=2e-3, abs=0.01)
+    assert found.angle[0] == pytest.approx(degrees, abs=0.3)
+    assert found.vertices.tolist() == [4]
+
+
+def test_what_has_no_place_is_not_measured_and_upright_text_has_one_angle():
+    upright = [rectangle(80, 20, 90), rectangle(80, 20, -90), rectangle(80, 20, 89.99)]
+    placeless = [np.array([[0, 0], [np.nan, 1], [2, 2]], np.float32), np.zeros((0, 2), np.float32)]
+    found = PictureText.measure((9, 9), [*placeless, *upright], [True, True, True, False, False])
+    assert found.angle.tolist() == [-90, -90, -90]
+    assert found.ignored.tolist() == [True, False, False]
+    assert len(PictureText.measure((9, 9), [], []).short) == 0
+
+
+def test_the_statistics_of_a_set_are_those_of_its_labels():
+    config = tiny.config("scale=(0.5,0.5),rotation=0.0,flip=0.0,crop=(128,128)")
+    dataset, bad_samples = opened(config)
+    remembered = Remembered(dataset)
+    statistics = collect_statistics(config, remembered, bad_samples)
+    samples = list(map(dataset.__getitem__, range(24)))
+    assert [len(p.ignored) for p in statistics.pictures] == [len(sample.polygons) for sample in samples]
+    assert statistics.coverage == "all 24 pictures were read"
+    # Every picture is half as large in a crop that holds all of it.
+    assert len(statistics.crops) == 24
+    halves, wholes = gather(statistics.crops, "short"), gather(statistics.pictures, "short")
+    np.testing.assert_allclose(np.sort(halves), np.sort(wholes) / 2, atol=0.3)
+    summary = statistics.summary()
+    assert summary["text instances"] == str(sum(len(sample.polygons) for sample in samples))
+    assert summary["picture sizes"] == "64×64 (24)"
+
+
+def test_a_large_set_is_read_in_part_and_its_annotations_alone(monkeypatch):
+    monkeypatch.setattr(inspection, "MOST_PICTURES", 5)
+    monkeypatch.setattr(inspection, "MOST_ANNOTATIONS", 9)
+    config, dataset = tiny.config(), Annotated(30)
+    bad_samples = BadSamples(30, 1.0)
+    statistics = collect_statistics(config, Remembered(dataset), bad_samples)
+    order = [make_examples(config, dataset, bad_samples).index(position) for position in range(9)]
+    assert sorted(dataset.reads) == sorted(order[:5])
+    assert "5 of 30 pictures were read, the first of training, and of 4 others the annotations" in (statistics.coverage)
+    assert len(gather(statistics.pictures, "ignored")) == 5 + 4 * 2
+    lines = bad_samples.report(everything=True).splitlines()
+    assert sorted(lines[1:]) == sorted(f"  gt_{index}.txt:1: odd" for index in order[5:])
+
+
+# What is written
+
+
+@pytest.mark.parametrize("extra", ["", DEVICE])
+def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra):
+    dataset = Numbered(12, bad=(3, 7))
+    dataset.problems = [f"gt_{i}.txt:1: no <number>" for i in range(300)]
+    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    found = inspect_data(tiny.config(extra), tmp_path, count=3)
+    page = Page(found.page)
+    assert page.tags.count("article") == 3
+    assert page.tags.count("svg") == len(plots(found.statistics)) == 9
+    assert len(page.references) == 2 * 3 * 5
+    assert set(page.references) == {f"pictures/{file.name}" for file in (tmp_path / "pictures").iterdir()}
+    assert all(cv2.imread(str(tmp_path / name)) is not None for name in set(page.references))
+    assert not {"script", "link", "number"} & set(page.tags)
+    assert "gt_0.txt:1: no <number>" in page.words
+    assert "… and 102 more" in page.words
+    assert len(found.problems) == 303
+    report = found.report().splitlines()
+    assert "2 pictures skipped, 300 problems in annotations:" in report
+    assert report[-1] == "  … and 282 more"
+    assert "all 12 pictures were read" in report
+    assert {line.split(":")[0].strip() for line in found.problems} >= {"picture_3.jpg", "picture_7.jpg"}
+
+
+def test_a_set_of_only_bad_pictures_has_a_page_that_says_so(tmp_path, monkeypatch):
+    dataset = Numbered(4, bad=(0, 1, 2, 3))
+    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    found = inspect_data(tiny.config(), tmp_path)
+    assert found.problems[0].startswith("4 pictures skipped")
+    assert "No pictures." in Page(found.page).words
+
+
+@pytest.mark.parametrize(
+    ("extra", "count", "words"), [("", -1, r"`count` \(=-1\)"), ("crop=(50,64)", 1, r"`config\.data\.crop`")]
+)
+def test_what_cannot_work_is_refused(tmp_path, extra, count, words):
+    with pytest.raises(ValueError, match=words):
+        inspect_data(tiny.config(extra), tmp_path, count)
+
+
+def test_the_command_leaves_a_page_in_the_workdir(tmp_path):
+    output = tiny.finish(tiny.start(tmp_path, "--mode=inspect", "--count=2"))
+    assert "all 24 pictures were read" in output
+    assert output.splitlines()[-1] == f"results: {tmp_path}/inspection/index.html"
+    page = Page(tmp_path / "inspection" / "index.html")
+    assert page.tags.count("article") == 2
+    assert any("--mode=inspect" in words for words in page.words)
+
+
+# Histograms
+
+
+@settings(max_examples=30, deadline=None)
+@given(NUMBERS)
+def test_every_finite_number_is_in_one_bar_and_bars_are_as_high_as_their_counts(numbers):
+    values = np.array(numbers, np.float64)
+    finite = values[np.isfinite(values)]
+    whole = np.abs(np.round(np.clip(finite, -1e9, 1e9)))
+    for bins, counted in ((octave_bins(values), values), (even_bins(-3, 9, 12), values), (whole_bins(whole), whole)):
+        counts = bins.count(counted)
+        assert counts.sum() == len(finite)
+        assert len(counts) == len(bins.names) == len(bins.edges) - 1 <= 60
+        assert (np.diff(bins.edges) > 0).all()
+        assert all(0 <= place <= len(counts) for place, _ in bins.ticks)
+        assert len(bins.ticks) <= 10
+        svg = ElementTree.fromstring(histogram("a & b", bins, [Series("<text>", counted, (1, 2, 3))]))
+        heights = [float(bar.get("height")) for bar in svg.iter("rect")]
+        present = counts[counts > 0]
+        assert len(heights) == len(present)
+        np.testing.assert_allclose(
+            np.array(heights) * present.max(initial=0),
+            present * max(heights, default=0),
+            rtol=0.06,
+            atol=0.2 * len(finite),
+        )
+
+
+def test_series_stand_on_each_other_and_bars_say_their_numbers():
+    series = [Series("text", np.array([1.0, 1.5, 5.0]), (1, 1, 1)), Series("ignored", np.array([1.2]), (2, 2, 2))]
+    svg = ElementTree.fromstring(histogram("sizes", even_bins(0, 8, 4), series))
+    assert [title.text for title in svg.iter("title")] == ["0 to 2: 2 text, 1 ignored", "4 to 6: 1 text, 0 ignored"]
+    lower, upper, other = svg.iter("rect")
+    assert float(upper.get("y")) + float(upper.get("height")) == pytest.approx(float(lower.get("y")), abs=0.11)
+    assert lower.get("fill") == other.get("fill") == "rgb(1, 1, 1)"
+    assert float(lower.get("height")) == pytest.approx(2 * float(other.get("height")), abs=0.21)
+
+
+def test_bins_know_their_values():
+    assert octave_bins(np.array([3.0, 8.0])).edges.tolist() == pytest.approx(
+        [2, 2 * 2**0.5, 4, 4 * 2**0.5, 8, 8 * 2**0.5, 16]
+    )
+    few = whole_bins(np.array([4, 4, 14]))
+    assert few.edges.tolist() == list(range(4, 16))
+    assert few.ticks[0] == (0.5, "4")
+    # One picture of hundreds does not push the others together.
+    many = whole_bins(np.array([*range(20)] * 10 + [900]))
+    assert many.names[0] == "0"
+    assert many.ticks[-1][1] == f"≥ {int(many.edges[-2])}"
+    assert many.count(np.array([900.0]))[-1] == 1
+    with pytest.raises(ValueError, match="`low`"):
+        even_bins(1, 1, 4)
