@@ -8,9 +8,10 @@ import pytest
 
 GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
 
-# Faults of one step, the mean of five, that needs 64 MB beside its argument: 16384 pages of 4 KB.
+# Faults of one step, the median of nine, that needs 64 MB beside its argument: 16384 pages of 4 KB.
 PROGRAM = """
 import resource
+import statistics
 import sys
 import jax
 import jax.numpy as jnp
@@ -19,11 +20,13 @@ if sys.argv[1] == "keep":
     keep_memory()
 step = jax.jit(lambda x: jax.lax.optimization_barrier(jnp.sin(x)).sum())
 x = jnp.ones(2**24)
-step(x).block_until_ready()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     step(x).block_until_ready()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 5)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(statistics.median(faults() for _ in range(9)))
 """
 
 
