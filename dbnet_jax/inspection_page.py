@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from dbnet_jax import visualize
 from dbnet_jax.histogram import HISTOGRAM_STYLE, Bins, Series, Values, even_bins, histogram, octave_bins, whole_bins
+from dbnet_jax.page_figure import write_figure
 from dbnet_jax.results_style import STYLE
 from dbnet_jax.text_shapes import Statistics, gather, per_picture
 
@@ -99,9 +100,9 @@ def _card(folder: Path, index: int, example: InspectedExample) -> str:
     stem = f"{index:05}-{re.sub(r'[^A-Za-z0-9_-]+', '-', Path(example.name).stem).strip('-')[:60] or 'picture'}"
     count, ignored = len(example.polygons), int(example.ignored.sum())
     seen = f"{count - ignored} text, {ignored} ignored"
-    drawn = _figure(folder, f"{stem}.jpg", draw_example(example), f"{example.name} with its outlines: {seen}", "")
+    drawn = write_figure(folder, f"{stem}.jpg", draw_example(example), f"{example.name} with its outlines: {seen}", "")
     maps = "".join(
-        _figure(folder, f"{stem}-{key}.png", _painted(key, example.labels[key]), f"{name} of it", name)
+        write_figure(folder, f"{stem}-{key}.png", _painted(key, example.labels[key]), f"{name} of it", name)
         for key, name in _MAPS.items()
     )
     return f"""<article>
@@ -118,19 +119,6 @@ def _painted(key: str, values: Float32[np.ndarray, "height width"]) -> Image:
     if key.endswith("mask"):
         return cv2.cvtColor((values * _MASK_GREY).astype(np.uint8), cv2.COLOR_GRAY2RGB)
     return visualize.heatmap(values, *(visualize.THRESHOLD_RANGE if key == "threshold_map" else (0.0, 1.0)))
-
-
-def _figure(folder: Path, name: str, image: UInt8[np.ndarray, "_ _ 3"], alt: str, caption: str) -> str:
-    encoded, data = cv2.imencode(Path(name).suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not encoded:
-        raise ValueError(f"a picture of shape {image.shape} could not be encoded for {name}")
-    (folder / "pictures" / name).write_bytes(data.tobytes())
-    height, width = image.shape[:2]
-    label = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return (
-        f'<figure><a href="pictures/{name}"><img src="pictures/{name}" alt="{escape(alt)}" width="{width}" '
-        f'height="{height}" loading="lazy"></a>{label}</figure>'
-    )
 
 
 def plots(statistics: Statistics) -> list[str]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from dbnet_jax import visualize
+from dbnet_jax.page_figure import write_figure
 from dbnet_jax.progress import duration
 from dbnet_jax.results_style import STYLE
 
@@ -168,7 +168,7 @@ def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> s
     drawn = _drawn(picture, groups)
     counts = [(kind, len(entries), KINDS[kind][1]) for kind, entries in groups.items() if entries]
     seen = ", ".join(f"{count} {word}" for _, count, word in counts) or "none"
-    figures = [_figure(folder, f"{stem}.jpg", drawn, f"{picture.name} with its polygons: {seen}", "")]
+    figures = [write_figure(folder, f"{stem}.jpg", drawn, f"{picture.name} with its polygons: {seen}", "")]
     map_size = _fit(drawn.shape[0], drawn.shape[1], 1, _MAP_LONG_SIDE)
     for suffix, caption, values, bounds in (
         ("P", "P probability", picture.probability_map, (0.0, 1.0)),
@@ -178,7 +178,7 @@ def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> s
         if values is not None:
             painted = visualize.resize(visualize.heatmap(values, *bounds), map_size)
             alt = f"{caption} map of {picture.name}"
-            figures.append(_figure(folder, f"{stem}-{suffix}.jpg", painted, alt, caption))
+            figures.append(write_figure(folder, f"{stem}-{suffix}.jpg", painted, alt, caption))
     dots = "".join(f'<li class="{kind}"><b>{count}</b> {word}</li>' for kind, count, word in counts)
     facts = [
         f"{name} {value:.3f}"
@@ -214,20 +214,6 @@ def _fit(height: int, width: int, least: int, most: int) -> tuple[int, int]:
     longest = max(height, width)
     scale = min(min(max(longest, least), most) / longest, 4.0)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _figure(folder: Path, name: str, image: UInt8[np.ndarray, "_ _ 3"], alt: str, caption: str) -> str:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    encoded, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])
-    if not encoded:
-        raise ValueError(f"a picture of shape {image.shape} could not be encoded as JPEG for {name}")
-    (folder / "pictures" / name).write_bytes(jpeg.tobytes())
-    height, width = image.shape[:2]
-    label = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return (
-        f'<figure><a href="pictures/{name}"><img src="pictures/{name}" alt="{escape(alt)}" width="{width}" '
-        f'height="{height}" loading="lazy"></a>{label}</figure>'
-    )
 
 
 def _page(title: str, summary: Mapping[str, object], sections: str, kinds: Counter[str], cards: Sequence[str]) -> str:
