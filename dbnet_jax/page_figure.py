@@ -24,7 +24,10 @@ def write_figure(folder: Path, name: str, image: UInt8[np.ndarray, "_ _ 3"], alt
     **Raises:** ValueError when the picture cannot be encoded.
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    encoded, data = cv2.imencode(Path(name).suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    suffix = Path(name).suffix
+    # OpenCV warns of what an encoder does not know.
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
+    encoded, data = cv2.imencode(suffix, bgr, settings)
     if not encoded:
         raise ValueError(f"a picture of shape {image.shape} could not be encoded for {name}")
     (folder / "pictures" / name).write_bytes(data.tobytes())
