@@ -126,7 +126,7 @@ def inspect() -> None:
 
 def score() -> None:
     """Scores detections in files, whoever made them."""
-    from dbnet_jax.score_files import score_files
+    from dbnet_jax.scoring.files import score_files
 
     if DETECTIONS.value is None or TRUTH.value is None:
         raise app.UsageError("--detections and --truth are missing: each a folder or a zip archive of text files")

@@ -16,6 +16,8 @@ from jaxtyping import Float, UInt8
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.postprocess import Detections
+from dbnet_jax.scoring.errors import PictureErrors
+from dbnet_jax.scoring.report import ScoreReport, make_score_report
 
 
 @runtime_checkable
@@ -32,13 +34,17 @@ class LabelledPicture(Protocol):
 class Evaluation:
     """What an evaluation found, picture by picture, in the order of the data set.
 
+    Beside these there is all that a `ScoreReport` says, worked out when it is first asked for.
+
     **Arguments:**
 
-    - `scores`: over all pictures.
+    - `scores`: over all pictures, and in `per_image` of each.
     - `indices`, `names`, `detections`: of each picture; the index is its place in the data set.
     - `skipped`: the pictures that could not be read, each with the reason; they are not scored.
     - `seconds`: of the whole evaluation.
     - `truths`, `ignore`: of each picture, the outlines of its text and which of them are don't-cares.
+    - `protocol`: by which they were scored.
+    - `box_threshold`: below which the detector dropped what it found.
     """
 
     scores: Scores
@@ -49,15 +55,58 @@ class Evaluation:
     seconds: float
     truths: list[list[Float[np.ndarray, "_ 2"]]]
     ignore: list[list[bool]]
+    protocol: str
+    box_threshold: float
 
-    def summary(self, protocol: str) -> dict[str, Any]:
+    @functools.cached_property
+    def report(self) -> ScoreReport:
+        """The scores by size, by shape and over the box threshold, and every picture's errors."""
+        return make_score_report(
+            [found.polygons for found in self.detections],
+            [np.asarray(found.scores) for found in self.detections],
+            self.truths,
+            self.ignore,
+            protocol=self.protocol,
+            box_threshold=self.box_threshold,
+        )
+
+    @property
+    def by_size(self) -> dict[str, dict[str, Any]]:
+        """Recall and number of truths: small, medium, large."""
+        return self.report.by_size
+
+    @property
+    def by_shape(self) -> dict[str, dict[str, Any]]:
+        """Recall and number of truths: straight, oriented, curved."""
+        return self.report.by_shape
+
+    @property
+    def sweep(self) -> list[dict[str, float]]:
+        """Precision, recall and hmean at each box threshold, from the detector's own upward."""
+        return self.report.sweep
+
+    @property
+    def best_box_threshold(self) -> float | None:
+        """The one of greatest hmean; None where nothing was found."""
+        return self.report.best_box_threshold
+
+    @property
+    def errors(self) -> list[PictureErrors]:
+        """What is missed, split, merged or false in each picture; `worst_first` orders them."""
+        return self.report.errors
+
+    def summary(self) -> dict[str, Any]:
         """The scores in one row; a run's `evaluation.json` begins with them."""
         scores = {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
-        return scores | {"protocol": protocol, "images": len(self.names)}
+        return scores | {"protocol": self.protocol, "images": len(self.names)}
 
 
 class Evaluator:
     """Scores detectors on a data set.
+
+        evaluation = Evaluator(dataset, "deteval").run(detector)
+        evaluation.scores.hmean, evaluation.by_shape["curved"]["recall"], evaluation.best_box_threshold
+        write_report(folder, evaluation, detector, dataset)  # with the curve, and the pictures with the worst errors
 
     Each process reads and detects its own share of the pictures, on its own devices, and all of them score the
     whole, so that a number means the same wherever it is printed.
@@ -87,8 +136,18 @@ class Evaluator:
         truths, ignore = [_polygons(row["truth"]) for row in rows], [row["ignore"] for row in rows]
         scores = evaluate_detections([found.polygons for found in detections], truths, ignore, protocol=self.protocol)
         indices, names = [row["index"] for row in rows], [row["name"] for row in rows]
-        seconds = time.perf_counter() - start
-        return Evaluation(scores, indices, names, detections, skipped, seconds, truths, ignore)
+        return Evaluation(
+            scores,
+            indices,
+            names,
+            detections,
+            skipped,
+            time.perf_counter() - start,
+            truths,
+            ignore,
+            self.protocol,
+            detector.config.predict.box_threshold,
+        )
 
     def _detect(self, detector: Detector, indices: Sequence[int]) -> list[dict[str, Any]]:
         """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""

@@ -17,9 +17,8 @@ from dbnet_jax import visualize
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluator import Evaluation
 from dbnet_jax.results_page import ResultPicture, write_results_page
-from dbnet_jax.score_errors import worst_first
-from dbnet_jax.score_page import judgement, score_sections, shown_note
-from dbnet_jax.score_report import ScoreReport, make_score_report
+from dbnet_jax.scoring.errors import worst_first
+from dbnet_jax.scoring.page import judgement, score_sections, shown_note
 
 
 def write_report(
@@ -37,16 +36,8 @@ def write_report(
     "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`. The sweep begins at `config.predict.box_threshold`,
     below which the detector drops what it finds.
     """
-    config = detector.config
-    report = make_score_report(
-        [found.polygons for found in evaluation.detections],
-        [np.asarray(found.scores) for found in evaluation.detections],
-        evaluation.truths,
-        evaluation.ignore,
-        protocol=config.evaluate.protocol,
-        box_threshold=config.predict.box_threshold,
-    )
-    summary = evaluation.summary(config.evaluate.protocol)
+    config, report = detector.config, evaluation.report
+    summary = evaluation.summary()
     everything = summary | report.summary()
     if jax.process_index() > 0:
         return everything
@@ -63,7 +54,7 @@ def write_report(
         folder / "predictions",
         f"{config.data.name}: {config.data.eval_split}",
         page_summary,
-        _pictures(evaluation, report, detector, dataset, shown),
+        _pictures(evaluation, detector, dataset, shown),
         sections=score_sections(report),
     )
     write_json(folder / "evaluation.json", everything)
@@ -86,7 +77,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 
 def _pictures(
-    evaluation: Evaluation, report: ScoreReport, detector: Detector, dataset: Any, shown: Sequence[int]
+    evaluation: Evaluation, detector: Detector, dataset: Any, shown: Sequence[int]
 ) -> Iterator[ResultPicture]:
     for row in shown:
         sample = dataset[evaluation.indices[row]]
@@ -98,7 +89,7 @@ def _pictures(
             found.scores,
             sample.polygons,
             sample.ignore,
-            **judgement(report, row),
+            **judgement(evaluation.report, row),
             **detector.detect_with_maps(sample.image)[1],
         )
 

@@ -33,21 +33,23 @@ li[class]::before {
   background: var(--dot);
 }
 main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr)); gap: 20px; }
+/* Header, pictures and footer of the cards in a row are of the same heights. */
 article {
   background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden;
-  display: flex; flex-direction: column;
+  display: grid; grid-row: span 3; grid-template-rows: subgrid; gap: 0;
 }
 article header, footer { display: flex; justify-content: space-between; gap: 1rem; padding: .65rem .95rem; }
 h2 { font-size: .95rem; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .hmean { color: var(--soft); font-size: .86rem; white-space: nowrap; align-self: center; }
 .hmean b { color: var(--ink); }
 .hmean b, footer { font-variant-numeric: tabular-nums; }
-footer { margin-top: auto; }
 footer b { color: var(--ink); }
 footer > span { white-space: nowrap; }
 .views { display: flex; gap: 3px; }
-.views > figure { flex: 3; min-width: 0; }
-.views > figure img { max-height: 620px; object-fit: contain; background: var(--paper); }
+/* Where others in the row are higher, a picture stands in the middle, on dark ground as the maps do. */
+.views > figure { flex: 3; min-width: 0; display: flex; align-items: center; background: #222; }
+.views > figure a { flex: 1; min-width: 0; }
+.views > figure img { max-height: 620px; object-fit: contain; }
 /* The maps share the picture's height, whatever it is, and add none of their own. */
 .maps { flex: 1; min-width: 0; contain: size; display: flex; flex-direction: column; gap: 3px; }
 /* Alone, the probability map is as large as the picture. */

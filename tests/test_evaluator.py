@@ -64,13 +64,31 @@ def test_it_scores_what_the_detector_finds_picture_by_picture(detector):
     assert found.ignore == [sample.ignore for sample in samples]
     # Seven of ten truths are shown.
     assert (found.scores.precision, found.scores.recall) == (1, 0.7)
-    assert found.summary("iou") == {
+    assert found.summary() == {
         "precision": 1.0,
         "recall": 0.7,
         "hmean": pytest.approx(2 * 0.7 / 1.7),
         "protocol": "iou",
         "images": 7,
     }
+
+
+def test_it_says_where_the_detector_is_good_and_where_it_is_not(detector):
+    detector.config.predict.box_threshold = 0.9
+    found = Evaluator(Boxes(7)).run(detector)
+    # White boxes are 30 to 36 pixels high and all found; what the pictures do not show is 20 high, in every third.
+    assert found.by_size == {
+        "small": {"recall": None, "truths": 0},
+        "medium": {"recall": 0.4, "truths": 5},
+        "large": {"recall": 1.0, "truths": 5},
+    }
+    assert found.by_shape["straight"] == {"recall": 0.7, "truths": 10}
+    assert found.sweep[0]["threshold"] == found.best_box_threshold == 0.9
+    assert found.sweep[0] | {"hmean": found.scores.hmean, "recall": 0.7} == found.sweep[0]
+    assert [errors.missed for errors in found.errors] == [[1], [], [], [1], [], [], [1]]
+    assert found.report is found.report
+    deteval = Evaluator(Boxes(7), "deteval").run(detector)
+    assert deteval.summary()["protocol"] == deteval.protocol == "deteval"
 
 
 def test_the_protocol_is_the_one_asked_for(detector):
@@ -91,7 +109,7 @@ def test_pictures_that_cannot_be_read_are_named_and_not_scored(detector):
     assert holed.skipped == [f"box_{index}: cannot be decoded" for index in (0, 4, 5)]
     assert holed.indices == [1, 2, 3, 6, 7, 8]
     assert holed.names == [f"box_{index}" for index in holed.indices]
-    assert holed.summary("iou")["images"] == 6
+    assert holed.summary()["images"] == 6
     assert holed.scores.per_image == [whole.scores.per_image[index] for index in holed.indices]
     with pytest.raises(ValueError, match=r"(?s)no picture of the evaluation split could be read.*box_0.*box_2"):
         Evaluator(Boxes(3, bad=(0, 1, 2))).run(detector)

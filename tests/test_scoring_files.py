@@ -7,17 +7,18 @@ import sys
 import zipfile
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbnet_jax import score_sources
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.predict import as_icdar, as_json
-from dbnet_jax.score_files import score_files
-from dbnet_jax.score_formats import parse_detections, parse_detections_json, parse_truth
-from dbnet_jax.score_sources import by_picture, read_source
+from dbnet_jax.scoring import sources
+from dbnet_jax.scoring.files import score_files
+from dbnet_jax.scoring.formats import parse_detections, parse_detections_json, parse_truth
+from dbnet_jax.scoring.sources import by_picture, read_source
 from input_pipeline.datasets.annotations import text_lines
 
 WORD, OTHER, THIRD = "0,0,100,0,100,20,0,20", "0,50,100,50,100,70,0,70", "0,90,80,90,80,99,0,99"
@@ -170,13 +171,16 @@ def test_a_submission_is_scored_picture_by_picture(tmp_path: pathlib.Path) -> No
         "protocol": "iou",
         "images": 3,
         "without_detections": 1,
-        "problems": 1,
+        "problems": 2,
     }
-    assert found.problems == ["submit/res_img_10.txt:4: 0 numbers where points x1,y1,x2,y2,… are needed: 'bad'"]
+    assert found.problems == [
+        "submit/res_img_10.txt:4: 0 numbers where points x1,y1,x2,y2,… are needed: 'bad'",
+        f"{tmp_path}/submit.zip: nothing of 1 of 3 pictures, which count as without detections: img_2",
+    ]
     assert [point["threshold"] for point in found.summary["sweep"]][::40] == [0.5, 0.9]
     assert found.summary["best_box_threshold"] == 0.51
     assert json.loads((tmp_path / "out/evaluation.json").read_text()) == found.summary
-    assert (tmp_path / "out/problems.txt").read_text() == found.problems[0] + "\n"
+    assert (tmp_path / "out/problems.txt").read_text().splitlines() == found.problems
     assert found.page == tmp_path / "out/index.html"
     page = found.page.read_text()
     # img_2 has two errors, img_1 and img_10 one each.
@@ -239,6 +243,43 @@ def test_detections_without_a_truth_are_named(tmp_path: pathlib.Path) -> None:
         score_files(found, truth)
 
 
+def test_a_file_that_tells_of_no_picture_is_named_where_it_holds_no_detections(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_img_1=f"{WORD},a\n")
+    found = score_files(write(tmp_path / "det", res_img_1=WORD, readme="a method\n", res_img_9=""), truth)
+    assert found.summary["hmean"] == 1
+    assert found.problems == [
+        "readme.txt:1: 0 numbers where points x1,y1,x2,y2,… are needed: 'a method'",
+        f"img_9: left out: no detections, and no such picture in {truth}",
+        f"readme: left out: no detections, and no such picture in {truth}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["res_img_{}.txt", "img_{}.txt", "gt_img_{}.txt", "task/deep/res_img_{}.jpg.txt"])
+@pytest.mark.parametrize("rest", ["", ",0.9", ",Text, with a comma", ",0.9,Text"])
+def test_submissions_are_packed_and_written_in_many_ways(tmp_path: pathlib.Path, name: str, rest: str) -> None:
+    truth = write(tmp_path / "gt", **{f"gt_img_{n}": f"{WORD},a\n{OTHER},###\n" for n in (1, 2)})
+    content = f"\ufeff{WORD}{rest}\r\n{OTHER}{rest}\r\n"
+    found = score_files(pack(tmp_path / "det.zip", dict.fromkeys(map(name.format, (1, 2)), content)), truth)
+    assert (found.summary["precision"], found.summary["recall"], found.problems) == (1, 1, [])
+    assert bool(found.summary["sweep"]) == ("0.9" in rest)
+
+
+def test_pictures_of_the_page_hold_their_outlines_wherever_these_lie(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_far="5000,4000,5100,4000,5100,4020,5000,4020,a\n", gt_tall="-50,0,9,3000,a\n")
+    truth = write(truth, gt_none="")
+    score_files(write(tmp_path / "det", res_far=WORD), truth, output=tmp_path / "out")
+    pages = sorted((tmp_path / "out/pictures").iterdir())
+    assert len(pages) == 3
+    for path in pages:
+        image = cv2.imread(str(path))
+        assert image is not None
+        assert image.shape[0] / image.shape[1] == pytest.approx(2 / 3, abs=1e-2)
+        missed = (image[..., 2] > 200) & (image[..., 0] < 100)
+        assert missed.any() == ("none" not in path.stem)
+        edge = np.concatenate([missed[[0, -1]].ravel(), missed[:, [0, -1]].ravel()])
+        assert not edge.any()
+
+
 def test_scores_of_only_some_detections_are_named(tmp_path: pathlib.Path) -> None:
     truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n{OTHER},b\n")
     found = score_files(write(tmp_path / "det", res_a=f"{WORD},0.5\n{OTHER}\n"), truth)
@@ -257,14 +298,14 @@ def test_names_of_an_archive_lead_nowhere(tmp_path: pathlib.Path) -> None:
 def test_an_archive_that_holds_too_much_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = pack(tmp_path / "bomb.zip", {"gt_a.txt": "0" * 2**20})
     assert bomb.stat().st_size < 2**12
-    monkeypatch.setattr(score_sources, "MAX_FILE_BYTES", 2**16)
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 2**16)
     with pytest.raises(ValueError, match=r"bomb.zip: gt_a.txt: too much to read"):
         read_source(bomb, (".txt",))
     many = pack(tmp_path / "many.zip", {f"gt_{n}.txt": "0" * 2**12 for n in range(20)})
-    monkeypatch.setattr(score_sources, "MAX_TOTAL_BYTES", 2**15)
+    monkeypatch.setattr(sources, "MAX_TOTAL_BYTES", 2**15)
     with pytest.raises(ValueError, match=r"many.zip: gt_8.txt: too much to read"):
         read_source(many, (".txt",))
-    monkeypatch.setattr(score_sources, "MAX_FILES", 3)
+    monkeypatch.setattr(sources, "MAX_FILES", 3)
     with pytest.raises(ValueError, match=r"many.zip: gt_3.txt: too much to read"):
         read_source(many, (".txt",))
 
@@ -274,6 +315,11 @@ def test_sources_that_are_none(tmp_path: pathlib.Path) -> None:
         read_source(tmp_path / "nowhere", (".txt",))
     with pytest.raises(FileNotFoundError, match=r"holds no \.txt or \.gt file"):
         read_source(tmp_path, (".txt", ".gt"))
+    with pytest.raises(FileNotFoundError, match=r"empty.zip: holds no \.txt file"):
+        read_source(pack(tmp_path / "empty.zip", {}), (".txt",))
+    (tmp_path / "text.zip").write_text(WORD)
+    with pytest.raises(ValueError, match=r"text\.zip: neither a folder nor a zip archive"):
+        read_source(tmp_path / "text.zip", (".txt",))
     (tmp_path / "a.rar").write_bytes(b"Rar!")
     with pytest.raises(ValueError, match="neither a folder nor a zip archive"):
         read_source(tmp_path / "a.rar", (".txt",))

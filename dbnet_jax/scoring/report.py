@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from dbnet_jax.evaluation import Comparison, Flag, Scores, compare, pool, score, score_picture
 from dbnet_jax.geometry import Number, polygon_area
-from dbnet_jax.score_errors import PictureErrors, find_errors
+from dbnet_jax.scoring.errors import PictureErrors, find_errors
 
 Polygon = Float[np.ndarray, "_ 2"]
 

@@ -23,43 +23,57 @@ TD500_ANGLE = math.pi / 8
 
 
 @dataclass(frozen=True)
+class Upright:
+    """Rectangles as MSRA-TD500 compares them, each turned about its own centre until its sides are upright.
+
+    - `angles`: in [0, π/4], between the directions of truth and detection before that.
+    - `intersection_over_union`: |∩| / |∪| after it.
+    """
+
+    angles: Float[np.ndarray, "truths detections"]
+    intersection_over_union: Float[np.ndarray, "truths detections"]
+
+
+@dataclass(frozen=True)
 class Overlaps:
     """The areas, in square pixels, of the truths and detections of one picture and of what they share.
 
-    `angles`, in [0, π/2], are those between their directions, for outlines that have one.
+    `upright` is there for outlines that are rectangles.
     """
 
     truths: Float[np.ndarray, "truths"]
     detections: Float[np.ndarray, "detections"]
     intersections: Float[np.ndarray, "truths detections"]
-    angles: Float[np.ndarray, "truths detections"] | None = None
+    upright: Upright | None = None
 
     def select(self, truths: Bool[np.ndarray, "all_truths"], detections: Bool[np.ndarray, "all"]) -> "Overlaps":
         """Those of these truths and detections alone."""
-        both = np.ix_(truths, detections)
-        angles = None if self.angles is None else self.angles[both]
-        return Overlaps(self.truths[truths], self.detections[detections], self.intersections[both], angles)
+        both, upright = np.ix_(truths, detections), self.upright
+        if upright is not None:
+            upright = Upright(upright.angles[both], upright.intersection_over_union[both])
+        return Overlaps(self.truths[truths], self.detections[detections], self.intersections[both], upright)
 
     @property
     def intersection_over_union(self) -> Float[np.ndarray, "truths detections"]:
         """|∩| / |∪|, 0 where both have no area."""
         union = self.truths[:, None] + self.detections - self.intersections
-        return _divide(self.intersections, union)
+        return divide(self.intersections, union)
 
     @property
     def truth_shares(self) -> Float[np.ndarray, "truths detections"]:
         """σ = |∩| / |truth|, how much of a truth a detection covers; 0 for a truth without area."""
-        return _divide(self.intersections, np.broadcast_to(self.truths[:, None], self.intersections.shape))
+        return divide(self.intersections, np.broadcast_to(self.truths[:, None], self.intersections.shape))
 
     @property
     def detection_shares(self) -> Float[np.ndarray, "truths detections"]:
         """τ = |∩| / |detection|, how much of a detection lies on a truth; 0 for a detection without area."""
-        return _divide(self.intersections, np.broadcast_to(self.detections, self.intersections.shape))
+        return divide(self.intersections, np.broadcast_to(self.detections, self.intersections.shape))
 
 
-def _divide(
+def divide(
     numerator: Float[np.ndarray, "truths detections"], denominator: Float[np.ndarray, "truths detections"]
 ) -> Float[np.ndarray, "truths detections"]:
+    """The quotient, 0 where the denominator is."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
@@ -100,13 +114,15 @@ def match_by_td500(overlaps: Overlaps) -> Match:
 
 
 def alike_by_td500(overlaps: Overlaps) -> Bool[np.ndarray, "truths detections"]:
-    """Where |∩| / |∪| of two rectangles is above 0.5 and their directions differ by less than π/8.
+    """Where two directions differ by less than π/8 and |∩| / |∪| of the upright rectangles is above 0.5.
 
-    **Raises:** ValueError where the overlaps have no `angles`.
+    Yao and others, CVPR 2012: G' and D' of the overlap are G and D turned upright, each about its own centre.
+
+    **Raises:** ValueError where the overlaps have no `upright`.
     """
-    if overlaps.angles is None:
-        raise ValueError("`overlaps.angles` (=None): MSRA-TD500 compares rectangles with a direction")
-    return (overlaps.intersection_over_union > 0.5) & (overlaps.angles < TD500_ANGLE)
+    if overlaps.upright is None:
+        raise ValueError("`overlaps.upright` (=None): MSRA-TD500 compares rectangles")
+    return (overlaps.upright.intersection_over_union > 0.5) & (overlaps.upright.angles < TD500_ANGLE)
 
 
 def _first_free(alike: Bool[np.ndarray, "truths detections"]) -> Match:

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from dbnet_jax.geometry import Number
-from dbnet_jax.score_report import SIZES, ScoreReport
+from dbnet_jax.scoring.report import SIZES, ScoreReport
 
 _WIDTH, _HEIGHT, _MARGIN = 340, 230, 34  # of the curve, in pixels
 

@@ -7,21 +7,23 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from dbnet_jax.report import write_json
 from dbnet_jax.results_page import ResultPicture, write_results_page
-from dbnet_jax.score_errors import worst_first
-from dbnet_jax.score_formats import FileDetections, parse_detections, parse_detections_json, parse_truth
-from dbnet_jax.score_page import judgement, score_sections, shown_note
-from dbnet_jax.score_report import ScoreReport, make_score_report
-from dbnet_jax.score_sources import by_picture, enumerate_names, read_source
+from dbnet_jax.scoring.errors import worst_first
+from dbnet_jax.scoring.formats import FileDetections, Polygon, parse_detections, parse_detections_json, parse_truth
+from dbnet_jax.scoring.page import judgement, score_sections, shown_note
+from dbnet_jax.scoring.report import ScoreReport, make_score_report
+from dbnet_jax.scoring.sources import by_picture, enumerate_names, read_source
 from dbnet_jax.visualize import scale_polygons
 from input_pipeline.datasets.annotations import Annotation
 
 PREDICTED = "detections.json"  # what `--mode=predict` writes beside its text files, which have no scores
 PAGE_PICTURES = 40
 _LONG_SIDE = 1280  # pixels of a picture on the page
-_GROUND = 34  # grey, of pictures that are not at hand
+_ASPECT, _LEAST_WIDTH, _MARGIN = 1.5, 480.0, 1.06  # of the part of it that is shown
+_GROUND = 34  # grey, of pictures that are not at hand; that of the page's cards too
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class FileScores:
 
     - `summary`: "precision", "recall", "hmean", "protocol", "images", "without_detections" (how many pictures have no
         detection file), "problems" (how many), and those of `ScoreReport.summary`.
-    - `problems`: a message for every line that was left out or is doubtful.
+    - `problems`: a message for every line that was left out or is doubtful, and for files that are missing.
     - `page`: where a page was asked for.
     """
 
@@ -48,9 +50,10 @@ def score_files(
 ) -> FileScores:
     """Scores a folder, or a zip archive, of detections against one of truths, matched by the pictures' names.
 
-    Pictures that have a truth and no detections count as such. Files are named res_img_1.txt, gt_img_1.txt,
-    poly_gt_img1.txt, IMG_0059.gt or img_1.txt; `parse_detections` and `parse_truth` say what they hold. Where there is
-    a detections.json, which `--mode=predict` writes, it is read instead of the text files.
+    Pictures that have a truth and no file of detections count as without any, and are named. Files are named
+    res_img_1.txt, gt_img_1.txt, poly_gt_img1.txt, IMG_0059.gt or img_1.txt; `parse_detections` and `parse_truth` say
+    what they hold. Where there is a detections.json, which `--mode=predict` writes, it is read instead of the text
+    files.
 
     **Arguments:**
 
@@ -64,14 +67,11 @@ def score_files(
     found = _read_detections(detections)
     truth_files = read_source(truth, (".txt", ".gt"))
     names = by_picture(truth_files)
-    if strangers := found.keys() - names.keys():
-        raise ValueError(
-            f"{detections}: detections of pictures that {truth} has no truth of: {enumerate_names(strangers)}; "
-            f"it has, for example, {enumerate_names(list(names)[:3])}"
-        )
+    unpaired = _unpaired(found, list(names), os.fspath(detections), os.fspath(truth))
     truths = {picture: parse_truth(truth_files[file], file) for picture, file in names.items()}
     problems = [problem for annotation in truths.values() for problem in annotation.problems]
     problems += [problem for one in found.values() for problem in one.problems]
+    problems += unpaired
     rows = [found.get(picture, FileDetections()) for picture in names]
     report = make_score_report(
         [row.polygons for row in rows],
@@ -102,6 +102,26 @@ def _read_detections(source: str | os.PathLike[str]) -> dict[str, FileDetections
         return {picture: entries[name] for picture, name in by_picture(entries).items()}
     texts = [file for file in files if PurePosixPath(file).suffix.lower() == ".txt"]
     return {picture: parse_detections(files[file], file) for picture, file in by_picture(texts).items()}
+
+
+def _unpaired(found: Mapping[str, FileDetections], names: Sequence[str], detections: str, truth: str) -> list[str]:
+    """Problems: pictures of which there is nothing in `detections`, and what is of no picture and holds no detection.
+
+    **Raises:** ValueError where something of no picture, which `names` are, does hold detections.
+    """
+    strangers = sorted(found.keys() - set(names))
+    if lost := [picture for picture in strangers if found[picture].polygons]:
+        raise ValueError(
+            f"{detections}: detections of pictures that {truth} has no truth of: {enumerate_names(lost)}; "
+            f"it has, for example, {enumerate_names(names[:3])}"
+        )
+    problems = [f"{picture}: left out: no detections, and no such picture in {truth}" for picture in strangers]
+    if missing := [picture for picture in names if picture not in found]:
+        problems.append(
+            f"{detections}: nothing of {len(missing)} of {len(names)} pictures, which count as without detections: "
+            f"{', '.join(missing)}"
+        )
+    return problems
 
 
 def _confidences(rows: Sequence[FileDetections], problems: list[str]) -> list[np.ndarray] | None:
@@ -136,21 +156,31 @@ def _write(
 def _pictures(
     report: ScoreReport, truths: Mapping[str, Annotation], rows: Sequence[FileDetections], shown: Sequence[int]
 ) -> Iterator[ResultPicture]:
-    """The outlines on an even ground, large enough for all of them: the pictures themselves are not at hand."""
+    """The outlines on an even ground: the pictures themselves are not at hand."""
     names, annotations = list(truths), list(truths.values())
     for row in shown:
         found, annotation = rows[row], annotations[row]
-        points = np.concatenate([np.ones((1, 2), np.float32), *found.polygons, *annotation.polygons])
-        width, height = points.max(axis=0) * 1.02 + 1
-        scale = min(1.0, _LONG_SIDE / float(max(width, height)))
-        size = max(1, round(float(height) * scale)), max(1, round(float(width) * scale))
+        corner, (height, width) = _frame([*found.polygons, *annotation.polygons])
+        scale = min(1.0, _LONG_SIDE / max(width, height))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
         scores = None if None in found.scores else [float(score) for score in found.scores if score is not None]
         yield ResultPicture(
             names[row],
             np.full((*size, 3), _GROUND, np.uint8),
-            scale_polygons(found.polygons, scale),
+            scale_polygons([polygon - corner for polygon in found.polygons], scale),
             scores,
-            scale_polygons(annotation.polygons, scale),
+            scale_polygons([polygon - corner for polygon in annotation.polygons], scale),
             annotation.ignore,
             **judgement(report, row),
         )
+
+
+def _frame(polygons: Sequence[Polygon]) -> tuple[Float32[np.ndarray, "2"], tuple[float, float]]:
+    """The upper left corner and the size, in pixels, of a part of a picture that holds all outlines, and a margin."""
+    points = np.concatenate([np.zeros((0, 2), np.float32), *polygons])
+    low, high = (points.min(axis=0), points.max(axis=0)) if len(points) else np.zeros((2, 2), np.float32)
+    width, height = (high - low).tolist()
+    width = max(_LEAST_WIDTH, _MARGIN * width, _MARGIN * height * _ASPECT)  # one shape: the cards make even rows
+    height = width / _ASPECT
+    middle = (low + high) / 2
+    return middle - np.array([width / 2, height / 2], np.float32), (height, width)

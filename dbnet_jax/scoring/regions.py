@@ -12,19 +12,38 @@ import shapely
 from jaxtyping import Bool, Float, Float64, Shaped
 from numpy.typing import ArrayLike
 
+from dbnet_jax.scoring.matching import Upright, divide
+
 Points = Float64[np.ndarray, "..."]
 
 
 @dataclass(frozen=True)
-class Directions:
-    """Where the longer sides of rectangles point.
+class Rectangles:
+    """Rectangles as MSRA-TD500 writes them: upright ones that are turned about their centres, by π/4 at most.
 
-    - `angles`: in radians.
-    - `periods`: the turn that brings a rectangle onto itself: π, and π/2 for a square.
+    - `centres`: (x, y) in pixels.
+    - `sides`: width and height in pixels, before the turn; 0 where there is no rectangle.
+    - `angles`: of the turn, in radians, in [-π/4, π/4].
     """
 
+    centres: Float[np.ndarray, "regions 2"]
+    sides: Float[np.ndarray, "regions 2"]
     angles: Float[np.ndarray, "regions"]
-    periods: Float[np.ndarray, "regions"]
+
+    def upright_with(self, others: "Rectangles") -> Upright:
+        """Turns these back, and each of the others along with them: by the least angle that lays sides along sides.
+
+        So a line at 44° and the same line at 46° are both turned to lie, though alone the second would stand.
+        """
+        difference = others.angles - self.angles[:, None]
+        quarters = np.rint(difference / (np.pi / 2))
+        stand = (quarters % 2 == 1)[..., None]
+        mine, theirs = self.sides[:, None], np.where(stand, others.sides[:, ::-1], others.sides)
+        low = np.maximum(self.centres[:, None] - mine / 2, others.centres - theirs / 2)
+        high = np.minimum(self.centres[:, None] + mine / 2, others.centres + theirs / 2)
+        shared = np.maximum(high - low, 0).prod(axis=2)
+        union = mine.prod(axis=2) + theirs.prod(axis=2) - shared
+        return Upright(abs(difference - quarters * (np.pi / 2)), divide(shared, union))
 
 
 @dataclass(frozen=True)
@@ -34,13 +53,13 @@ class Regions:
     - `shapes`: a shapely geometry for each, None where there is none that counts.
     - `boxes`: left, top, right and bottom in pixels; NaN where there is no shape.
     - `areas`: in square pixels; 0 where there is no shape.
-    - `directions`: of the outlines that are rectangles with one.
+    - `rectangles`: the outlines as such, where they are.
     """
 
     shapes: Shaped[np.ndarray, "regions"]
     boxes: Float[np.ndarray, "regions 4"]
     areas: Float[np.ndarray, "regions"]
-    directions: Directions | None = None
+    rectangles: Rectangles | None = None
 
     @property
     def exist(self) -> Bool[np.ndarray, "regions"]:
@@ -49,10 +68,10 @@ class Regions:
 
     def part(self, start: int, stop: int) -> "Regions":
         """Those from `start` to `stop`, of one picture among many."""
-        mine, directions = slice(start, stop), self.directions
-        if directions is not None:
-            directions = Directions(directions.angles[mine], directions.periods[mine])
-        return Regions(self.shapes[mine], self.boxes[mine], self.areas[mine], directions)
+        mine, turned = slice(start, stop), self.rectangles
+        if turned is not None:
+            turned = Rectangles(turned.centres[mine], turned.sides[mine], turned.angles[mine])
+        return Regions(self.shapes[mine], self.boxes[mine], self.areas[mine], turned)
 
     def shared_with(self, others: "Regions") -> Float[np.ndarray, "regions others"]:
         """The areas in square pixels that these (rows) and others (columns) have in common."""
@@ -65,16 +84,11 @@ class Regions:
             areas[row, column] = shapely.area(shapely.intersection(self.shapes[row], others.shapes[column]))
         return areas
 
-    def angles_to(self, others: "Regions") -> Float[np.ndarray, "regions others"] | None:
-        """The angles in [0, π/2] between the longer sides of these and others; None where there are no directions.
-
-        A square has no longer side and takes the nearer of its two directions.
-        """
-        if self.directions is None or others.directions is None:
+    def upright_with(self, others: "Regions") -> Upright | None:
+        """These (rows) and others (columns) turned upright; None where they are no rectangles."""
+        if self.rectangles is None or others.rectangles is None:
             return None
-        period = np.minimum(self.directions.periods[:, None], others.directions.periods)
-        difference = (self.directions.angles[:, None] - others.directions.angles) % period
-        return np.minimum(difference, period - difference)
+        return self.rectangles.upright_with(others.rectangles)
 
 
 def read_polygons(polygons: Iterable[ArrayLike]) -> list[Points]:
@@ -117,17 +131,20 @@ def bounding_rectangles(polygons: Sequence[Points]) -> Regions:
 def min_area_rectangles(polygons: Sequence[Points]) -> Regions:
     """The rectangles of least area about the polygons; one without area does not count."""
     shapes, usable = _nothing(polygons)
-    rectangles = [cv2.minAreaRect(polygons[index].astype(np.float32)) for index in usable]
-    corners = np.array([cv2.boxPoints(rectangle) for rectangle in rectangles], np.float64).reshape(-1, 4, 2)
-    sides = corners[:, 1:3] - corners[:, :2]
-    lengths = np.linalg.norm(sides, axis=2)
+    found = [cv2.minAreaRect(polygons[index].astype(np.float32)) for index in usable]
+    corners = np.array([cv2.boxPoints(rectangle) for rectangle in found], np.float64).reshape(-1, 4, 2)
+    across = corners[:, 1:3] - corners[:, :2]
+    lengths = np.linalg.norm(across, axis=2)
+    angles = np.arctan2(across[:, 0, 1], across[:, 0, 0])
+    quarters = np.rint(angles / (np.pi / 2))
+    lengths[quarters % 2 == 1] = lengths[quarters % 2 == 1, ::-1]
     whole = lengths.min(axis=1, initial=np.inf) > 1e-3  # pixels; a line's may be off by its float32 corners
-    shapes[np.array(usable, np.intp)[whole]] = shapely.polygons(corners[whole])
-    angles, periods = np.zeros(len(polygons)), np.full(len(polygons), np.pi)
-    longer = sides[np.arange(len(sides)), lengths.argmax(axis=1)] if len(sides) else np.zeros((0, 2))
-    angles[usable] = np.arctan2(longer[:, 1], longer[:, 0])
-    periods[usable] = np.where(np.isclose(lengths[:, 0], lengths[:, 1], rtol=1e-4, atol=0), np.pi / 2, np.pi)
-    return _regions(shapes, Directions(angles, periods))
+    kept = np.array(usable, np.intp)[whole]
+    shapes[kept] = shapely.polygons(corners[whole])
+    centres, sides, turns = np.zeros((len(polygons), 2)), np.zeros((len(polygons), 2)), np.zeros(len(polygons))
+    centres[kept], sides[kept] = corners[whole].mean(axis=1), lengths[whole]
+    turns[kept] = (angles - quarters * (np.pi / 2))[whole]
+    return _regions(shapes, Rectangles(centres, sides, turns))
 
 
 Outline = Callable[[Sequence[Points]], Regions]
@@ -155,5 +172,5 @@ def _polygons(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"
     return shapes, shapely.is_valid(shapes)
 
 
-def _regions(shapes: Shaped[np.ndarray, "regions"], directions: Directions | None = None) -> Regions:
-    return Regions(shapes, shapely.bounds(shapes).reshape(-1, 4), np.nan_to_num(shapely.area(shapes)), directions)
+def _regions(shapes: Shaped[np.ndarray, "regions"], rectangles: Rectangles | None = None) -> Regions:
+    return Regions(shapes, shapely.bounds(shapes).reshape(-1, 4), np.nan_to_num(shapely.area(shapes)), rectangles)

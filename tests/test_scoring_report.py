@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.evaluation import PROTOCOLS, compare, evaluate_detections, score
-from dbnet_jax.score_errors import PictureErrors, find_errors, worst_first
-from dbnet_jax.score_page import judgement, score_sections
-from dbnet_jax.score_report import make_score_report, shape_of, size_of, sweep_threshold
+from dbnet_jax.scoring.errors import PictureErrors, find_errors, worst_first
+from dbnet_jax.scoring.page import judgement, score_sections
+from dbnet_jax.scoring.report import make_score_report, shape_of, size_of, sweep_threshold
 
 
 def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
