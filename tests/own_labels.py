@@ -119,3 +119,8 @@ def make(kind: str, folder: pathlib.Path, numbers: list[int], labels: str = "") 
         write_picture(pictures / f"img_{n}.jpg")
     write(folder / (labels or FILES[kind]), encode(kind, document(kind, numbers)))
     return folder
+
+
+def names(dataset: Any) -> list[str]:
+    """The names of all pictures."""
+    return [dataset.name(index) for index in range(len(dataset))]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from configs import quickstart
+from input_pipeline.datasets.annotations import Annotation
 from input_pipeline.datasets.mixed import MixedDataset, Part, parse_mix
 from input_pipeline.datasets.sample import Sample
 from input_pipeline.from_config import open_split
@@ -37,6 +38,17 @@ def test_every_picture_is_there_and_the_shares_are_the_weights():
     assert mixed.problems == ["a is made up", "b is made up", "c is made up"]
     with pytest.raises(IndexError, match="60"):
         mixed[60]
+
+
+class Labelled(Few):
+    def annotation(self, index):
+        return Annotation(problems=[f"of {self.name(index)}"])
+
+
+def test_annotations_come_from_the_set_that_has_them():
+    mixed = MixedDataset([Few("a", 2), Labelled("b", 3)], [1.0, 1.0])
+    assert [mixed.annotation(i).problems for i in range(len(mixed))][-3:] == [["of b0"], ["of b1"], ["of b2"]]
+    assert mixed.annotation(1) == Annotation()  # whose set only gives it with the picture
 
 
 def test_a_config_mixes_training_sets_and_leaves_the_evaluation_alone():

@@ -4,11 +4,12 @@ import io
 
 import numpy as np
 import pytest
+from benchmark_labels import ROWS, SQUARE, check_places, mat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import MUTATIONS, check, mutate
+from own_labels import names, write, write_picture
 from scipy.io import savemat
-from test_readers import write, write_picture
-from test_readers_benchmarks import MUTATIONS, ROWS, SQUARE, check, check_places, mat, mutate, names
 
 from dbnet_jax.decode import BadPicture
 from input_pipeline.datasets import open_dataset

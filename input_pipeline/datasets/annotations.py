@@ -1,8 +1,8 @@
 """What the readers share to parse annotation files: a bad line is named and left out, the others are kept."""
 
 import codecs
-import contextlib
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -17,9 +17,15 @@ from input_pipeline.datasets.sample import Sample
 
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
 MAX_COORDINATE = 1e6
+# More than any outline of text has; what is done with an outline may take the square of it.
+MAX_VERTICES = 1000
 DONT_CARE = "###"
+# Bytes 0x80 to 0xFF as Python keeps those that are not UTF-8, and the Latin-1 characters that they may be.
+_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+_JOINED = 4  # numbers in a transcription that make it look like another line; "36,000,000" has three
 _SHOWN = 60  # characters of a bad line in its message
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+# One way only to match a digit: of two, a hundred thousand digits and a letter would be tried in ten thousand million.
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 Polygon = Float32[np.ndarray, "_ 2"]
 T = TypeVar("T")
@@ -64,8 +70,8 @@ class Annotation:
 def decode_text(data: bytes, file: str) -> tuple[str, list[str]]:
     """The text of an annotation file.
 
-    UTF-8, with or without a byte order mark, or UTF-16 with one; a file that is neither is read as Latin-1, which
-    every byte sequence is, and named in the problems.
+    UTF-8, with or without a byte order mark, or UTF-16 or -32; a byte that is not UTF-8 is read as Latin-1, which every
+    byte is, what is not UTF-16 becomes U+FFFD, and the file is named in the problems.
 
     **Arguments:**
 
@@ -74,14 +80,18 @@ def decode_text(data: bytes, file: str) -> tuple[str, list[str]]:
 
     **Returns:** the text and the problems.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        with contextlib.suppress(UnicodeDecodeError):
-            return data.decode("utf-16"), []
+    encoding = "utf-8-sig"
+    # Without a mark, digits and commas in UTF-16 are half of NULs, of which a text has none.
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 3 * data.count(0) > len(data):
+        encoding = json.detect_encoding(data)
     try:
-        return data.decode("utf-8-sig"), []
+        return data.decode(encoding), []
     except UnicodeDecodeError as error:
-        problem = f"{file}: not UTF-8 (byte {error.start}); read as Latin-1, so that its texts may be wrong"
-        return data.decode("latin-1"), [problem]
+        if not encoding.startswith("utf-8"):
+            problem = f"{file}: not {encoding.upper()} (byte {error.start}); read as far as it is"
+            return data.decode(encoding, "replace"), [problem]
+        problem = f"{file}: not UTF-8 (byte {error.start}); such bytes are read as Latin-1, so that texts may be wrong"
+        return data.decode(encoding, "surrogateescape").translate(_LATIN_1), [problem]
 
 
 def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[str]]:
@@ -111,10 +121,10 @@ def parse_instances(
 ) -> Annotation:
     """Applies a parser to every line, or to every record of a file that has no lines.
 
-    An instance with fewer than three points, with a coordinate that is not finite or is absurdly large, or
-    without area is left out. An outline that crosses itself is kept as it is, and named: the official
-    protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the evaluation has to
-    decide.
+    An instance with fewer than three points or over `MAX_VERTICES`, with a coordinate that is not finite or is
+    absurdly large, or without area is left out. An outline that crosses itself is kept as it is, and named:
+    the official protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the
+    evaluation has to decide.
 
     **Arguments:**
 
@@ -166,6 +176,12 @@ def parse_numbers(fields: Sequence[str], count: int) -> list[float]:
     return [float(field) for field in fields[:count]]
 
 
+def joined_lines(text: str, separator: str | None = ",") -> str:
+    """The doubt about a transcription that holds the numbers of another line; "" where it does not."""
+    count = sum(map(is_number, text.split(separator)))
+    return f"{count} numbers in the transcription, as if two lines were one" if count >= _JOINED else ""
+
+
 def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
     """Vertices from their coordinates.
 
@@ -183,9 +199,11 @@ def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
 
 
 def check_polygon(polygon: Polygon) -> None:
-    """**Raises:** `ValueError` if the polygon has fewer than three points or no area."""
+    """**Raises:** `ValueError` if the polygon has fewer than three points, too many of them or no area."""
     if len(polygon) < 3:
         raise ValueError(f"{len(polygon)} points where at least 3 are needed")
+    if len(polygon) > MAX_VERTICES:
+        raise ValueError(f"{len(polygon)} points where at most {MAX_VERTICES} are usable")
     if polygon_area(polygon) == 0:
         raise ValueError("the outline has no area")
 

@@ -140,7 +140,7 @@ def _entries(
 
 def _outlines(line: str) -> list[str]:
     row = parse_json(line, "the annotation")
-    segmentation = row.get("segmentation") if isinstance(row, dict) else None
+    segmentation = row.get("segmentation", row.get("mask")) if isinstance(row, dict) else None
     try:
         if isinstance(segmentation, dict):
             rings = [outline.ravel().tolist() for outline in mask_outlines(segmentation)]
@@ -150,7 +150,8 @@ def _outlines(line: str) -> list[str]:
             return [line]
     except ValueError:
         return [line]  # whose parsing says what is wrong
-    return [as_line({**row, "segmentation": [ring]}) for ring in rings]
+    rest = {key: value for key, value in row.items() if key not in ("segmentation", "mask")}
+    return [as_line({**rest, "segmentation": [ring]}) for ring in rings]
 
 
 def _polygon(row: dict[str, Any]) -> Polygon:
@@ -159,7 +160,7 @@ def _polygon(row: dict[str, Any]) -> Polygon:
         left, top, width, height = (as_number(number, "bbox") for number in _four(row.get("bbox")))
         return box_polygon(left, top, left + width, top + height)
     if isinstance(segmentation, dict):
-        return mask_outlines(segmentation)[0]
+        return max(mask_outlines(segmentation), key=len)
     rings = as_list(segmentation, "segmentation")
     # COCO-Text's `mask`, and what some tools write, is a polygon without the list around it.
     return as_flat_points(rings[0] if isinstance(rings[0], list) else rings, "segmentation")

@@ -11,6 +11,7 @@ from input_pipeline.datasets.annotations import (
     Instance,
     as_polygon,
     decode_text,
+    joined_lines,
     parse_instances,
     parse_numbers,
     text_lines,
@@ -73,8 +74,12 @@ or, of the first release:
         **Raises:** `BadPicture` if it is an XML document that is damaged, or that declares a type or entities.
         """
         text, problems = decode_text(data, file)
-        if text.lstrip("\ufeff \t\r\n").startswith("<"):
-            return parse_instances(_box_lines(text.lstrip("\ufeff \t\r\n"), file), file, _parse_line, problems)
+        document = text.lstrip("\ufeff \t\r\n")
+        if document.startswith("<") or file.lower().endswith(".xml"):
+            lines = _box_lines(document, file)
+            if not lines:
+                problems.append(f"{file}: no <box> in it; read as a picture without text")
+            return parse_instances(lines, file, _parse_line, problems)
         return parse_instances(text_lines(data, file)[0], file, _parse_line, problems)
 
 
@@ -85,7 +90,8 @@ def _parse_line(line: str) -> Instance:
         if len(fields) % 2:
             raise ValueError(f"{len(fields)} numbers before {_TEXT_FOLLOWS[1:]} where pairs are needed")
         numbers = parse_numbers(fields, len(fields))
-        return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text)
+        polygon = as_polygon(numbers[0::2], numbers[1::2])
+        return Instance(polygon, text.strip() == DONT_CARE, text, doubt=joined_lines(text))
     if not fields[-1].strip():
         fields.pop()  # the line ends in a comma
     if len(fields) > 32:
@@ -126,16 +132,22 @@ class _BoxReader:
         self.parser.CharacterDataHandler = self._add
 
     def _open(self, name: str, _: dict[str, str]) -> None:
-        self._element = name
         if name == "box":
             self._start = self.parser.CurrentLineNumber
             self._found = {"segs": "", "label": ""}
+        elif self._element:
+            self._add(f"<{name}>")  # which belongs into no number, and is seen there
+        elif name in self._found:
+            self._element = name
+            # Of a second one: digits of two must not make one number.
+            self._add(" " * bool(self._found[name]))
 
     def _add(self, text: str) -> None:
         if self._element in self._found:
             self._found[self._element] += text
 
     def _close(self, name: str) -> None:
-        self._element = ""
+        if name == self._element:
+            self._element = ""
         if name == "box":
             self.lines.append((self._start, f"{self._found['segs'].strip()}{_TEXT_FOLLOWS}{self._found['label']}"))

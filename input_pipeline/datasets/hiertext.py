@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.datasets.annotations import Instance, text_lines
+from input_pipeline.datasets.benchmark import read_bytes
 from input_pipeline.datasets.json_values import (
+    TWICE,
     as_flag,
     as_list,
     as_object,
@@ -20,7 +22,8 @@ from input_pipeline.datasets.label_file import LabelFile
 from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
 
 GRANULARITIES = ("word", "line")
-_KEYS = ("vertices", "legible", "text")
+_MISSING = "\0 is missing"  # a key of regions whose parts nobody outlined: which parts
+_KEYS = ("vertices", "legible", "text", TWICE, _MISSING)
 _ENDINGS = ("jsonl", "jsonl.gz", "json", "json.gz")
 
 
@@ -37,7 +40,7 @@ class HierText(LabelFile):
       JSON for each picture: `image_id`, `image_width`, `image_height` and `paragraphs`, whose `lines` have
       `words`; each of them has `vertices` [[x, y], …] and `legible`, lines and words `text`.
     - What is not legible is not to care for. A line without words, or a paragraph without lines, is one region
-      not to care for: there is text in it that nobody outlined.
+      not to care for: there is text in it that nobody outlined. Where that is legible it is named.
     - Terms: CC BY-SA 4.0.
 
     **Arguments:**
@@ -75,7 +78,7 @@ class HierText(LabelFile):
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`; the file is one document, or a line a picture."""
-        lines, doubts = text_lines(unpack(labels.read_bytes(), labels.name), labels.name)
+        lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
         for doubt in doubts:
             problems.add("not UTF-8", doubt)
         try:
@@ -122,8 +125,10 @@ class HierText(LabelFile):
         """One word or line, or a region whose words nobody outlined."""
         row = as_object(value, self.granularity)
         text = as_text(row.get("text"), "text")
-        ignore = not as_flag(row.get("legible", True), "legible")
-        return Instance(as_points(row.get("vertices"), "vertices"), ignore, text)
+        missing = row.get(_MISSING, "")
+        ignore = bool(missing) or not as_flag(row.get("legible", True), "legible")
+        doubt = f"legible text without {missing}, not to care for" if missing and row.get("legible", True) else ""
+        return Instance(as_points(row.get("vertices"), "vertices"), ignore, text, doubt=doubt)
 
 
 def _inner(outer: Any, name: str) -> list[Any]:
@@ -135,7 +140,7 @@ def _inner(outer: Any, name: str) -> list[Any]:
         return [outer]
     parts = outer.get(name)
     if parts is None or parts == []:
-        return [{**_alone(outer), "legible": False}]
+        return [{**_alone(outer), _MISSING: name}]
     return parts if isinstance(parts, list) else [parts]
 
 

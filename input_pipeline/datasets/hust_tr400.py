@@ -3,7 +3,7 @@
 import pathlib
 from typing import ClassVar
 
-from input_pipeline.datasets.annotations import Annotation, Instance, parse_instances, text_lines
+from input_pipeline.datasets.annotations import Annotation, Instance, joined_lines, parse_instances, text_lines
 from input_pipeline.datasets.benchmark import Benchmark, Folders
 from input_pipeline.datasets.msra_td500 import parse_box
 
@@ -50,4 +50,5 @@ or the same in a folder HUST-TR400"""
 def _parse_line(line: str) -> Instance:
     fields = line.split(maxsplit=7)
     instance = parse_box(fields)
-    return Instance(instance.polygon, instance.ignore, fields[7].strip() if len(fields) > 7 else "")
+    text = fields[7].strip() if len(fields) > 7 else ""
+    return Instance(instance.polygon, instance.ignore, text, doubt=joined_lines(text, None))

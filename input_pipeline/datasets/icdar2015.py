@@ -8,6 +8,7 @@ from input_pipeline.datasets.annotations import (
     Annotation,
     Instance,
     as_polygon,
+    joined_lines,
     parse_instances,
     parse_numbers,
     text_lines,
@@ -25,7 +26,7 @@ class Icdar2015(Benchmark):
     - Layout: four folders, named as the four archives of tasks 4.1 and 4.3; see `layout`.
     - Annotation: a line a word, `x1,y1,x2,y2,x3,y3,x4,y4,transcription`, clockwise from the word's top left;
       UTF-8, often with a byte order mark; a transcription may hold commas, and `###` is a word not to care
-      for.
+      for. A line without a transcription is kept and named.
     - Terms: those of the competition's portal, shown where it is downloaded; research use.
     """
 
@@ -57,4 +58,6 @@ def _parse_line(line: str) -> Instance:
     fields = line.split(",", 8)
     numbers = parse_numbers(fields, 8)
     text = fields[8] if len(fields) > 8 else ""
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text)
+    # Where nothing follows, the last number itself may be cut off.
+    doubt = joined_lines(text) if len(fields) > 8 else "there is no transcription"
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text, doubt=doubt)

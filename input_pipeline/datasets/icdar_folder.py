@@ -41,8 +41,11 @@ class IcdarFolder(PictureFolder):
         for file in self.label_files(labels):
             files.setdefault(file.name, file)
         unused = set(files)
+        # IMG_1.TXT belongs to img_1.jpg where there is no img_1.txt.
+        spelled = {**{name.lower(): name for name in files}, **{name: name for name in files}}
         for picture in self.pictures(labels):
-            name = next((name for name in _label_names(picture) if name in files), "")
+            names = [spelling for name in _label_names(picture) for spelling in (name, name.lower())]
+            name = next((spelled[name] for name in names if name in spelled), "")
             unused.discard(name)
             yield Entry(picture.name, (picture,), name or picture.name, label_file=files.get(name))
         for name in sorted(unused, key=natural_order):

@@ -10,6 +10,8 @@ from input_pipeline.datasets.annotations import MAX_COORDINATE, Polygon, as_poly
 
 _SHOWN = 40  # characters of a wrong value in its message
 _GZIP = b"\x1f\x8b"
+# A key that an object has where one of its keys is there twice, of whose values JSON's readers forget all but the last.
+TWICE = "\0 is there twice"
 
 
 def unpack(data: bytes, file: str) -> bytes:
@@ -23,13 +25,28 @@ def unpack(data: bytes, file: str) -> bytes:
 
 
 def parse_json(text: str, file: str) -> Any:
-    """A document. **Raises:** ValueError, naming `file` and the place, if the text is not JSON."""
+    """A document; see `as_object` for keys that are there twice.
+
+    **Raises:** ValueError, naming `file` and the place, if the text is not JSON.
+    """
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError(f"{file}: not usable as JSON: nested too deeply") from error
     except ValueError as error:  # of the syntax, or a number of thousands of digits
         raise ValueError(f"{file}: not JSON: {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        found[TWICE] = next(key for key in keys if keys.count(key) > 1)
+    return found
+
+
+# Not strict: some tools write the tabs in a text as they are.
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, strict=False)
 
 
 def read_json(data: bytes, file: str) -> tuple[Any, list[str]]:
@@ -46,14 +63,19 @@ def shorten(value: Any) -> str:
     # Cut before it is written out: a list may be of millions.
     if isinstance(value, list | dict) and len(value) > _SHOWN:
         return f"{type(value).__name__} of {len(value)}"
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**_SHOWN else "an integer of many digits"
+    try:
+        text = repr(value) if not isinstance(value, int) or abs(value) < 10**_SHOWN else "an integer of many digits"
+    except RecursionError:
+        text = f"{type(value).__name__} nested too deeply"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def as_object(value: Any, name: str) -> dict[str, Any]:
-    """**Raises:** ValueError if the value is no JSON object; `name` is its in messages, as below."""
+    """**Raises:** ValueError if the value is no JSON object or has a key twice; `name` is its in messages, as below."""
     if not isinstance(value, dict):
         raise ValueError(f"`{name}` (={shorten(value)}) must be an object")
+    if TWICE in value:
+        raise ValueError(f"`{name}` has the key {shorten(value[TWICE])} twice")
     return value
 
 

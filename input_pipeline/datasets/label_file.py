@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from input_pipeline.datasets.annotations import Annotation, Instance, parse_instances
-from input_pipeline.datasets.json_values import as_object, as_text, parse_json, read_json, shorten
+from input_pipeline.datasets.benchmark import read_bytes
+from input_pipeline.datasets.json_values import TWICE, as_object, as_text, parse_json, read_json, shorten
 from input_pipeline.datasets.labelled import Entry, LabelledPictures, Problems, Size
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -34,7 +35,7 @@ class LabelFile(LabelledPictures):
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`."""
-        document, doubts = read_json(labels.read_bytes(), labels.name)
+        document, doubts = read_json(read_bytes(labels), labels.name)
         for doubt in doubts:
             problems.add("not UTF-8", doubt)
         yield from self.read_pictures(document, labels, problems)
@@ -75,8 +76,11 @@ class LabelFile(LabelledPictures):
 
 
 def as_line(value: Any) -> str:
-    """A value of a document as a line of JSON."""
-    return writable(_ENCODE(value))
+    """A value of a document as a line of JSON; of one that is nested too deeply a line that says so."""
+    try:
+        return writable(_ENCODE(value))
+    except RecursionError:
+        return '"nested too deeply"'
 
 
 def writable(text: str) -> str:
@@ -91,6 +95,9 @@ def keyed_objects(value: Any, name: str, file: str, problems: Problems) -> dict[
     """
     if isinstance(value, dict):
         pairs = list(value.items())
+        if key := value.get(TWICE):
+            pairs.remove((TWICE, key))
+            problems.add(f"bad entries of {name}", f"{file}: {name}: {shorten(key)} is there twice; the last is kept")
     elif isinstance(value, list):
         pairs = [(row.get("id") if isinstance(row, dict) else None, row) for row in value]
     else:

@@ -1,5 +1,6 @@
 """LabelMe's JSON: a file a picture."""
 
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -43,7 +44,7 @@ class LabelMe(PictureFolder):
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`."""
         pictures = {picture.stem: picture for picture in self.pictures(labels)}
-        used = set()
+        used: set[str | pathlib.Path] = set()
         for file in self.label_files(labels):
             if picture := pictures.get(file.stem):
                 used.add(picture)
@@ -55,10 +56,10 @@ class LabelMe(PictureFolder):
                 problems.add("bad label files", f"{error}; left out")
                 continue
             found = tuple(file.parent / path for path in dict.fromkeys((name, name.replace("\\", "/"))))
-            used.update(path.resolve() for path in found if path.is_file())
+            used.update(os.path.realpath(path) for path in found if os.path.isfile(path))
             yield Entry(name.replace("\\", "/"), found, file.name, label_file=file)
         for picture in self.pictures(labels):
-            if picture not in used and picture.resolve() not in used:
+            if picture not in used and os.path.realpath(picture) not in used:
                 problems.add("pictures without a label file", f"{picture.name}: has no label file; left out")
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:

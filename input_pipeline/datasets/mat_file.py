@@ -148,6 +148,8 @@ class _Reader:
             if kind != _MATRIX:
                 raise ValueError(f"damaged: no cell before byte {at}")
             cells.append(self._value(start, stop))
+        if at < matrix.stop:
+            raise ValueError(f"damaged: {matrix.stop - at} bytes behind the cells of an array of {matrix.shape[:8]}")
         return cells
 
     def _value(self, start: int, stop: int) -> Value:

@@ -8,6 +8,7 @@ from input_pipeline.datasets.annotations import (
     Annotation,
     Instance,
     as_polygon,
+    joined_lines,
     parse_instances,
     parse_numbers,
     text_lines,
@@ -70,7 +71,7 @@ def _parse_line(line: str) -> Instance:
     numbers = parse_numbers(fields, 8)
     script = fields[8].strip() if len(fields) > 8 else ""
     text = fields[9] if len(fields) > 9 else ""
-    doubt = "" if script in SCRIPTS else f"the script {script[:20]!r} is none of {', '.join(SCRIPTS)}"
+    doubt = joined_lines(text) if script in SCRIPTS else f"the script {script[:20]!r} is none of {', '.join(SCRIPTS)}"
     if len(fields) < 10:
         doubt = f"{len(fields) - 8} of the 2 fields after the numbers"
     return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text, script, doubt)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from input_pipeline.datasets.annotations import (
+    MAX_COORDINATE,
     Annotation,
     Instance,
     as_polygon,
@@ -71,6 +72,8 @@ def parse_box(fields: Sequence[str]) -> Instance:
     _, difficult, x, y, width, height, theta = parse_numbers(fields, 7)
     if difficult not in (0, 1):
         raise ValueError(f"difficult (={fields[1]}) must be 0 or 1")
+    if max(abs(x), abs(y), width, height) > MAX_COORDINATE:  # whose sums may be infinite
+        raise ValueError(f"x, y, width or height (={', '.join(fields[2:6])}) lies far outside of any picture")
     if width <= 0 or height <= 0:
         raise ValueError(f"width (={fields[4]}) and height (={fields[5]}) must be positive")
     centre_x, centre_y = x + width / 2, y + height / 2

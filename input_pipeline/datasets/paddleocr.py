@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.datasets.annotations import DONT_CARE, Instance, text_lines
+from input_pipeline.datasets.benchmark import read_bytes
 from input_pipeline.datasets.json_values import as_list, as_object, as_points, as_text, parse_json, shorten, unpack
 from input_pipeline.datasets.label_file import LabelFile
 from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
@@ -33,7 +34,7 @@ class PaddleOcr(LabelFile):
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`; a line that is of another form is named."""
-        lines, doubts = text_lines(unpack(labels.read_bytes(), labels.name), labels.name)
+        lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
         for doubt in doubts:
             problems.add("not UTF-8", doubt)
         for number, line in lines:

@@ -1,8 +1,9 @@
 """Total-Text: words in any orientation, many of them along curves."""
 
-import ast
+import dataclasses
 import pathlib
 import re
+import sys
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -87,6 +88,7 @@ or, for the training set alone:
         return parse_instances(lines, file, _parse_line, problems)
 
 
+_MOST_LINES = 20  # of a record
 _RECORD_START = re.compile(r"\s*x:\s*\[\[")
 _RECORD = re.compile(
     r"\s*x:\s*\[\[(?P<x>[^\]]*)\]\],\s*y:\s*\[\[(?P<y>[^\]]*)\]\],\s*"
@@ -94,12 +96,21 @@ _RECORD = re.compile(
     re.DOTALL,
 )
 
+# A Python list of one string, which is not Python's to read: an escape that it does not know would be a warning.
+_QUOTED = re.compile(r"""\[\s*u?(?P<quote>['"])(?P<text>(?:[^\\]|\\.)*)(?P=quote)\s*\]""", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
+
 
 def _join_records(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
     records: list[tuple[int, str]] = []
+    joined = 1
     for number, line in lines:
-        if not records or _RECORD_START.match(line) or _RECORD.fullmatch(records[-1][1]):
+        joined += 1
+        whole = not records or joined > _MOST_LINES or _RECORD_START.match(line) or _RECORD.fullmatch(records[-1][1])
+        if whole:
             records.append((number, line))
+            joined = 1
         else:
             start, text = records.pop()
             records.append((start, f"{text} {line}"))
@@ -110,10 +121,11 @@ def _parse_record(record: str) -> Instance:
     match = _RECORD.fullmatch(record)
     if match is None:
         raise ValueError("not of the form x: [[…]], y: [[…]], ornt: […], transcriptions: […]")
-    xs, ys = match["x"].split(), match["y"].split()
-    return _instance(
-        parse_numbers(xs, len(xs)), parse_numbers(ys, len(ys)), _quoted(match["text"]), _quoted(match["orientation"])
-    )
+    xs, ys = (match[axis].split() for axis in "xy")
+    text = _quoted(match["text"])
+    doubt = "two records in one, as it seems" if "transcriptions:" in text else ""
+    instance = _instance(parse_numbers(xs, len(xs)), parse_numbers(ys, len(ys)), text, _quoted(match["orientation"]))
+    return dataclasses.replace(instance, doubt=doubt)
 
 
 def _parse_row(row: Row) -> Instance:
@@ -128,11 +140,17 @@ def _instance(xs: Sequence[float], ys: Sequence[float], text: str, orientation: 
 
 def _quoted(field: str) -> str:
     """The one string in a Python list such as [u'c']; the bare field if it is none."""
-    try:
-        values = ast.literal_eval(field)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return field[1:-1].strip()
-    return values[0] if len(values) == 1 and isinstance(values[0], str) else ", ".join(map(str, values))
+    match = _QUOTED.fullmatch(field)
+    return _ESCAPE.sub(_unescape, match["text"]) if match else field[1:-1].strip()
+
+
+def _unescape(match: re.Match[str]) -> str:
+    *codes, character = match.groups()
+    if character is not None:
+        return _ESCAPED.get(character, match[0])
+    code = int(next(filter(None, codes)), 16)
+    # Half of a surrogate pair is no character, nor is what lies behind the last one.
+    return chr(code) if code < 0xD800 or 0xDFFF < code <= sys.maxunicode else "\ufffd"
 
 
 def _parse_line(line: str) -> Instance:
