@@ -194,10 +194,12 @@ class Benchmark:
         ]
         if not any(listed):
             raise FileNotFoundError(self._complaint(describe(self.folder) + "; no annotation files"))
-        return {name: path for files in reversed(listed) for name, path in files.items()}
+        found = {name: path for files in reversed(listed) for name, path in files.items()}
+        # By a name in small letters too: img_1.TXT belongs to img_1.jpg where there is no img_1.txt.
+        return {**{name.lower(): path for name, path in found.items()}, **found}
 
     def _find_annotation(self, picture: pathlib.Path, annotations: dict[str, pathlib.Path]) -> pathlib.Path | None:
-        names = self.annotation_names(picture)
+        names = [spelling for name in self.annotation_names(picture) for spelling in (name, name.lower())]
         return next((annotations[name] for name in names if name in annotations), None)
 
     def _miscount(self, count: int, part: str) -> list[str]:
@@ -205,8 +207,8 @@ class Benchmark:
         return [f"{count} {part} pictures where the release has {released}"] if count != released else []
 
     def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[str]:
-        known = {name for picture in pictures for name in self.annotation_names(picture)}
-        names = sorted(annotations.keys() - known)
+        known = {name.lower() for picture in pictures for name in self.annotation_names(picture)}
+        names = sorted({path.name for name, path in annotations.items() if name.lower() not in known})
         return [f"annotation files without a picture: {_enumerate(names)}"] if names else []
 
     def _complaint(self, found: str) -> str:
@@ -236,9 +238,16 @@ def _existing(root: pathlib.Path, patterns: tuple[str, ...]) -> list[pathlib.Pat
 def read_bytes(path: pathlib.Path) -> bytes:
     """The content of a file. **Raises:** `BadPicture` if it cannot be read."""
     try:
+        # To read a pipe would be to wait for somebody who writes to it.
+        if not path.is_file() and path.exists() and not path.is_dir():
+            raise BadPicture(f"{path.name}: is no regular file")
         return path.read_bytes()
     except OSError as error:
         raise BadPicture(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    except BadPicture:
+        raise
+    except ValueError as error:  # a name with a NUL in it
+        raise BadPicture(f"{path.name!r}: cannot be read: {error}") from error
 
 
 def describe(folder: pathlib.Path) -> str:

@@ -1,31 +1,43 @@
-"""The benchmarks as TensorFlow Datasets: `scene_text/icdar2015`, `scene_text/msra_td500`,
-`scene_text/total_text`.
+"""The benchmarks as TensorFlow Datasets: `scene_text/icdar2015`, `scene_text/synthtext` and so on; see docs/tfds.md.
 
 With this module imported, TFDS's own tools know them; `manual_dir` is where the owner's files are:
 
     config = tfds.download.DownloadConfig(manual_dir="data/icdar2015")
     tfds.load("scene_text/icdar2015", download_and_prepare_kwargs={"download_config": config})
 
-The only module beside the pipeline that imports TensorFlow.
+Beside the pipeline, the only module (with `prepared_examples` and `beam_shards`, which are its own) that imports
+TensorFlow.
 """
 
 import hashlib
+import importlib.util
+import inspect
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow_datasets as tfds
+from absl import logging
 from etils import epath
 
-from dbnet_jax.decode import BadPicture, decode_image
+from dbnet_jax.decode import decode_image
 from input_pipeline.datasets import BENCHMARKS
 from input_pipeline.datasets.annotations import Annotation, make_sample
 from input_pipeline.datasets.benchmark import Benchmark
+from input_pipeline.datasets.prepared_examples import (
+    Counts,
+    describe_copy,
+    make_example,
+    make_features,
+    open_splits,
+    read_annotation,
+)
+from input_pipeline.datasets.publications import PUBLICATIONS
 from input_pipeline.datasets.sample import Sample
 
-_STORED_SPLITS = ("train", "validation", "test")
+_FORMAT = "array_record"  # of TFDS's formats the one with random access that needs nothing more
+_OF_MANY = ("synthtext",)  # those that outgrow one machine
 
 
 class SceneText(tfds.core.GeneratorBasedBuilder):
@@ -33,53 +45,125 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
 
     A feature `image` holds the owner's file byte for byte, and a picture that cannot be used is kept with the
     reason in `error`: nothing is decided at preparation that reading the files would decide otherwise.
+
+    `info.metadata` says what was found: see `prepared_examples.describe_copy`. Whatever differs from the owner's
+    release is logged as a warning, and prepared all the same.
+
+    SynthText is prepared by Apache Beam where that is installed, as any configuration is after `with_beam = True`.
+    Files are array_record ones unless another format is asked for; `tfds.data_source` and `tfds.load` read them.
     """
 
     name = "scene_text"
     # TFDS 4.9.10 would find it with `importlib_resources`, which neither it nor etils 1.15 installs.
     code_path = pathlib.Path(__file__)
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.2.0": "The metadata say what was found."}
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
-        tfds.core.BuilderConfig(name=name, version="1.1.0", description=reader.title)
-        for name, reader in BENCHMARKS.items()
+        tfds.core.BuilderConfig(name=name, description=reader.title) for name, reader in BENCHMARKS.items()
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Unpack a benchmark in its owner's layout; `manual_dir` is that folder.\n"
         + "\n".join(f"{reader.title}: {reader.source}\n{reader.layout}" for reader in BENCHMARKS.values())
     )
 
+    def __init__(self, *, file_format: str | tfds.core.FileFormat | None = None, **options: Any):
+        super().__init__(file_format=file_format, **options)
+        if file_format is None and not self.info.initialized:  # there is no copy yet
+            self.info.set_file_format(_FORMAT, override=True)
+        self.with_beam = self.builder_config.name in _OF_MANY
+        self._counts: dict[str, Counts] = {}
+        self._problems: list[str] = []
+
     def _info(self) -> tfds.core.DatasetInfo:
-        reader = BENCHMARKS[self.builder_config.name]
+        reader, publication = BENCHMARKS[self.builder_config.name], PUBLICATIONS[self.builder_config.name]
         return tfds.core.DatasetInfo(
             builder=self,
-            description=f"Text outlines of {reader.title}.",
+            description=inspect.getdoc(reader),
             homepage=reader.source.split()[0],
-            features=tfds.features.FeaturesDict(
-                {
-                    "name": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(None, None, 3)),
-                    "polygons": tfds.features.Sequence(
-                        tfds.features.Sequence(tfds.features.Tensor(shape=(2,), dtype=np.float32))
-                    ),
-                    "ignore": tfds.features.Sequence(np.bool_),
-                    "text": tfds.features.Sequence(tfds.features.Text()),
-                    # Of each outline, or of none where the benchmark does not tell.
-                    "script": tfds.features.Sequence(tfds.features.Text()),
-                    "problems": tfds.features.Sequence(tfds.features.Text()),
-                    "error": tfds.features.Text(),
-                }
-            ),
+            citation=publication.citation,
+            license=publication.terms,
+            metadata=tfds.core.MetadataDict(),
+            features=make_features(),
             # Position i is the reader's picture i.
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, dict]]]:
-        readers = _open_splits(self.builder_config.name, pathlib.Path(dl_manager.manual_dir))
-        return {split: self._generate_examples(reader) for split, reader in readers.items()}
+    def _download_and_prepare(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+    ) -> None:
+        if self.with_beam and importlib.util.find_spec("apache_beam"):
+            self._prepare_with_beam(dl_manager, download_config)
+        else:
+            if self.with_beam:
+                logging.info("Apache Beam is not installed (pip install -e '.[tfds]'): this process does it alone")
+            super()._download_and_prepare(dl_manager, download_config)
+        found = describe_copy(self.builder_config.name, self._counts, self._problems)
+        self.info.metadata.update(found)
+        for problem in found["problems"]:
+            logging.warning("%s: %s", self.info.full_name, problem)
+        for split, counts in found["splits"].items():
+            logging.info("%s: %s: %s", self.info.full_name, split, counts)
 
-    def _generate_examples(self, reader: Benchmark) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _prepare_with_beam(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+    ) -> None:
+        from input_pipeline.datasets.beam_shards import write_splits
+
+        readers, most = self._open(dl_manager), download_config.max_examples_per_split
+        lengths = {split: len(reader) if most is None else min(most, len(reader)) for split, reader in readers.items()}
+        if most != 0:
+            infos, self._counts = write_splits(self, _manual_dir(dl_manager), lengths, download_config)
+            self.info.set_splits(tfds.core.splits.SplitDict(infos))
+
+    def _open(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Benchmark]:
+        readers, missing = open_splits(self.builder_config.name, _manual_dir(dl_manager))
+        self._counts = {}
+        self._problems = [*missing, *(problem for reader in readers.values() for problem in reader.problems)]
+        return readers
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, dict]]]:
+        return {split: self._generate_examples(split, reader) for split, reader in self._open(dl_manager).items()}
+
+    def _generate_examples(self, split: str, reader: Benchmark) -> Iterator[tuple[int, dict[str, Any]]]:
+        counts = Counts()
         for index in range(len(reader)):
-            yield index, _example(reader, index)
+            example = make_example(reader, index)
+            counts += Counts.of(example)
+            # Here, because TFDS may stop early.
+            self._counts[split] = counts
+            yield index, example
+
+    def _as_dataset(
+        self,
+        split: Any,
+        decoders: Any = None,
+        read_config: tfds.ReadConfig | None = None,
+        shuffle_files: bool = False,
+    ) -> Any:
+        """As a `tf.data.Dataset`, of array_record files too, which TFDS itself reads as data sources alone."""
+        if self.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+            return super()._as_dataset(split, decoders, read_config, shuffle_files)
+        import tensorflow as tf
+
+        read_config, features = read_config or tfds.ReadConfig(), self.info.features
+        if read_config.add_tfds_id:
+            raise ValueError("`add_tfds_id` (=True) needs a copy prepared with `--file_format=tfrecord`")
+        if isinstance(decoders, tfds.decode.PartialDecoding):
+            features, decoders = decoders.extract_features(features), decoders.decoders
+        records = self.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+        indices = tf.data.Dataset.range(len(records))
+        if read_config.input_context:
+            context = read_config.input_context
+            indices = indices.shard(context.num_input_pipelines, context.input_pipeline_id)
+        if shuffle_files:  # any record can be the next one
+            again = read_config.shuffle_reshuffle_each_iteration
+            indices = indices.shuffle(len(records), read_config.shuffle_seed, again)
+
+        def read(index: Any) -> Any:
+            record = tf.numpy_function(records.__getitem__, [index], tf.string)
+            return features.deserialize_example(tf.ensure_shape(record, ()), decoders=decoders)
+
+        return indices.map(read, read_config.num_parallel_calls_for_decode).with_options(read_config.options)
 
 
 class PreparedDataset:
@@ -130,13 +214,13 @@ class PreparedDataset:
 
     def annotation(self, index: int) -> Annotation:
         """The text of picture `index`. **Raises:** `BadPicture` if it has no annotation file."""
-        return _annotation(self._example(index))
+        return read_annotation(self._example(index))
 
     def __getitem__(self, index: int) -> Sample:
         """**Raises:** `BadPicture` if the picture or its annotation file was missing or cannot be used."""
         example = self._example(index)
         name = self.name(index)
-        return make_sample(name, decode_image(example["image"], name), _annotation(example))
+        return make_sample(name, decode_image(example["image"], name), read_annotation(example))
 
     def _example(self, index: int) -> dict[str, Any]:
         part, position = self._reader.place(index)
@@ -152,12 +236,13 @@ def prepare(
     root = epath.Path(tfds_dir or tfds.core.constants.DATA_DIR).expanduser()
     data_dir = root / f"{name}-{_digest(name, folder)}"
     builder = SceneText(config=name, data_dir=data_dir)
+    builder.with_beam = False  # a run that wants to train starts no pipeline, whatever is installed
     # Its nested bars are unreadable in a log.
     tfds.disable_progress_bar()
     try:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False),
-            file_format="array_record",
+            file_format=_FORMAT,
         )
     except OSError:
         # Another process of this run was faster: its finished copy stood where ours was to go.
@@ -167,26 +252,9 @@ def prepare(
     return SceneText(config=name, data_dir=data_dir)
 
 
-def _open_splits(name: str, folder: pathlib.Path) -> dict[str, Benchmark]:
-    """A reader for each split that the folder holds.
-
-    **Raises:** `FileNotFoundError` if it holds none.
-    """
-    readers: dict[str, Benchmark] = {}
-    missing: list[FileNotFoundError] = []
-    for split in _STORED_SPLITS:
-        try:
-            readers[split] = BENCHMARKS[name](folder, split)
-        except FileNotFoundError as error:
-            missing.append(error)
-    if not readers:
-        raise missing[0]
-    return readers
-
-
 def _digest(name: str, folder: pathlib.Path) -> str:
     lines = []
-    for reader in _open_splits(name, folder).values():
+    for reader in open_splits(name, folder)[0].values():
         for path in reader.files():
             try:
                 state = path.stat()
@@ -197,35 +265,5 @@ def _digest(name: str, folder: pathlib.Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _example(reader: Benchmark, index: int) -> dict[str, Any]:
-    error, image, annotation = "", b"", Annotation()
-    try:
-        annotation = reader.annotation(index)
-    except BadPicture as bad:
-        error = str(bad)
-    try:
-        image = reader.picture(index)
-    except BadPicture as bad:
-        error = error or str(bad)
-    return {
-        "name": reader.name(index),
-        "image": image,
-        "polygons": annotation.polygons,
-        "ignore": annotation.ignore,
-        "text": annotation.texts,
-        "script": annotation.scripts,
-        "problems": annotation.problems,
-        "error": error,
-    }
-
-
-def _annotation(example: dict[str, Any]) -> Annotation:
-    if example["error"]:
-        raise BadPicture(example["error"].decode())
-    return Annotation(
-        polygons=[np.asarray(polygon, np.float32) for polygon in example["polygons"]],
-        ignore=[bool(ignored) for ignored in example["ignore"]],
-        texts=[text.decode() for text in example["text"]],
-        problems=[problem.decode() for problem in example["problems"]],
-        scripts=[script.decode() for script in example["script"]],
-    )
+def _manual_dir(dl_manager: tfds.download.DownloadManager) -> str:
+    return os.path.abspath(dl_manager.manual_dir)
