@@ -43,8 +43,9 @@ def get_config() -> ConfigDict:
     config.data = data = ConfigDict()
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them
     data.dir = ""  # its folder, in the layout its owner publishes
-    # Training sets that are mixed in: "msra_td500=/data/td500*0.5,synthetic*2" adds to each picture of `name` half a
-    # picture of the one and two of the other, on average. An epoch is then until all have been seen.
+    # Training sets that are mixed in: "msra_td500=/data/td500*0.5@0.4,synthetic*2" adds to each picture of `name` half
+    # a picture of the one, at 0.4 of the sizes that `scale` says, and two of the other, on average. An epoch is then
+    # until all have been seen.
     data.mix = ""
     data.source = "files"  # or "tfds": prepared once as array_record files under tfds_dir, read from there
     data.tfds_dir = "~/tensorflow_datasets"
@@ -72,11 +73,15 @@ def get_config() -> ConfigDict:
     # Of one's own data only (docs/own_data.md):
     data.train_labels = ""  # the labels to train from, relative to `dir`; "" finds them by the names of the format
     data.eval_labels = ""  # those of the pictures to score on; "" finds them, or holds out every tenth picture
-    data.granularity = "word"  # of HierText; or "line"
-    # Of the synthetic data set only:
+    data.granularity = "word"  # of HierText and of the rendered scenes; or "line"
+    # Of the two that are rendered only, "synthetic" (the quickstart's) and "scenes":
     data.train_pictures = 20_000
     data.eval_pictures = 200
     data.picture_size = (256, 256)  # (height, width)
+    # Of the scenes only:
+    data.backgrounds = ""  # a folder of photographs without text; "" draws every ground
+    data.layouts = ""  # a folder of annotation files as Total-Text's, whose outlines are filled; "" takes none
+    data.fonts = ""  # a folder of fonts; "" takes the machine's, "builtin" those that OpenCV carries alone
 
     config.train = train = ConfigDict()
     train.epochs = 1200.0  # passes over the training pictures …

@@ -87,7 +87,11 @@ class Examples:
     def _make(self, rng: np.random.Generator, index: int, sample: Sample) -> Example:
         height, width = self._augmentation.crop
         image_size = (sample.image.shape[0], sample.image.shape[1])
-        placement = sample_placement(rng, image_size, sample.polygons, sample.ignore, self._augmentation)
+        augmentation = self._augmentation
+        if sample.zoom != 1:
+            smallest, largest = augmentation.scale
+            augmentation = dataclasses.replace(augmentation, scale=(sample.zoom * smallest, sample.zoom * largest))
+        placement = sample_placement(rng, image_size, sample.polygons, sample.ignore, augmentation)
         if self._device is not None:
             return {**self._device(index, sample, placement), "name": sample.name}
         image = cv2.warpAffine(sample.image, placement.matrix, (width, height), flags=cv2.INTER_LINEAR)

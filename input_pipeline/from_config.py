@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets import OWN_DATA, open_dataset
+from input_pipeline.datasets import OWN_DATA, RENDERED, open_dataset
 from input_pipeline.datasets.cached import CachedDataset
 from input_pipeline.datasets.mixed import MixedDataset, parse_mix
 from input_pipeline.datasets.sample import Dataset
@@ -51,15 +51,17 @@ def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
     """What a data set takes beside its folder and split."""
     data = config.data
     if data.source == "files":
-        if data.name == "synthetic":
+        if data.name in RENDERED:
             count = {"train": data.train_pictures, "eval": data.eval_pictures}[purpose]
-            return {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
+            drawn = {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
+            scenes = {key: data[key] for key in ("granularity", "backgrounds", "layouts", "fonts")}
+            return drawn if data.name == "synthetic" else drawn | scenes
         if data.name not in OWN_DATA:
             return {}
         granularity = {"granularity": data.granularity} if data.name == "hiertext" else {}
         labels = {"labels": data.train_labels, "eval_labels": data.eval_labels}
         return {**labels, "follow_exif": config.predict.follow_exif, **granularity}
-    if data.name in (*OWN_DATA, "synthetic"):
+    if data.name in (*OWN_DATA, *RENDERED):
         raise ValueError(
             f"`config.data.source` (={data.source!r}) must be 'files': only the benchmarks can be prepared"
         )
@@ -75,7 +77,8 @@ def _mix(config: ConfigDict, dataset: Dataset) -> Dataset:
         alone = {"source": "files", "train_labels": "", "eval_labels": "", "mix": "", "cache": "none"}
         changed.data.update({"name": part.name, "dir": part.folder, **alone})
         added.append(open_split(changed, "train"))
-    return MixedDataset([dataset, *added], [1.0, *(part.weight for part in parts)])
+    weights, zooms = [1.0, *(part.weight for part in parts)], [1.0, *(part.zoom for part in parts)]
+    return MixedDataset([dataset, *added], weights, zooms)
 
 
 def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples) -> Examples:

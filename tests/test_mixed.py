@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from configs import quickstart
+from input_pipeline.augment import Augmentation
+from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.annotations import Annotation
 from input_pipeline.datasets.mixed import MixedDataset, Part, parse_mix
 from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.synthetic import SyntheticDataset
+from input_pipeline.examples import Examples
 from input_pipeline.from_config import open_split
 
 
@@ -51,6 +55,16 @@ def test_annotations_come_from_the_set_that_has_them():
     assert mixed.annotation(1) == Annotation()  # whose set only gives it with the picture
 
 
+def test_a_zoomed_set_enters_training_larger():
+    mixed = MixedDataset([Few("a", 2), Few("b", 2)], [1.0, 1.0], [1.0, 3.0])
+    assert [mixed[i].zoom for i in range(4)] == [1.0, 1.0, 3.0, 3.0]
+    dataset = SyntheticDataset(1, size=(96, 96))
+    plain = Examples(dataset, 0, Augmentation((64, 64), 0.0, 0.0, (0.5, 0.5)), {}, BadSamples(1, 1.0))
+    zoomed = MixedDataset([dataset], [1.0], [2.0])
+    image = Examples(zoomed, 0, Augmentation((64, 64), 0.0, 0.0, (0.25, 0.25)), {}, BadSamples(1, 1.0))[0]["image"]
+    np.testing.assert_array_equal(image, plain[0]["image"])
+
+
 def test_a_config_mixes_training_sets_and_leaves_the_evaluation_alone():
     config = quickstart.get_config()
     config.data.update({"train_pictures": 6, "eval_pictures": 3, "mix": "synthetic*0.5"})
@@ -69,9 +83,14 @@ def test_words_say_what_is_mixed():
         Part("synthetic", "", 2.0),
         Part("total_text", "a=b", 1.0),
     ]
+    assert parse_mix("a=/x@y*z/data*2@0.5,b@3,c=/*/@/d") == [
+        Part("a", "/x@y*z/data", 2.0, 0.5),
+        Part("b", "", 1.0, 3.0),
+        Part("c", "/*/@/d", 1.0, 1.0),
+    ]
 
 
-@pytest.mark.parametrize("word", ["=/data*2", "a*0", "a*-1", "a*b", "a*inf", "a*nan", "*2"])
+@pytest.mark.parametrize("word", ["=/data*2", "a*0", "a*-1", "a*b", "a*inf", "a*nan", "*2", "a@0", "a@b", "a@2*3"])
 def test_a_word_that_cannot_be_read_is_named(word):
     with pytest.raises(ValueError, match=r"config\.data\.mix.*must be NAME=FOLDER"):
         parse_mix(f"synthetic,{word}")

@@ -14,7 +14,7 @@ from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.datasets.synthtext import SynthText
 from input_pipeline.datasets.total_text import TotalText
 
-__all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "Dataset", "Sample", "open_dataset"]
+__all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "Dataset", "Sample", "open_dataset"]
 
 BENCHMARKS: dict[str, type[Benchmark]] = {
     "icdar2015": Icdar2015,
@@ -25,7 +25,8 @@ BENCHMARKS: dict[str, type[Benchmark]] = {
     "hust_tr400": HustTr400,
     "synthtext": SynthText,
 }
-DATASETS = (*BENCHMARKS, *OWN_DATA, "synthetic")
+RENDERED = ("synthetic", "scenes")
+DATASETS = (*BENCHMARKS, *OWN_DATA, *RENDERED)
 
 
 def open_dataset(
@@ -36,13 +37,14 @@ def open_dataset(
     **Arguments:**
 
     - `name`: one of `DATASETS`.
-    - `folder`: where it was unpacked, in its owner's layout; without meaning for "synthetic".
+    - `folder`: where it was unpacked, in its owner's layout; without meaning for those of `RENDERED`.
     - `split`: "train", "validation", "trainval" (both of them) or "test"; see `benchmark.Benchmark`.
-        "synthetic" has "train" and "test".
+        Those of `RENDERED` have "train" and "test".
     - `source`: "files" reads the owner's files; "tfds" reads a copy prepared by TensorFlow Datasets, which
         the first call makes (option `tfds_dir`; see `scene_text.PreparedDataset`). Both give the same
         samples.
-    - `options`: for the data set: "synthetic" takes `count`, `seed` and `size`; those of `OWN_DATA` take `labels`,
+    - `options`: for the data set: "synthetic" and "scenes" take `count`, `seed` and `size`, "scenes"
+        `granularity`, `backgrounds`, `layouts` and `fonts` too; those of `OWN_DATA` take `labels`,
         `eval_labels` and `follow_exif`, "hiertext" `granularity` too.
 
     **Raises:** `ValueError` if a name is not known; `FileNotFoundError` if the folder does not hold the data
@@ -61,6 +63,10 @@ def open_dataset(
         from input_pipeline.datasets.synthetic import SyntheticDataset
 
         return SyntheticDataset(**{"split": split, **options})
+    if name == "scenes":
+        from input_pipeline.datasets.scenes.dataset import SceneDataset
+
+        return SceneDataset(**{"split": split, **options})
     if name in OWN_DATA:
         return OWN_DATA[name](folder, split, **options)
     return BENCHMARKS[name](folder, split, **options)

@@ -22,6 +22,8 @@ class Sample:
     - `problems`: what was wrong with the annotation and left out, each naming its file and line.
     - `scripts`: for each polygon the script it is written in ("Latin", "Arabic"), as its data set calls it; empty
         where the data set does not tell.
+    - `zoom`: how many times larger than `config.data.scale` says the picture enters training; for sets that are mixed
+        with others whose pictures are of another size.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Sample:
     texts: list[str] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
     scripts: list[str] = dataclasses.field(default_factory=list)
+    zoom: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises ValueError when the lists do not describe the same instances."""

@@ -129,7 +129,12 @@ def paint_distractors(rng: np.random.Generator, picture: Picture, room: Room) ->
         x, y = int(rng.integers(width)), int(rng.integers(height))
         radius = min(room.distance(x, y) - _CLEARANCE, rng.uniform(5, _LARGEST_SHAPE))
         if radius >= 5:
-            _DISTRACTORS[rng.integers(len(_DISTRACTORS))](rng, picture, (x, y), radius)
+            paint_shape(rng, picture, (x, y), radius)
+
+
+def paint_shape(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:
+    """Paints a ring, a polygon, strokes or a grating within `radius`, 5 pixels or more, of `center` (x, y), in place."""
+    _DISTRACTORS[rng.integers(len(_DISTRACTORS))](rng, picture, center, radius)
 
 
 # Each distractor stays within `radius` pixels of `center` (x, y).

@@ -1,0 +1,32 @@
+"""The small line detector that ships with the package: photographs of MSRA-TD500 among rendered scenes.
+
+As configs/small_word.py, from whose weights it starts, with whole lines for instances. Data: the training photos of
+MSRA-TD500 (configs/msra_td500.py says where from), every tenth held out to score on.
+
+    python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
+        --config.init.checkpoint=runs/small_word --workdir=runs/small_line
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, small_word
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """A piece of training."""
+    config = common.get_config()
+    config.data.name = "msra_td500"
+    config.data.granularity = "line"
+    config.data.mix = "scenes*2@1.6"
+    config.data.train_pictures = 1_000_000  # more than any run will see: none comes twice
+    config.data.picture_size = (512, 512)
+    config.data.crop = (384, 384)
+    config.data.scale = (0.25, 0.9)
+    config.data.rotation = 20.0
+    config.data.jitter = 0.3
+    config.predict.follow_exif = False
+    config.predict.box_threshold = 0.5
+    small_word.small(config)
+    config.train.steps = 3000
+    config.train.learning_rate = 0.001
+    return common.apply_arg(config, arg, {})

@@ -1,0 +1,47 @@
+"""The small word detector that ships with the package: photographs of ICDAR2015 among rendered scenes.
+
+A narrow ResNet-18 that two CPU cores train in pieces of one or two hours, each from the weights of the one before
+(`config.init.checkpoint`). docs/training_the_weights.md has the commands, and what they gave. Data: the training photos of
+ICDAR2015 (configs/icdar2015.py says where from), every tenth held out to score on; rendered scenes; photographs without
+text to render them on, as BSDS500's; layouts to fill, as Total-Text's annotations. The last two may be left out.
+
+    python run.py --config=configs/small_word.py --config.data.dir=ICDAR2015 --config.data.backgrounds=PHOTOS \\
+        --config.data.layouts=TOTAL_TEXT_ANNOTATIONS --workdir=runs/small_word
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """A piece of training."""
+    config = common.get_config()
+    config.data.name = "icdar2015"
+    config.data.mix = "scenes*3@0.9"
+    config.data.train_pictures = 1_000_000  # more than any run will see: none comes twice
+    config.data.picture_size = (512, 512)
+    config.data.crop = (384, 384)
+    config.data.scale = (0.6, 1.8)
+    config.data.jitter = 0.3
+    config.predict.follow_exif = False
+    config.predict.box_threshold = 0.55
+    return common.apply_arg(small(config), arg, {})
+
+
+def small(config: ConfigDict) -> ConfigDict:
+    """The network of the small detectors and how it is trained."""
+    config.model.width = 24
+    config.model.inner_channels = 64
+    config.train.steps = 9000
+    config.train.batch_size = 8
+    config.train.optimizer = "adamw"  # the weights of the first piece start at random
+    config.train.learning_rate = 0.002
+    config.train.warmup = 200
+    config.train.ema_decay = 0.999
+    config.train.checkpoint_every = 500
+    config.train.evaluate_every = 3000
+    config.predict.resize = "short"
+    config.predict.size = 736
+    config.predict.shape = "quad"
+    return config

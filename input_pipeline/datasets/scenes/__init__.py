@@ -1,0 +1,7 @@
+"""Rendered scenes: a detector's training pictures when photographs are few.
+
+A picture is made from the back to the front: a background (`backgrounds`), then blocks of text (`vocabulary`,
+`fonts`, `block`) that lie on surfaces (`surface`) where there is room (`placing`), inked (`ink`), and at the end
+everything that a camera does to it (`camera`); what cannot be read then is ignored (`legibility`). The blocks are chosen
+by `composition`, or are the words of a real picture's layout (`layouts`).
+"""

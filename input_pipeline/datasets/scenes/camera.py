@@ -1,0 +1,106 @@
+"""What light, lens, sensor and file format do to a scene."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """One way of taking a picture.
+
+    **Arguments:**
+
+    - `light`: how much the brightness varies across the picture, as a share; 0 is evenly lit.
+    - `spot`: whether a bright spot is reflected.
+    - `gain`: contrast, about a middle grey.
+    - `offset`: brightness, in levels of 255.
+    - `cast`: of colour, the gain of red, green and blue.
+    - `blur`: standard deviation of the lens's blur, in pixels.
+    - `motion`: length of the shake, in pixels, and its direction in radians.
+    - `noise`: of the sensor, in levels of 255.
+    - `quality`: of JPEG, 1 to 100; 0 is no compression.
+    """
+
+    light: float = 0.0
+    spot: bool = False
+    gain: float = 1.0
+    offset: float = 0.0
+    cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    blur: float = 0.0
+    motion: tuple[float, float] = (0.0, 0.0)
+    noise: float = 0.0
+    quality: int = 0
+
+    @property
+    def smear(self) -> float:
+        """Of what size, in pixels, it leaves nothing to read."""
+        return 3.5 * self.blur + 0.7 * self.motion[0]
+
+
+def pick_camera(rng: np.random.Generator) -> Camera:
+    """A random one; a third take pictures that are nearly clean."""
+    if rng.random() < 0.3:
+        return Camera(quality=int(rng.integers(60, 96)))
+    often = rng.random(8)
+    return Camera(
+        light=float(rng.uniform(0.1, 0.5)) if often[0] < 0.4 else 0.0,
+        spot=bool(often[1] < 0.08),
+        gain=float(rng.uniform(0.55, 1.3)) if often[2] < 0.5 else 1.0,
+        offset=float(rng.uniform(-45, 45)) if often[2] < 0.5 else 0.0,
+        cast=tuple(rng.uniform(0.8, 1.15, 3).tolist()) if often[3] < 0.3 else (1.0, 1.0, 1.0),  # type: ignore[arg-type]
+        blur=float(rng.uniform(0.3, 0.8) if often[4] < 0.35 else rng.uniform(0.8, 2.2)) if often[4] < 0.5 else 0.0,
+        motion=(float(rng.uniform(2, 7)), float(rng.uniform(0, np.pi))) if often[5] < 0.1 else (0.0, 0.0),
+        noise=float(rng.uniform(2, 16)) if often[6] < 0.5 else 0.0,
+        quality=int(rng.integers(25, 96)) if often[7] < 0.7 else 0,
+    )
+
+
+def photograph(rng: np.random.Generator, scene: Picture, camera: Camera) -> Picture:
+    """The picture that `camera` takes of `scene`."""
+    picture = _light(rng, scene, camera)
+    if camera.blur:
+        picture = cv2.GaussianBlur(picture, (0, 0), camera.blur)
+    if camera.motion[0]:
+        picture = cv2.filter2D(picture, -1, _shake(*camera.motion))
+    if camera.noise:
+        amount = round(camera.noise)
+        noise = rng.integers(0, 2 * amount + 1, picture.shape, np.uint8)
+        picture = cv2.addWeighted(picture, 1, noise, 1, -amount)
+    if camera.quality:
+        coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, camera.quality])[1]
+        picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return np.asarray(picture, np.uint8)
+
+
+def _light(rng: np.random.Generator, scene: Picture, camera: Camera) -> Picture:
+    """Contrast, brightness and colour, then light that falls unevenly."""
+    matrix = np.diag(camera.gain * np.array(camera.cast))
+    shift = np.full((3, 1), 127.5 * (1 - camera.gain) + camera.offset)
+    if camera.gain != 1 or camera.offset or camera.cast != (1.0, 1.0, 1.0):
+        scene = np.asarray(cv2.transform(scene, np.hstack([matrix, shift])), np.uint8)
+    if camera.light:
+        knots = rng.uniform(1 - camera.light, 1 + 0.5 * camera.light, (*rng.integers(2, 5, 2),)).astype(np.float32)
+        field = cv2.resize(knots, scene.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        scene = np.asarray(cv2.multiply(scene, cv2.merge([field] * 3), dtype=cv2.CV_8U), np.uint8)
+    if camera.spot:
+        height, width = scene.shape[:2]
+        glow = np.zeros((32, 32), np.uint8)
+        cv2.circle(glow, tuple(rng.integers(4, 28, 2).tolist()), int(rng.integers(2, 6)), (255,), -1)
+        spread = cv2.resize(cv2.GaussianBlur(glow, (0, 0), 2.5), (width, height), interpolation=cv2.INTER_LINEAR)
+        scene = np.asarray(cv2.addWeighted(scene, 1, cv2.merge([spread] * 3), rng.uniform(0.3, 0.8), 0), np.uint8)
+    return scene
+
+
+def _shake(length: float, direction: float) -> np.ndarray:
+    """A line of `length` pixels, as a filter."""
+    side = 2 * int(np.ceil(length / 2)) + 1
+    kernel = np.zeros((side, side), np.float32)
+    reach = np.array([np.cos(direction), np.sin(direction)]) * (length / 2)
+    ends = np.rint((side // 2 + np.stack([-reach, reach])) * 16).astype(int).tolist()
+    cv2.line(kernel, ends[0], ends[1], (1.0,), 1, cv2.LINE_AA, 4)
+    return kernel / max(float(kernel.sum()), 1e-6)
