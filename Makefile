@@ -1,12 +1,16 @@
 # make quickstart   a text detector from nothing, with a page of pictures
+# make demo         the shipped detector on three sample pictures
 # make test         the tests;  make lint: ruff and mypy
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint format clean
+.PHONY: quickstart demo test lint format clean
 
 quickstart: .venv/ready
 	$(BIN)/python run.py --config=configs/quickstart.py --workdir=runs/quickstart
+
+demo: .venv/ready
+	$(BIN)/python run.py --mode=predict --input=docs/images/samples --output=runs/demo
 
 test: .venv/ready-dev
 	$(BIN)/pytest -n 2 --dist worksteal

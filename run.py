@@ -4,14 +4,19 @@
     python run.py --config=configs/quickstart.py --workdir=runs/quickstart
     python run.py --mode=evaluate --workdir=runs/quickstart
     python run.py --mode=predict --workdir=runs/quickstart --input=photos/ --output=out/
+    python run.py --mode=predict --input=photo.jpg
+    python run.py --mode=export --workdir=runs/quickstart --output=quickstart.safetensors
     python run.py --mode=score --detections=submission.zip --truth=gt.zip --protocol=iou
     python run.py --mode=convert --input=official.pth --workdir=runs/official --config=configs/icdar2015.py
 
 A config's fields are set as `--config.train.batch_size=32`; configs/common.py documents every one. `evaluate` and
 `predict` take the config that the run left in its workdir, unless `--config` is given. `convert` makes such a workdir
-of a PyTorch checkpoint, whose weights decide the model; `--config` says the rest, the data and the thresholds.
+of a PyTorch checkpoint, whose weights decide the model; `--config` says the rest, the data and the thresholds. `export`
+makes one file of a workdir. Instead of a workdir, `--weights` names such a file or shipped weights: they decide the
+model and the prediction, and `--config` says which data `evaluate` scores them on.
 """
 
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -21,13 +26,20 @@ from ml_collections import ConfigDict, config_flags
 CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
 MODE = flags.DEFINE_enum(
-    "mode", "train", ["train", "evaluate", "predict", "convert", "inspect", "score"], "What to do."
+    "mode", "train", ["train", "evaluate", "predict", "convert", "export", "inspect", "score"], "What to do."
 )
+WEIGHTS = flags.DEFINE_string(
+    "weights", None, "predict, evaluate: shipped weights, by name, or a file of --mode=export; predict: or small-word."
+)
+CARD = flags.DEFINE_string("card", None, "export: a JSON file with more for the model card: limits, licences, scores….")
 SET = flags.DEFINE_string("set", None, "all but train: fields changed in the run's config: key=value,key=value….")
 TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.")
 INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them. convert: a file.")
 OUTPUT = flags.DEFINE_string(
-    "output", None, "predict, inspect: where results go; by default in <workdir>. score: nowhere unless given."
+    "output",
+    None,
+    "Where results go; by default in <workdir>, or in runs/detections/ and runs/evaluations/ beside run.py with "
+    "--weights. score: nowhere unless given. export: the file, NAME.safetensors.",
 )
 COUNT = flags.DEFINE_integer("count", 24, "inspect: training examples to draw.", lower_bound=0)
 DETECTIONS = flags.DEFINE_string("detections", None, "score: a folder, zip or detections.json of what was found.")
@@ -40,6 +52,7 @@ COORDINATOR = flags.DEFINE_string(
 )
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Many hosts: how many processes; with host:port.")
 PROCESS_ID = flags.DEFINE_integer("process_id", None, "Many hosts: which one this is, from 0; with host:port.")
+RUNS = pathlib.Path(__file__).resolve().parent / "runs"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -52,7 +65,11 @@ def main(arguments: Sequence[str]) -> None:
 
         address = None if COORDINATOR.value == "auto" else COORDINATOR.value
         jax.distributed.initialize(address, num_processes=NUM_PROCESSES.value, process_id=PROCESS_ID.value)
-    modes = (train, evaluate, predict, convert, inspect, score)
+    if WEIGHTS.value is not None and MODE.value not in ("evaluate", "predict"):
+        raise app.UsageError(
+            "--weights is for evaluate and predict; training starts from --config.init.checkpoint=FILE"
+        )
+    modes = (train, evaluate, predict, convert, export, inspect, score)
     {mode.__name__: mode for mode in modes}[MODE.value]()
 
 
@@ -82,11 +99,11 @@ def train() -> None:
             "--set is for saved configs; to train, say --config=FILE:key=value or --config.section.key=value"
         )
     keep_memory()
-    show(train_and_evaluate(CONFIG.value, workdir()))
+    show(train_and_evaluate(CONFIG.value, workdir()), workdir())
 
 
 def evaluate() -> None:
-    """Scores the workdir's checkpoint on the evaluation split."""
+    """Scores the workdir's checkpoint, or weights, on the evaluation split."""
     import jax
 
     from dbnet_jax.detector import Detector, restore_variables
@@ -95,24 +112,51 @@ def evaluate() -> None:
     from dbnet_jax.report import write_report
     from input_pipeline.from_config import open_split
 
-    config = config_or_saved()
+    trained = workdir_or_weights()
+    config = config_or_saved() if WEIGHTS.value is None else config_of_weights(trained)
     dataset = open_split(config, "eval")
-    detector = Detector(config, restore_variables(config, workdir()), mesh=data_mesh(jax.local_devices()))
+    detector = Detector(config, restore_variables(config, trained), mesh=data_mesh(jax.local_devices()))
     evaluation = Evaluator(dataset, config.evaluate.protocol).run(detector)
-    show(write_report(workdir(), evaluation, detector, dataset))
+    by_weights = f"evaluations/{pathlib.Path(trained).stem}-{config.data.name}"
+    folder = OUTPUT.value or WORKDIR.value or str(RUNS / by_weights)
+    show(write_report(folder, evaluation, detector, dataset), folder)
 
 
 def predict() -> None:
     """Detects text in pictures and writes JSON, ICDAR text files and a page."""
     from dbnet_jax.detector import Detector, restore_variables
     from dbnet_jax.predict import predict_files
+    from dbnet_jax.pretrained import DEFAULT
 
     if INPUT.value is None:
         raise app.UsageError("--input is missing: a picture, or a folder of pictures")
-    config = config_or_saved()
-    detector = Detector(config, restore_variables(config, workdir()))
-    page = predict_files(detector, INPUT.value, OUTPUT.value or f"{workdir()}/detections")
-    print(f"results: {page}")
+    trained = workdir_or_weights(default=DEFAULT)
+    if WORKDIR.value is None and CONFIG.value is not None:
+        raise app.UsageError("--config has no say in weights, which carry their own: --set=key=value changes fields")
+    config = config_or_saved() if WORKDIR.value is not None else config_of_weights(trained)
+    detector = Detector(config, restore_variables(config, trained))
+    # Beside this file, and not where somebody stands, among the pictures perhaps.
+    by_input = RUNS / "detections" / pathlib.Path(INPUT.value).resolve().stem
+    folder = f"{WORKDIR.value}/detections" if WORKDIR.value else by_input
+    print(f"results: {predict_files(detector, INPUT.value, OUTPUT.value or folder)}")
+
+
+def export() -> None:
+    """Makes one file of a run's weights, its config and a model card."""
+    from configs.common import apply_arg
+    from dbnet_jax.export import export_run, read_words
+    from dbnet_jax.saved_run import load_config
+
+    if CONFIG.value is not None:
+        raise app.UsageError("--config has no say in what a run learned: --set=key=value changes fields of its own")
+    if OUTPUT.value is None:
+        raise app.UsageError("--output is missing: the file, for example small-word.safetensors")
+    words = {} if CARD.value is None else read_words(CARD.value)
+    config = apply_arg(load_config(workdir()), SET.value, {})
+    exported = export_run(workdir(), OUTPUT.value, config, words)
+    for note in exported.notes:
+        print(note)
+    print(f"results: {exported.file} and its card, {exported.card}")
 
 
 def inspect() -> None:
@@ -163,6 +207,38 @@ def workdir() -> str:
     return WORKDIR.value
 
 
+def workdir_or_weights(default: str | None = None) -> str:
+    """The run's folder or the file of weights to detect with. **Raises:** UsageError when both or none are named."""
+    from dbnet_jax.pretrained import find_weights
+
+    if WORKDIR.value is not None and WEIGHTS.value is not None:
+        raise app.UsageError("--workdir and --weights both name a detector; --output says where results go")
+    if WORKDIR.value is not None and pathlib.Path(WORKDIR.value).is_file():
+        raise app.UsageError(f"--workdir={WORKDIR.value} is a file: --weights takes it if --mode=export wrote it")
+    if WORKDIR.value is not None:
+        return WORKDIR.value
+    weights = WEIGHTS.value or default
+    if weights is None:
+        raise app.UsageError("--workdir, a run's folder, or --weights, shipped weights or a file, is missing")
+    return str(find_weights(weights))
+
+
+def config_of_weights(file: str) -> ConfigDict:
+    """The config in a file of weights, on the data of `--config` where it is given; with what `--set` changes."""
+    from configs.common import apply_arg
+    from dbnet_jax.saved_run import load_config, on_data_of
+
+    config = load_config(file)
+    if CONFIG.value is not None:
+        for field in config_flags.get_override_values(flags.FLAGS["config"]):
+            if field.startswith(("model.", "predict.")):
+                raise app.UsageError(
+                    f"--config.{field} has no say in weights, which carry their own: say it with --set"
+                )
+        config = on_data_of(config, CONFIG.value)
+    return apply_arg(config, SET.value, {})
+
+
 def config_or_saved() -> ConfigDict:
     """`--config` where it is given, or what the run left in its workdir; with what `--set` changes."""
     from configs.common import apply_arg
@@ -171,10 +247,10 @@ def config_or_saved() -> ConfigDict:
     return apply_arg(CONFIG.value if CONFIG.value is not None else load_config(workdir()), SET.value, {})
 
 
-def show(summary: dict[str, object]) -> None:
-    """Prints what an evaluation found."""
+def show(summary: dict[str, object], folder: str) -> None:
+    """Prints what an evaluation found, and where its page is."""
     print(in_one_line(summary))
-    print(f"results: {workdir()}/predictions/index.html")
+    print(f"results: {folder}/predictions/index.html")
 
 
 def in_one_line(summary: dict[str, object]) -> str:

@@ -38,7 +38,9 @@ def get_config() -> ConfigDict:
     # What a run starts from that has no checkpoint yet; one of the two at most.
     config.init = init = ConfigDict()
     init.backbone = ""  # a PyTorch file (.pth, .safetensors): torchvision's or timm's of ImageNet, or a detector's
-    init.checkpoint = ""  # a workdir, or a PyTorch file of a whole detector: all weights, and a fresh optimiser
+    # A workdir, a file of --mode=export, shipped weights by name, or a PyTorch file of a whole detector: all weights,
+    # and a fresh optimiser.
+    init.checkpoint = ""
 
     config.data = data = ConfigDict()
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them

@@ -18,6 +18,7 @@ from dbnet_jax.detection_pipeline import Stages, overlapped
 from dbnet_jax.mesh import Variables, replicated
 from dbnet_jax.network import make_eval_step, maps_of, model_from_config
 from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections, extract_polygons
+from dbnet_jax.pretrained import DEFAULT, pretrained_path
 from dbnet_jax.resize import RULES, padded_size, resize_and_pad, resized_size
 from dbnet_jax.saved_run import load_config, restore_variables
 
@@ -81,15 +82,15 @@ class Detector:
 
     @classmethod
     def from_checkpoint(cls, workdir_or_file: str | os.PathLike[str], **overrides: Any) -> "Detector":
-        """The detector that a run trained, from its `config.json` and its best checkpoint.
+        """The detector that a run trained, from its `config.json` and its best checkpoint, or from a file of weights.
 
         **Arguments:**
 
-        - `workdir_or_file`: the run's folder.
+        - `workdir_or_file`: the run's folder, or the .safetensors file that `--mode=export` wrote of it.
         - `overrides`: fields of `config.predict`: `box_threshold=0.6`, `checkpoint="latest"`, …
 
-        **Raises:** FileNotFoundError when there is no run or no checkpoint; ValueError when an override is unknown
-        or the checkpoint does not fit its config.
+        **Raises:** FileNotFoundError when there is no run, no checkpoint or no file; ValueError when an override is
+        unknown or the weights do not fit their config; see `load_weights` for a file's.
         """
         config = load_config(workdir_or_file)
         for key, value in overrides.items():
@@ -97,6 +98,19 @@ class Detector:
                 raise ValueError(f"`{key}` (={value!r}) is no field of `config.predict`: {sorted(config.predict)}")
             config.predict[key] = value
         return cls(config, restore_variables(config, workdir_or_file))
+
+    @classmethod
+    def from_pretrained(cls, name: str = DEFAULT, **overrides: Any) -> "Detector":
+        """The detector with the weights that ship under this name.
+
+        **Arguments:**
+
+        - `name`: "small-word", …; `dbnet_jax.pretrained.pretrained_names` lists them, and each has a card beside it.
+        - `overrides`: fields of `config.predict`, as of `from_checkpoint`.
+
+        **Raises:** ValueError, with the names that there are, when it is none of them, or an override is unknown.
+        """
+        return cls.from_checkpoint(pretrained_path(name), **overrides)
 
     def with_variables(self, variables: Variables) -> "Detector":
         """The same detector, nothing compiled again, with other weights."""

@@ -12,8 +12,10 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.detector import load_config, restore_variables
 from dbnet_jax.mesh import Variables
+from dbnet_jax.pretrained import pretrained_names, pretrained_path
 from dbnet_jax.pytorch.files import check_file, read_state_dict
 from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights, variable_shapes
+from dbnet_jax.weights_file import is_weights_file
 
 
 def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
@@ -36,10 +38,10 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
         state_dict = read_state_dict(check_file(backbone, "config.init.backbone"))
         variables = load_backbone_weights(state_dict, model)
         _warn_of_habits(config, describe(state_dict))
-    elif checkpoint and pathlib.Path(checkpoint).is_dir():
-        saved = load_config(checkpoint)
+    elif checkpoint and (source := _own_weights(checkpoint)):
+        saved = load_config(source)
         # On the host, like the others: who takes them decides on the devices.
-        variables = _fitted(jax.tree.map(np.asarray, restore_variables(saved, checkpoint)), model, checkpoint)
+        variables = _fitted(jax.tree.map(np.asarray, restore_variables(saved, source)), model, checkpoint)
         _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
         state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
@@ -48,6 +50,14 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     else:
         return None
     return variables
+
+
+def _own_weights(checkpoint: str) -> pathlib.Path | None:
+    """The workdir, the file of weights or the shipped weights of this name; None where it is none of them."""
+    path = pathlib.Path(checkpoint)
+    if path.is_dir() or is_weights_file(path):
+        return path
+    return pretrained_path(checkpoint) if not path.exists() and checkpoint in pretrained_names() else None
 
 
 def _fitted(variables: Variables, model: nn.Module, checkpoint: str) -> Variables:
@@ -59,8 +69,8 @@ def _fitted(variables: Variables, model: nn.Module, checkpoint: str) -> Variable
     if differing:
         some = ", ".join("/".join(path[1:]) for path in differing[:5])
         raise ValueError(
-            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes: its "
-            f"config.json names it; {len(differing)} arrays differ, {some}, …"
+            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes; its "
+            f"own config names it; {len(differing)} arrays differ, {some}, …"
         )
     return dict(unflatten_dict(kept))
 

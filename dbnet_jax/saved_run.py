@@ -1,50 +1,67 @@
-"""What a finished run left for its detector: the config and the weights."""
+"""What a detector is made of: the config and the weights that a run left, or a file of weights."""
 
-import json
 import os
 import pathlib
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from configs import common
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.mesh import Variables
 from dbnet_jax.network import model_from_config
+from dbnet_jax.saved_config import config_from_json
+from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.weights_file import SUFFIX, load_header, load_variables
 
 
-def load_config(workdir: str | os.PathLike[str]) -> ConfigDict:
-    """The config of the run in `workdir`; fields that are younger than the run have their defaults.
+def load_config(workdir_or_file: str | os.PathLike[str]) -> ConfigDict:
+    """The config of a run, or in a file of weights; fields that are younger than it have their defaults.
 
-    **Raises:** FileNotFoundError when there is none.
+    **Raises:** FileNotFoundError when there is none; ValueError when it cannot be read.
     """
-    path = pathlib.Path(workdir) / "config.json"
+    if _is_file(workdir_or_file):
+        return load_header(workdir_or_file)[0]
+    workdir = pathlib.Path(workdir_or_file)
+    path = workdir / "config.json"
     if not path.is_file():
-        hint = "; --mode=convert makes a run's folder of a PyTorch file" if pathlib.Path(workdir).is_file() else ""
+        hint = "; --mode=convert makes a run's folder of a PyTorch file" if workdir.is_file() else ""
         raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) holds no run: {path} is missing{hint}")
-    config = common.get_config()
-    for name, section in json.loads(path.read_text()).items():
-        if isinstance(section, dict) and name in config:
-            config[name] = ConfigDict({**config[name], **_tuples(section)})
-        else:
-            config[name] = _tuples(section)
-    return config
+    try:
+        return config_from_json(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
-def _tuples(section: Any) -> Any:
-    """JSON knows no tuples."""
-    if isinstance(section, dict):
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
-    return section
+def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str]) -> Variables:
+    """The variables of the run that `config.predict.checkpoint` names, see `Checkpoints`; or those in a file."""
+    if _is_file(workdir_or_file):
+        return load_variables(workdir_or_file, config)
+    return restore_checkpoint(config, workdir_or_file)[0]
 
 
-def restore_variables(config: ConfigDict, workdir: str | os.PathLike[str]) -> Variables:
-    """The variables of the run in `workdir` that `config.predict.checkpoint` names; see `Checkpoints`."""
-    images = jnp.zeros((1, 64, 64, 3), jnp.float32)
-    like = jax.eval_shape(lambda: model_from_config(config).init(jax.random.key(0), images))
+def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> tuple[Variables, int]:
+    """The variables of the run in `workdir` that `config.predict.checkpoint` names, and the step that they are from."""
+    like = variable_shapes(model_from_config(config))
     if not (pathlib.Path(workdir) / "checkpoints").is_dir():
         raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")
     with Checkpoints(workdir) as checkpoints:
-        return checkpoints.restore_variables(like, config.predict.checkpoint)[0]
+        return checkpoints.restore_variables(like, config.predict.checkpoint)
+
+
+def on_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
+    """The config that scores one config's detector on another one's data.
+
+    The detector's are `model`, `predict` and the normalisation of the pixels; all else is the data's, and with it
+    whether its labels follow the EXIF orientation.
+    """
+    config = given.copy_and_resolve_references()
+    with config.unlocked():
+        config.model, config.predict = ConfigDict(saved.model), ConfigDict(saved.predict)
+        config.predict.follow_exif = given.predict.follow_exif
+        config.data.normalization = saved.data.normalization
+    return config
+
+
+def _is_file(workdir_or_file: str | os.PathLike[str]) -> bool:
+    """Whether it is one by its name; a run's folder may be named so too."""
+    path = pathlib.Path(workdir_or_file)
+    return path.suffix == SUFFIX and not path.is_dir()

@@ -13,7 +13,7 @@ from dbnet_jax import results_page
 from dbnet_jax.network import MAPS
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.predict import as_icdar, as_json, icdar_files, predict_files
-from input_pipeline.datasets.icdar2015 import Icdar2015
+from dbnet_jax.scoring.formats import parse_detections
 
 # Folders with pictures of one name, names that only a suffix or a folder tells apart, and what is no picture.
 PICTURES = ("img.png", "img.bmp", "a/img.png", "b/img.png", "a_img.png", "a/b/img.PNG", "b.png/img.png", "plain.tif")
@@ -57,9 +57,9 @@ def output(folder, detector, tmp_path_factory) -> pathlib.Path:
 
 
 def read_icdar(path: pathlib.Path) -> list[np.ndarray]:
-    annotation = Icdar2015.parse(path.read_bytes(), path.name)
-    assert annotation.problems == []
-    return annotation.polygons
+    found = parse_detections(path.read_bytes(), path.name)
+    assert found.problems == []
+    return found.polygons
 
 
 def test_the_json_has_every_picture_and_names_what_was_skipped(output):

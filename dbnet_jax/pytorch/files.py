@@ -9,6 +9,8 @@ from typing import Any
 
 import jax.numpy as jnp  # also registers bfloat16 with NumPy, which safetensors relies on
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 # What training programs call the state dict among the things that they save. An average of the weights is what its
 # run was evaluated with, and comes first.
@@ -73,9 +75,6 @@ def _read_file(path: pathlib.Path) -> Mapping[Any, Any]:
 
 
 def _read_safetensors(path: pathlib.Path) -> Mapping[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     try:
         return load_file(path)
     except SafetensorError as error:

@@ -1,0 +1,115 @@
+"""A run's weights become one file, with a card that says where they come from."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from dbnet_jax.model_card import CardScore, ModelCard
+from dbnet_jax.saved_config import changed_fields, without_paths
+from dbnet_jax.saved_run import load_config, restore_checkpoint
+from dbnet_jax.weights_file import save_weights
+
+
+class Exported(NamedTuple):
+    """What an export left: the weights, the card to read, and what to know about it, a line each."""
+
+    file: pathlib.Path
+    card: pathlib.Path
+    notes: list[str]
+
+
+def export_run(
+    workdir: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    config: ConfigDict,
+    words: Mapping[str, Any] | None = None,
+) -> Exported:
+    """Writes the weights of a run in one file: of the checkpoint that `config.predict.checkpoint` names, averaged ones
+    where the run kept an average.
+
+    **Arguments:**
+
+    - `workdir`: the run's folder.
+    - `output`: the file, NAME.safetensors; its card is NAME.md beside it.
+    - `config`: the run's, maybe with other fields of `predict`, which become those of the file.
+    - `words`: fields of `ModelCard` in the place of what the run tells; `scores` come to those of the run.
+
+    **Raises:** FileNotFoundError when there is no run or no checkpoint; ValueError as `restore_checkpoint`,
+    `ModelCard.from_dict` and `save_weights`.
+    """
+    output, shown = pathlib.Path(output), without_paths(config)
+    variables, step = restore_checkpoint(config, workdir)
+    scores, notes = _measured(pathlib.Path(workdir), config, step)
+    trained = step > 0  # `--mode=convert` makes checkpoint 0
+    card = ModelCard(
+        name=output.stem,
+        data=_data(shown) if trained else "Weights that were converted from a PyTorch file.",
+        command=_command(shown, output.stem) if trained else "",
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        commit=code_version(),
+        scores=scores,
+    )
+    return Exported(output, save_weights(output, variables, config, card.extended(words or {})), notes)
+
+
+def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Fields of a card from a JSON file. **Raises:** FileNotFoundError; ValueError when it holds none."""
+    text = pathlib.Path(path).read_text(encoding="utf-8")
+    try:
+        words = json.loads(text)
+        ModelCard.from_dict({"name": ""} | words)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"`card` (={os.fspath(path)!r}) must be a JSON object with fields of a card: {error}"
+        ) from error
+    return dict(words)
+
+
+def code_version() -> str:
+    """The commit of the checkout that this file belongs to, "-dirty" with changes; else the package's version."""
+    folder, name = pathlib.Path(__file__).resolve().parent, pathlib.Path(__file__).name
+    # Installed below somebody else's checkout it is not of theirs.
+    for command in (["ls-files", "--error-unmatch", name], ["describe", "--always", "--dirty", "--exclude=*"]):
+        try:
+            done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return f"dbnet_jax {importlib.metadata.version('dbnet_jax')}"
+    return done.stdout.strip()
+
+
+def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tuple[CardScore, ...], list[str]]:
+    """What the run's evaluation.json says of these weights with these fields, and why where it says nothing."""
+    file = workdir / "evaluation.json"
+    again = f"`python run.py --mode=evaluate --workdir={workdir}` measures them"
+    if not file.is_file():
+        return (), [f"the card has no scores, {file} is not there: {again}"]
+    run, now = load_config(workdir).predict.to_dict(), config.predict.to_dict()
+    # Neither of these two changes a score: pictures to score are read by their data set.
+    if run | {name: now[name] for name in ("follow_exif", "batch_size")} != now:
+        return (), [f"the card has no scores: {file} was measured with other fields of `config.predict`"]
+    if file.stat().st_mtime < (workdir / "checkpoints" / str(step)).stat().st_mtime:
+        return (), [f"the card has no scores: {file} is older than the checkpoint of step {step}; {again}"]
+    found = json.loads(file.read_text())
+    data = f"{config.data.name}, {config.data.eval_split}"
+    shares = {name: float(found[name]) for name in ("precision", "recall", "hmean")}
+    return (CardScore(data, found["protocol"], int(found["images"]), **shares),), []
+
+
+def _data(config: ConfigDict) -> str:
+    data, init = config.data, config.init.checkpoint or config.init.backbone
+    mixed = f", mixed with {data.mix}" if data.mix else ""
+    return f"{data.name} ({data.train_split}){mixed}, from {f'the weights of {init}' if init else 'random weights'}."
+
+
+def _command(config: ConfigDict, name: str) -> str:
+    """A command that trains with this config, whatever its file is called now."""
+    fields = [f"--config.{name}={value}" for name, value in changed_fields(config).items()]
+    return shlex.join(["python", "run.py", "--config=configs/common.py", *fields, f"--workdir=runs/{name}"])

@@ -1,0 +1,99 @@
+"""What a file of weights says of itself: the model card."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CardScore:
+    """What a detector scored: `data` says on which pictures, by which `protocol`; the shares are in [0, 1]."""
+
+    data: str
+    protocol: str
+    images: int
+    precision: float
+    recall: float
+    hmean: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Where weights come from, what they were measured to do, and what they are not for.
+
+    **Arguments:**
+
+    - `name`: as in "small-word".
+    - `data`: what they were trained on.
+    - `command`: what trained them.
+    - `date`, `commit`: of the day and of the code.
+    - `scores`: what was measured, by set and protocol.
+    - `limits`: what they do badly.
+    - `licences`: what the owners of the training data ask for.
+    """
+
+    name: str
+    data: str = ""
+    command: str = ""
+    date: str = ""
+    commit: str = ""
+    scores: tuple[CardScore, ...] = ()
+    limits: str = ""
+    licences: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ModelCard":
+        """The card of `as_dict`. **Raises:** ValueError, which names the field that is unknown or of another type."""
+        checked = _checked(cls, values, "the card")
+        if "scores" in checked:
+            checked["scores"] = tuple(CardScore(**_checked(CardScore, row, "a score")) for row in checked["scores"])
+        return cls(**checked)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self) | {"scores": [dataclasses.asdict(score) for score in self.scores]}
+
+    def extended(self, values: Mapping[str, Any]) -> "ModelCard":
+        """The card with other words in the fields of `values`, and with its scores beside those that there are."""
+        merged = ModelCard.from_dict(self.as_dict() | dict(values))
+        return dataclasses.replace(merged, scores=self.scores + merged.scores) if "scores" in values else merged
+
+    def as_markdown(self, facts: Iterable[str]) -> str:
+        """The card to read; `facts` are lines about the network and the file."""
+        lines = [f"# {self.name}", "", *(f"- {fact}" for fact in facts), "", "## Measured", ""]
+        if self.scores:
+            lines += ["| data | protocol | pictures | precision | recall | hmean |", "|---|---|---|---|---|---|"]
+        for score in self.scores:
+            shares = " | ".join(f"{value:.3f}" for value in (score.precision, score.recall, score.hmean))
+            lines.append(f"| {score.data} | {score.protocol} | {score.images} | {shares} |")
+        if not self.scores:
+            lines.append("Not measured.")
+        lines += ["", "## Training", "", self.data or "Data: not stated.", ""]
+        if self.command:
+            lines += ["```sh", self.command, "```", ""]
+        lines += [f"Date: {self.date or 'not stated'}. Code: {self.commit or 'not stated'}.", ""]
+        lines += ["## Limits", "", self.limits or "Not stated.", ""]
+        lines += ["## Licences of the training data", "", self.licences or "Not stated: ask their owners.", ""]
+        return "\n".join(lines)
+
+
+def _checked(kind: type, values: Any, what: str) -> dict[str, Any]:
+    """The values where each is a field of `kind`, of its type, and all that must be there are."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{what} (={values!r}) must be an object with fields")
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    if unknown := values.keys() - fields:
+        raise ValueError(f"{what} has unknown fields {sorted(unknown)}; there are {sorted(fields)}")
+    needed = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+    if missing := needed - values.keys():
+        raise ValueError(f"{what} has no {sorted(missing)}")
+    types: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+    checked: dict[str, Any] = dict(values)
+    for name, value in checked.items():
+        allowed = types.get(fields[name].type, (list, tuple))
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            raise ValueError(f"{what}: {name!r} (={value!r}) must be of type {allowed[-1].__name__}")
+        if fields[name].type is float and not 0 <= checked[name] <= 1:
+            raise ValueError(f"{what}: {name!r} (={value}) must be in [0, 1]")
+    return {name: float(value) if fields[name].type is float else value for name, value in checked.items()}

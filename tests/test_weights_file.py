@@ -1,0 +1,333 @@
+"""Weights in one file: what survives it, what it tells of itself, and what is refused."""
+
+import json
+import pathlib
+import struct
+
+import jax
+import numpy as np
+import pytest
+import tiny
+from flax.traverse_util import flatten_dict
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from configs import common
+from dbnet_jax.detector import Detector, load_config
+from dbnet_jax.initial_weights import initial_variables
+from dbnet_jax.model_card import CardScore, ModelCard
+from dbnet_jax.network import model_from_config
+from dbnet_jax.saved_config import changed_fields, without_paths
+from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.weights_file import is_weights_file, load_weights, save_weights
+from input_pipeline.datasets.mixed import parse_mix
+
+CARD = ModelCard(
+    "tiny-word",
+    data="rendered pictures",
+    command="python run.py --config=x.py",
+    date="2026-01-02",
+    commit="abc1234",
+    scores=(CardScore("icdar2015, validation", "iou", 100, 0.7, 0.5, 0.583),),
+    limits="Words are too short: 漢字.",
+    licences="None.",
+)
+
+
+def random_variables(extra: str = "") -> dict:
+    rng = np.random.default_rng(0)
+    shapes = variable_shapes(model_from_config(tiny.config(extra)))
+    return jax.tree.map(lambda leaf: rng.uniform(0.1, 0.5, leaf.shape).astype(np.float32), shapes)
+
+
+@pytest.fixture(scope="module")
+def variables() -> dict:
+    return random_variables()
+
+
+@pytest.fixture(scope="module")
+def file(variables, tmp_path_factory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("weights") / "new" / "tiny-word.safetensors"
+    config = tiny.config("data.dir=/home/jane/photos,unclip_ratio=1.7,resize=none,box_threshold=0.0,threshold=0.01")
+    assert save_weights(path, variables, config, CARD) == path.with_suffix(".md")
+    return path
+
+
+def rewritten(file: pathlib.Path, path: pathlib.Path, drop: str = "", **metadata: str) -> pathlib.Path:
+    """The same arrays under another header."""
+    with safe_open(file, framework="numpy") as opened:
+        header = {**opened.metadata(), **metadata}
+    header.pop(drop, None)
+    save_file(load_file(file), path, header)
+    return path
+
+
+# What survives
+
+
+def test_every_weight_keeps_its_precision_and_every_statistic_its_value(file, variables):
+    loaded = load_weights(file).variables
+    assert jax.tree.structure(loaded) == jax.tree.structure(variables)
+    kernels = 0
+    for path, array in flatten_dict(variables).items():
+        found = flatten_dict(loaded)[path]
+        assert found.dtype == np.float32
+        if array.ndim > 1:
+            kernels += 1
+            np.testing.assert_allclose(found, array, rtol=2**-11)
+            assert (found != array).any()
+        else:
+            np.testing.assert_array_equal(found, array)
+    assert kernels > 20
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1e-5, 1e6, 3e38])
+def test_what_float16_cannot_hold_stays_float32(variables, tmp_path, scale):
+    extreme = jax.tree.map(lambda leaf: (leaf * scale).astype(np.float32), variables)
+    save_weights(tmp_path / "x.safetensors", extreme, tiny.config(), CARD)
+    for found, array in zip(
+        jax.tree.leaves(load_weights(tmp_path / "x.safetensors").variables), jax.tree.leaves(extreme), strict=True
+    ):
+        np.testing.assert_array_equal(found, array)
+
+
+def test_float32_is_exact_and_twice_as_large(file, variables, tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_weights(path, variables, tiny.config(), CARD, dtype="float32")
+    jax.tree.map(np.testing.assert_array_equal, load_weights(path).variables, variables)
+    kernels = sum(leaf.size for leaf in jax.tree.leaves(variables) if leaf.ndim > 1)
+    assert path.stat().st_size - file.stat().st_size == pytest.approx(2 * kernels, abs=500)
+
+
+def test_config_and_card_come_back(file):
+    config, _, card = load_weights(file)
+    wanted = tiny.config("data.dir=photos,unclip_ratio=1.7,resize=none,box_threshold=0.0,threshold=0.01")
+    assert config.to_dict() == wanted.to_dict()
+    assert card == CARD
+
+
+def test_a_detector_is_made_of_the_file_alone(file, variables):
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    detector = Detector.from_checkpoint(file, box_threshold=0.1)
+    assert (detector.config.predict.box_threshold, detector.config.predict.unclip_ratio) == (0.1, 1.7)
+    maps = detector.detect_with_maps(image)[1]
+    for name, wanted in Detector(load_config(file), variables).detect_with_maps(image)[1].items():
+        np.testing.assert_allclose(maps[name], wanted, atol=0.01)
+    with pytest.raises(ValueError, match=r"`size_of` \(=3\) is no field of `config.predict`"):
+        Detector.from_checkpoint(file, size_of=3)
+
+
+def test_others_may_read_it_and_nothing_else_is_left(file):
+    assert file.stat().st_mode & 0o777 == file.with_suffix(".md").stat().st_mode & 0o777
+    assert sorted(path.name for path in file.parent.iterdir()) == ["tiny-word.md", "tiny-word.safetensors"]
+
+
+def test_training_starts_from_it(file, variables, caplog):
+    config = tiny.config(f"init.checkpoint={file}")
+    found = initial_variables(config, model_from_config(config))
+    jax.tree.map(np.testing.assert_array_equal, found, load_weights(file).variables)
+    plain = tiny.config(f"init.checkpoint={file},binarization=standard")
+    assert "threshold_head" not in initial_variables(plain, model_from_config(plain))["params"]
+    assert not caplog.text
+    initial_variables(tiny.config(f"init.checkpoint={file},normalization=official"), model_from_config(config))
+    assert "used to `config.data.normalization` = 'imagenet', not 'official'" in caplog.text
+    wide = tiny.config(f"init.checkpoint={file},width=8")
+    with pytest.raises(ValueError, match=r"`config.init.checkpoint` \(=.*another architecture"):
+        initial_variables(wide, model_from_config(wide))
+
+
+# What it tells of itself
+
+
+def test_the_card_can_be_read_beside_it(file):
+    text = file.with_suffix(".md").read_text(encoding="utf-8")
+    assert "| icdar2015, validation | iou | 100 | 0.700 | 0.500 | 0.583 |" in text
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(random_variables()["params"]))
+    for words in ("# tiny-word", CARD.command, CARD.limits, "2026-01-02. Code: abc1234", f"{parameters:,} parameters"):
+        assert words in text
+    assert "Not measured." in ModelCard("x").as_markdown([])
+
+
+def test_no_folder_of_the_machine_that_trained_is_told(file):
+    assert b"/home" not in file.read_bytes()
+    config = common.get_config()
+    config.update({"data": {"backgrounds": "~/b/", "train_labels": "/x/y/a.json", "eval_labels": "l/b.json"}})
+    config.init.checkpoint = "/tmp/small-word.safetensors"
+    shown = without_paths(config)
+    assert (shown.data.backgrounds, shown.init.checkpoint) == ("b", "small-word.safetensors")
+    assert (shown.data.train_labels, shown.data.eval_labels) == ("a.json", "l/b.json")
+    assert shown.data.tfds_dir == config.data.tfds_dir
+    assert config.data.backgrounds == "~/b/"
+
+
+# The inner folders may hold what else means something.
+folders = st.tuples(st.lists(st.text("ab.@*1= ", min_size=1), max_size=2), st.text("ab1", min_size=1)).map(
+    lambda names: [*names[0], names[1]]
+)
+numbers = st.sampled_from(["", "*2", "*0.5", "@0.4", "*1e-3@3"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["icdar2015", "scenes"]), folders | st.just([]), numbers), max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_a_mix_keeps_names_and_numbers_and_of_folders_the_last_name(parts):
+    config = common.get_config()
+    words = [name + (f"=/{'/'.join(folder)}/" if folder else "") + number for name, folder, number in parts]
+    config.data.mix = ",".join(words)
+    before, after = parse_mix(config.data.mix), parse_mix(without_paths(config).data.mix)
+    assert [part._replace(folder="") for part in after] == [part._replace(folder="") for part in before]
+    for part, (_, folder, _) in zip(after, parts, strict=True):
+        assert part.folder == (folder[-1] if folder else "")
+
+
+def test_the_changed_fields_are_those_that_differ():
+    config = common.get_config()
+    assert changed_fields(config) == {}
+    config.seed, config.data.crop, config.predict.unclip_ratio = 3, (64, 64), 1.5
+    assert changed_fields(config) == {"seed": 3, "data.crop": (64, 64), "predict.unclip_ratio": 1.5}
+
+
+# What is refused
+
+
+def test_a_file_that_is_not_there_or_a_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.safetensors'\) is not there"):
+        Detector.from_checkpoint(tmp_path / "gone.safetensors")
+    with pytest.raises(FileNotFoundError, match="is a folder"):
+        load_weights(tmp_path)
+    (tmp_path / "run.safetensors").mkdir()  # a run's folder may be called so
+    with pytest.raises(FileNotFoundError, match="holds no run"):
+        Detector.from_checkpoint(tmp_path / "run.safetensors")
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+def test_a_file_that_was_cut_off(file, tmp_path, share):
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    with pytest.raises(ValueError, match=r"cut\.safetensors'\) is no whole \.safetensors file"):
+        load_weights(cut)
+    assert not is_weights_file(cut)
+
+
+@given(st.binary(max_size=200), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_are_refused_by_name(tmp_path_factory, content, with_length):
+    path = tmp_path_factory.getbasetemp() / "any.safetensors"
+    path.write_bytes(struct.pack("<Q", len(content)) + content if with_length else content)
+    with pytest.raises(ValueError, match=r"any\.safetensors"):
+        load_weights(path)
+    assert not is_weights_file(path)
+
+
+def test_arrays_of_somebody_else(file, tmp_path):
+    save_file({"backbone.conv1.weight": np.zeros((2, 2), np.float32)}, tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match=r"no config of dbnet_jax in its header.*--mode=convert"):
+        Detector.from_checkpoint(tmp_path / "x.safetensors")
+    assert not is_weights_file(tmp_path / "x.safetensors")
+    assert is_weights_file(file)
+
+
+def test_a_newer_format_or_config(file, tmp_path):
+    newer = rewritten(file, tmp_path / "newer.safetensors", version="2")
+    with pytest.raises(ValueError, match=r"newer\.safetensors'\) is of format version 2.*update"):
+        load_weights(newer)
+    # It is ours, and its own complaint reaches who trains from it.
+    with pytest.raises(ValueError, match="format version 2"):
+        initial_variables(tiny.config(f"init.checkpoint={newer}"), model_from_config(tiny.config()))
+    fields = tiny.config().to_dict()
+    fields["model"]["depth"] = 3
+    fields["predict"]["tiles"] = True
+    path = rewritten(file, tmp_path / "x.safetensors", config=json.dumps(fields))
+    with pytest.raises(ValueError, match=r"does not know model\.depth, predict\.tiles.*update"):
+        load_weights(path)
+    # What concerns the training alone, and what an older version did not know, is no obstacle.
+    fields = tiny.config().to_dict()
+    fields["train"]["lookahead"] = 5
+    del fields["model"]["k"], fields["predict"]["max_side"]
+    card = CARD.as_dict() | {"colour": "green"}
+    path = rewritten(file, path, config=json.dumps(fields), card=json.dumps(card))
+    config, _, read = load_weights(path)
+    assert (config.model.k, config.predict.max_side, read) == (50.0, 4096, CARD)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"config": "{"},
+        {"config": "[1]"},
+        {"config": '{"model": 3}'},
+        {"card": "3"},
+        {"card": '{"name": 3}'},
+        {"card": '{"name": "x", "scores": [{"hmean": "high"}]}'},
+        {"drop": "config"},
+        {"drop": "version"},
+    ],
+)
+def test_a_damaged_header(file, tmp_path, header):
+    path = rewritten(file, tmp_path / "x.safetensors", **header)
+    with pytest.raises(ValueError, match=r"x\.safetensors'\) has a damaged header"):
+        load_weights(path)
+
+
+def test_other_arrays_than_the_config_describes(file, tmp_path):
+    fields = tiny.config("width=8").to_dict()
+    path = rewritten(file, tmp_path / "x.safetensors", config=json.dumps(fields))
+    with pytest.raises(ValueError, match=r"(?s)another network.*bn1/mean: \(4,\), \(8,\) wanted.*… and \d+ more"):
+        load_weights(path)
+    arrays = load_file(file)
+    first = next(iter(arrays))
+    with safe_open(file, framework="numpy") as opened:
+        metadata = opened.metadata()
+    save_file(
+        {name: array for name, array in arrays.items() if name != first} | {"params": arrays[first]}, path, metadata
+    )
+    with pytest.raises(ValueError, match=r"(?s): missing, \(4,\) wanted\n  params: \(4,\), nothing wanted"):
+        load_weights(path)
+    save_file(arrays | {first: arrays[first].astype(np.int32)}, path, metadata)
+    with pytest.raises(ValueError, match="another type than float16"):
+        load_weights(path)
+
+
+def test_nothing_is_written_of_what_does_not_fit(file, variables, tmp_path):
+    before = file.read_bytes()
+    with pytest.raises(ValueError, match=r"(?s)`variables` are not of the network.*\(4,\), \(8,\) wanted"):
+        save_weights(file, variables, tiny.config("width=8"), CARD)
+    broken = jax.tree.map(np.copy, variables)
+    jax.tree.leaves(broken)[0].flat[0] = np.nan
+    with pytest.raises(ValueError, match=r"not finite: \w+/"):
+        save_weights(file, broken, tiny.config(), CARD)
+    assert file.read_bytes() == before
+    with pytest.raises(ValueError, match=r"`path` \(='.*x\.npz'\) must end in \.safetensors"):
+        save_weights(tmp_path / "x.npz", variables, tiny.config(), CARD)
+    with pytest.raises(ValueError, match=r"`dtype` \(='int8'\)"):
+        save_weights(tmp_path / "x.safetensors", variables, tiny.config(), CARD, dtype="int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({"limit": "x"}, r"unknown fields \['limit'\]; there are .*'limits'"),
+        ({"limits": 3}, r"'limits' \(=3\) must be of type str"),
+        ({"scores": "0.5"}, r"'scores' \(='0.5'\) must be of type tuple"),
+        ({"scores": [3]}, r"a score \(=3\) must be an object"),
+        (
+            {"scores": [{"data": "x", "protocol": "iou", "images": 1}]},
+            r"a score has no \['hmean', 'precision', 'recall'\]",
+        ),
+        ({"scores": [CARD.as_dict()["scores"][0] | {"hmean": True}]}, r"'hmean' \(=True\) must be of type float"),
+        ({"scores": [CARD.as_dict()["scores"][0] | {"hmean": 58.3}]}, r"'hmean' \(=58.3\) must be in \[0, 1\]"),
+    ],
+)
+def test_words_for_a_card_that_are_none(words, text):
+    with pytest.raises(ValueError, match=text):
+        CARD.extended(words)
+
+
+def test_words_replace_and_scores_are_added():
+    more = {"limits": "none", "scores": [{**CARD.as_dict()["scores"][0], "data": "msra_td500"}]}
+    card = CARD.extended(more)
+    assert (card.limits, card.data) == ("none", CARD.data)
+    assert [score.data for score in card.scores] == ["icdar2015, validation", "msra_td500"]
+    assert ModelCard.from_dict(json.loads(json.dumps(card.as_dict()))) == card
