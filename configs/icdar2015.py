@@ -1,8 +1,9 @@
 """ICDAR2015 Incidental Scene Text: words in photos that were not taken for their text, as quads.
 
-Paper (arXiv 1911.08947, table 4): ResNet-18 dcn 82.3 hmean at height 736, ResNet-50 dcn 85.4 (87.3 at 1152), after
-pre-training on SynthText. Metric: the IoU protocol. Data: 1000 training and 500 test photos from
-https://rrc.cvc.uab.es/?ch=4 (a free account), unpacked as
+Paper (arXiv 1911.08947, table 4), precision / recall / hmean at height 736 after pre-training on SynthText: ResNet-18
+dcn 86.8 / 78.4 / 82.3, ResNet-50 dcn 88.2 / 82.7 / 85.4, at 1152 91.8 / 83.2 / 87.3 (the official weights: 87.7 / 77.5
+/ 82.3 at box threshold 0.55, 91.3 / 80.3 / 85.4 and 90.7 / 84.0 / 87.2 at 0.6). Metric: the IoU protocol. Data: 1000
+training and 500 test photos from https://rrc.cvc.uab.es/?ch=4 (a free account), unpacked as
 
     ch4_training_images/img_1.jpg …                ch4_training_localization_transcription_gt/gt_img_1.txt …
     ch4_test_images/img_1.jpg …                    Challenge4_Test_Task1_GT/gt_img_1.txt …

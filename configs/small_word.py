@@ -1,9 +1,10 @@
 """The small word detector that ships with the package: photographs of ICDAR2015 among rendered scenes.
 
 A narrow ResNet-18 that two CPU cores train in pieces of one or two hours, each from the weights of the one before
-(`config.init.checkpoint`). docs/training_the_weights.md has the commands, and what they gave. Data: the training photos of
-ICDAR2015 (configs/icdar2015.py says where from), every tenth held out to score on; rendered scenes; photographs without
-text to render them on, as BSDS500's; layouts to fill, as Total-Text's annotations. The last two may be left out.
+(`config.init.checkpoint`). docs/training_the_weights.md has the commands, and what they gave. Data: the training photos
+of ICDAR2015 (configs/icdar2015.py says where from), every tenth held out to score on; rendered scenes; photographs
+without text to render them on, as BSDS500's; layouts to fill, as Total-Text's annotations. The last two may be left
+out.
 
     python run.py --config=configs/small_word.py --config.data.dir=ICDAR2015 --config.data.backgrounds=PHOTOS \\
         --config.data.layouts=TOTAL_TEXT_ANNOTATIONS --workdir=runs/small_word
