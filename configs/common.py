@@ -80,6 +80,7 @@ def get_config() -> ConfigDict:
     data.train_pictures = 20_000
     data.eval_pictures = 200
     data.picture_size = (256, 256)  # (height, width)
+    data.render_processes = 0  # that render training pictures beside this one; 0 renders in its threads
     # Of the scenes only:
     data.backgrounds = ""  # a folder of photographs without text; "" draws every ground
     data.layouts = ""  # a folder of annotation files as Total-Text's, whose outlines are filled; "" takes none

@@ -133,7 +133,7 @@ def paint_distractors(rng: np.random.Generator, picture: Picture, room: Room) ->
 
 
 def paint_shape(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:
-    """Paints a ring, a polygon, strokes or a grating within `radius`, 5 pixels or more, of `center` (x, y), in place."""
+    """Paints a ring, a polygon, strokes or a grating at most `radius` (5 or more) pixels from `center`, in place."""
     _DISTRACTORS[rng.integers(len(_DISTRACTORS))](rng, picture, center, radius)
 
 

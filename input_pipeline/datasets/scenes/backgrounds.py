@@ -15,6 +15,8 @@ from input_pipeline.datasets.synthetic_background import fill_polygon, paint_bac
 Picture = UInt8[np.ndarray, "height width 3"]
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _PHOTO_SHARE = 0.75
+_LONGEST = 1024  # pixels: larger photographs are shrunk, so that those that are kept take little memory
+_KEPT = 256  # photographs
 
 
 class Backgrounds:
@@ -52,16 +54,19 @@ class Backgrounds:
         return picture
 
 
-@functools.lru_cache(maxsize=512)
-def _read_photo(file: pathlib.Path) -> Picture | str:
+@functools.lru_cache(maxsize=_KEPT)
+def _read_photo(file: pathlib.Path) -> UInt8[np.ndarray, "_ _ 3"] | str:
     """The photograph, or what is wrong with it."""
     try:
-        return decode_image(file.read_bytes(), file.name)
+        photo = decode_image(file.read_bytes(), file.name)
     except (OSError, BadPicture) as error:
         return f"`config.data.backgrounds`: {file.name} is not used: {error}"
+    scale = min(1.0, _LONGEST / max(photo.shape))
+    size = tuple(max(1, round(scale * side)) for side in photo.shape[1::-1])
+    return photo if scale == 1 else np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _crop(rng: np.random.Generator, photo: Picture, size: tuple[int, int]) -> Picture:
+def _crop(rng: np.random.Generator, photo: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
     """A part of a photograph, mirrored or not, enlarged to `size`."""
     height, width = photo.shape[:2]
     largest = min(height / size[0], width / size[1])

@@ -17,9 +17,9 @@ from input_pipeline.datasets.scenes.vocabulary import UNSPACED, pick_script, pic
 # Font sizes in pixels of the picture, whatever its own size: a detector's view of text is in pixels.
 SMALLEST, LARGEST = 7.0, 160.0
 _SET_SMALLEST, _SET_LARGEST = 20, 110  # font sizes in which blocks are set, before they are scaled
-_MOST = 36  # blocks in 640×640 pixels, as many in proportion elsewhere
+_MOST = 44  # blocks in 640×640 pixels, as many in proportion elsewhere
 _APART = 0.45  # font sizes that a block keeps free around itself
-_LEAST_APART = 4.0  # pixels: a cell of `Room`
+_LEAST_APART = 4.0  # pixels: two cells of `Room`
 _SHRINK = (1.0, 0.6, 0.4)  # sizes in which a block is tried, where there is no room for more
 
 
@@ -107,7 +107,7 @@ def _try(rng: np.random.Generator, size: tuple[int, int], mood: Mood, room: Room
         # The plate too must lie on nothing else.
         apart = max(_APART * set_size, ink.plate * block.line_height + _LEAST_APART / scale)
         scaled = plane.then(scale, np.zeros(2))
-        taken = plate_outline(block, scaled, max(apart, _LEAST_APART / scale) / block.line_height)
+        taken = plate_outline(block, scaled, apart / block.line_height)
         shift = room.find(rng, taken, mood.calm)
         if shift is not None:
             room.take(taken + shift.astype(np.float32))
@@ -138,17 +138,7 @@ def _set_block(rng: np.random.Generator, script: str, font: Font, size: int, den
 def _tilt(rng: np.random.Generator, block: Block, font: Font, size: int, mood: Mood) -> Plane:
     """The surface of a block about the origin, in the block's own scale."""
     height, width = block.letters.shape
-    curve: Arc | Wave | None = None
-    if len(block.lines) == 1 and width > 1.8 * height and rng.random() < 0.22:
-        if rng.random() < 0.75:
-            # Of less radius the letters' feet would run into one another.
-            angle = rng.uniform(0.25, min(math.radians(170), width / (1.2 * height)))
-            curve = Arc(float(rng.choice([-1, 1])) * width / angle)
-        else:
-            length = width * rng.uniform(0.5, 1.6)
-            curve = Wave(
-                float(min(rng.uniform(0.15, 0.7) * height, 0.11 * length)), length, rng.uniform(0, 2 * math.pi)
-            )
+    curve = _bend(rng, height, width) if len(block.lines) == 1 and rng.random() < 0.22 else None
     wobble = math.radians(3) if mood.tilt == (0.0, 0.0, 0.0) else 0.0
     turn = mood.turn + (rng.normal(0, wobble) if rng.random() < 0.85 else rng.uniform(-math.pi / 2, math.pi / 2))
     cos, sin = math.cos(turn), math.sin(turn)
@@ -159,6 +149,20 @@ def _tilt(rng: np.random.Generator, block: Block, font: Font, size: int, mood: M
     matrix = np.array([[font.stretch, shear * font.stretch, 0], [0, 1, 0], [right * strength, down * strength, 1]])
     rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     return Plane((width / 2, height / 2), curve, rotation @ matrix)
+
+
+def _bend(rng: np.random.Generator, height: int, width: int) -> Arc | Wave | None:
+    """How a line is bent: no more than letters stand, and than the fourteen points of an outline can follow."""
+    if width < 1.8 * height:
+        return None
+    if rng.random() < 0.75:
+        # Of less radius the letters' feet would run into one another.
+        most = min(math.radians(170), width / (1.2 * height), 17 * height / width)
+        angle = rng.uniform(min(0.25, most), most)
+        return Arc(float(rng.choice([-1, 1])) * width / angle)
+    length = float(width * rng.uniform(0.5, 1.6))
+    most = min(0.11 * length, 0.44 * height * (length / width) ** 2)
+    return Wave(float(min(rng.uniform(0.15, 0.7) * height, most)), length, float(rng.uniform(0, 2 * math.pi)))
 
 
 def fill_layout(
@@ -173,7 +177,8 @@ def fill_layout(
     low, extent = points.min(0), np.maximum(np.ptp(points, 0), 1.0)
     # Their own size in pixels is kept about, where they fit.
     scale = min(float(rng.uniform(0.6, 1.5)), *(0.94 * np.array(size[::-1]) / extent).tolist())
-    shift = rng.random(2) * (np.array(size[::-1]) - scale * extent) - scale * low
+    # A pixel from the rim, at least.
+    shift = 1 + rng.random(2) * (np.array(size[::-1]) - 3 - scale * extent) - scale * low
     font, ink = pick_font(rng, mood.faces), pick_ink(rng)
     ink = dataclasses.replace(ink, plate=0.0)
     for (upper, lower), text in words:

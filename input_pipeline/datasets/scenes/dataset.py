@@ -54,7 +54,8 @@ class SceneDataset:
         - `size`: of the pictures, (height, width), at least 128 pixels each.
         - `granularity`: "word" or "line".
         - `backgrounds`: a folder of photographs without text; "" draws all.
-        - `layouts`: a folder of annotation files whose outlines are filled with text; "" takes none. See `Layouts`.
+        - `layouts`: a folder of annotation files whose outlines are filled with text; "" takes none. See `Layouts`. As
+            these are of words, scenes by line do without them.
         - `fonts`: see `find_fonts`.
 
         **Raises:** ValueError if one is out of range, FileNotFoundError if a folder is not there or holds nothing.

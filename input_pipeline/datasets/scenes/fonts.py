@@ -54,10 +54,17 @@ _OPENING = threading.Lock()
 
 
 def _open(face: str) -> tuple[cv2.FontFace, threading.Lock]:
-    """A face, and what to hold while writing: two threads in one face write wrong letters."""
+    """A face, and what to hold while writing: two threads in one face write wrong letters.
+
+    **Raises:** ValueError when it is no font.
+    """
     with _OPENING:
         if face not in _FACES:
-            _FACES[face] = cv2.FontFace(face), threading.Lock()
+            opened = cv2.FontFace(face)
+            # Of a file that it cannot read OpenCV makes a face without a name, and writes in another.
+            if not opened.getName():
+                raise ValueError(f"`face` (={face!r}) must be a font file or one of {', '.join(BUILTIN)}")
+            _FACES[face] = opened, threading.Lock()
         return _FACES[face]
 
 
@@ -85,14 +92,17 @@ def find_fonts(folder: str = "") -> tuple[str, ...]:
 
 def _system_folders() -> list[pathlib.Path]:
     home = pathlib.Path.home()
-    folders: list[str | pathlib.Path] = {
-        "darwin": ["/System/Library/Fonts", "/Library/Fonts", home / "Library/Fonts"],
-        "win32": [pathlib.Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts"],
-    }.get(sys.platform, ["/usr/share/fonts", "/usr/local/share/fonts", home / ".fonts", home / ".local/share/fonts"])
+    if sys.platform == "darwin":
+        folders = [pathlib.Path("/System/Library/Fonts"), pathlib.Path("/Library/Fonts"), home / "Library/Fonts"]
+    elif sys.platform == "win32":
+        folders = [pathlib.Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts"]
+    else:
+        folders = [pathlib.Path("/usr/share/fonts"), pathlib.Path("/usr/local/share/fonts")]
+        folders += [home / ".fonts", home / ".local/share/fonts"]
     package = importlib.util.find_spec("matplotlib")
     if package and package.origin:
         folders.append(pathlib.Path(package.origin).parent / "mpl-data" / "fonts" / "ttf")
-    return [pathlib.Path(folder) for folder in folders]
+    return folders
 
 
 def _is_readable(file: pathlib.Path) -> bool:
@@ -103,7 +113,7 @@ def _is_readable(file: pathlib.Path) -> bool:
         pictures = [np.zeros((64, 64), np.uint8) for _ in _PROBE]
         for letter, picture in zip(_PROBE, pictures, strict=True):
             Font(str(file), 0).write(picture, letter, 12, 48, 32)
-    except cv2.error:
+    except (ValueError, cv2.error):
         return False
     # Letters that it lacks are borrowed from OpenCV's fonts; some fonts hold empty ones.
     return all(picture.any() for picture in pictures) and len({picture.tobytes() for picture in pictures}) == len(

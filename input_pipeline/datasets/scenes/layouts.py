@@ -11,7 +11,7 @@ from input_pipeline.datasets.annotations import crosses_itself
 from input_pipeline.datasets.total_text import TotalText
 
 # Edges of one word: its upper and its lower side, as many points each, in reading order.
-Band = tuple[Float[np.ndarray, "points 2"], Float[np.ndarray, "points 2"]]
+Band = tuple[Float[np.ndarray, "_ 2"], Float[np.ndarray, "_ 2"]]
 
 
 class Layouts:

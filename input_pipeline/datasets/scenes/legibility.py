@@ -8,8 +8,8 @@ from input_pipeline.datasets.scenes.camera import Camera
 from input_pipeline.datasets.scenes.ink import Inked
 
 _SMALLEST = 6.5  # pixels: of lower text, and of what the camera smears over that, nobody knows what it says
-_CONTRAST = 12.0  # of 255: of less difference to what is around them, letters are guessed at best
-_STEADY = 0.45  # of what is around letters, how much of its standard deviation that difference must be
+_CONTRAST = 7.0  # of 255: of less difference to what is around them, letters are guessed at best
+_STEADY = 0.6  # of what is around letters, how much of its standard deviation that difference must be
 
 
 def is_large(polygon: Float[np.ndarray, "_ 2"], camera: Camera) -> bool:
@@ -35,12 +35,13 @@ class Contrast:
         x, y = inked.first
         height, width = inked.letters.shape
         seen = luma[y : y + height, x : x + width].astype(np.float32)
+        seen -= seen.mean()  # or its square would lose what varies
         reach, side = max(1, round(0.08 * inked.line)), max(5, 2 * round(0.3 * inked.line) + 1)
         rim = cv2.dilate(inked.letters, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) - inked.letters
 
         def mean(of: Float32[np.ndarray, "_ _"], where: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "_ _"]:
             total, weight = (np.asarray(cv2.blur(part, (side, side)), np.float32) for part in (of * where, where))
-            return total / (weight + np.float32(1e-3))
+            return total / (weight + np.float32(1e-5))
 
         self._first = np.array(inked.first, np.float32)
         self._ink = inked.letters.astype(np.float32) / np.float32(255)

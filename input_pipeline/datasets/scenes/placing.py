@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-_CELL = 4  # pixels of the picture to a cell of the map of what is taken
+_CELL = 2  # pixels of the picture to a cell of the map of what is taken
 _PLACES = 20  # tried for each block
 _BORDER = 2  # pixels left free at the picture's rim
 

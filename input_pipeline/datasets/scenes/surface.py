@@ -2,22 +2,30 @@
 
 import dataclasses
 import math
-from typing import Protocol
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from input_pipeline.datasets.scenes.block import Box
 
 Points = Float[np.ndarray, "_ 2"]
 _FINE = 24  # pieces of an edge, to see how far from straight it is
 _STEPS = (1, 2, 3, 4, 6)  # pieces that an outline's edge may have: divisors of `_FINE`
+_TINY = np.float32(1e-6)
 _STRAIGHT = 0.06  # of a box's height, that an outline may differ from the true edge
 
 
+@runtime_checkable
 class Surface(Protocol):
     """Maps a block into the picture."""
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether lines stay straight."""
+        ...
 
     def place(self, points: Points) -> Points:
         """Pixels (x, y) of the picture for `points` (x, y) of the block."""
@@ -36,6 +44,9 @@ def outline(surface: Surface, box: Box) -> Float[np.ndarray, "vertices 2"]:
     4 points where it is straight enough, up to 14 where not, in reading order from the top left of the text.
     """
     left, top, right, bottom = box
+    if surface.is_straight:
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        return surface.place(corners).astype(np.float32)
     x = np.linspace(left, right, _FINE + 1)
     upper = surface.place(np.stack([x, np.full_like(x, top)], -1))
     lower = surface.place(np.stack([x, np.full_like(x, bottom)], -1))
@@ -117,6 +128,10 @@ class Plane:
     curve: Arc | Wave | None
     matrix: Float[np.ndarray, "3 3"]
 
+    @property
+    def is_straight(self) -> bool:
+        return self.curve is None
+
     def then(self, scale: float, shift: Float[np.ndarray, "2"]) -> "Plane":
         """This surface, then scaled by `scale` and moved by `shift` (x, y)."""
         after = np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]])
@@ -161,6 +176,10 @@ class Strip:
     width: int
     height: int
 
+    @property
+    def is_straight(self) -> bool:
+        return False
+
     def _stops(self) -> Float[np.ndarray, "points"]:
         """Where on the block, in its pixels, the points of the edges lie."""
         middle = (self.upper + self.lower) / 2
@@ -179,13 +198,39 @@ class Strip:
         self, letters: UInt8[np.ndarray, "_ _"], origin: tuple[int, int], size: tuple[int, int]
     ) -> UInt8[np.ndarray, "height width"]:
         drawn = np.zeros(size, np.uint8)
-        stops = self._stops()
-        for i in range(len(stops) - 1):
+        for i, (left, right) in enumerate(pairwise(self._stops().tolist())):
             quad = np.stack([self.upper[i], self.upper[i + 1], self.lower[i + 1], self.lower[i]]) - origin
-            left, right = stops[i], stops[i + 1]
-            piece = np.array([[left, 0], [right, 0], [right, self.height], [left, self.height]], np.float32)
-            matrix = cv2.getPerspectiveTransform(piece, quad.astype(np.float32))
-            inside = np.zeros(size, np.uint8)
+            first = np.clip(np.floor(quad.min(0)).astype(int), 0, size[::-1])
+            last = np.clip(np.ceil(quad.max(0)).astype(int) + 1, 0, size[::-1])
+            if (last <= first).any():
+                continue
+            window = drawn[first[1] : last[1], first[0] : last[0]]
+            quad = (quad - first).astype(np.float32)
+            along, down = _within_quad(quad, window.shape)
+            x_map, y_map = left + along * np.float32(right - left), down * np.float32(self.height)
+            inside = np.zeros(window.shape, np.uint8)
             cv2.fillConvexPoly(inside, np.rint(quad).astype(np.int32), (255,))
-            cv2.copyTo(cv2.warpPerspective(letters, matrix, size[::-1], flags=cv2.INTER_LINEAR), inside, drawn)
+            cv2.copyTo(cv2.remap(letters, x_map.astype(np.float32), y_map, cv2.INTER_LINEAR), inside, window)
         return drawn
+
+
+def _within_quad(
+    quad: Float32[np.ndarray, "4 2"], shape: tuple[int, ...]
+) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
+    """Where every pixel of a window lies between a quad's sides: s from left to right and t downwards, in [0, 1].
+
+    The inverse of p = p₀ + e s + f t + g s t. As p − p₀ − f t is parallel to e + g t, t is a root of a quadratic:
+    the one that stays finite where g vanishes.
+    """
+    start, e, f = quad[0], quad[1] - quad[0], quad[3] - quad[0]
+    g = quad[2] - quad[1] - f
+    x = np.arange(shape[1], dtype=np.float32) - start[0]
+    y = np.arange(shape[0], dtype=np.float32)[:, None] - start[1]
+    square = g[0] * f[1] - g[1] * f[0]
+    linear = e[0] * f[1] - e[1] * f[0] + (x * g[1] - y * g[0])
+    constant = x * e[1] - y * e[0]
+    root = linear + np.sqrt(np.maximum(linear * linear - 4 * square * constant, 0))
+    t = -2 * constant / np.where(root > _TINY, root, _TINY)
+    side_x, side_y = e[0] + g[0] * t, e[1] + g[1] * t
+    s = ((x - f[0] * t) * side_x + (y - f[1] * t) * side_y) / np.maximum(side_x**2 + side_y**2, _TINY)
+    return s, t
