@@ -16,6 +16,7 @@ makes one file of a workdir. Instead of a workdir, `--weights` names such a file
 model and the prediction, and `--config` says which data `evaluate` scores them on.
 """
 
+import io
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -116,7 +117,7 @@ def evaluate() -> None:
     config = config_or_saved() if WEIGHTS.value is None else config_of_weights(trained)
     dataset = open_split(config, "eval")
     detector = Detector(config, restore_variables(config, trained), mesh=data_mesh(jax.local_devices()))
-    evaluation = Evaluator(dataset, config.evaluate.protocol).run(detector)
+    evaluation = Evaluator(dataset, config.evaluate.protocol, too_many_bad="raise").run(detector)
     by_weights = f"evaluations/{pathlib.Path(trained).stem}-{config.data.name}"
     folder = OUTPUT.value or WORKDIR.value or str(RUNS / by_weights)
     show(write_report(folder, evaluation, detector, dataset), folder)
@@ -163,6 +164,10 @@ def inspect() -> None:
     """Draws what training would see, and measures its text."""
     from dbnet_jax.inspection import inspect_data
 
+    if CONFIG.value is None and WORKDIR.value is None:
+        raise app.UsageError("--config is missing: the experiment to look at, for example configs/quickstart.py")
+    if OUTPUT.value is None and WORKDIR.value is None:
+        raise app.UsageError("--output is missing: a folder for the page (or --workdir: then <workdir>/inspection)")
     found = inspect_data(config_or_saved(), OUTPUT.value or f"{workdir()}/inspection", COUNT.value)
     print(found.report())
     print(f"results: {found.page}")
@@ -170,13 +175,16 @@ def inspect() -> None:
 
 def score() -> None:
     """Scores detections in files, whoever made them."""
-    from dbnet_jax.scoring.files import score_files
+    from dbnet_jax.problem_list import in_short
+    from dbnet_jax.scoring.files import PROBLEMS, score_files
 
     if DETECTIONS.value is None or TRUTH.value is None:
-        raise app.UsageError("--detections and --truth are missing: each a folder or a zip archive of text files")
+        missing = "--detections" if DETECTIONS.value is None else "--truth"
+        raise app.UsageError(f"{missing} is missing: a folder or a zip archive of text files")
     found = score_files(DETECTIONS.value, TRUTH.value, protocol=PROTOCOL.value, output=OUTPUT.value)
-    for problem in found.problems:
-        print(problem)
+    everything = f"in {OUTPUT.value}/{PROBLEMS}" if OUTPUT.value else "(--output=DIR writes them all)"
+    for line in in_short(found.problems, everything):
+        print(line)
     print(in_one_line(found.summary))
     if found.page is not None:
         print(f"results: {found.page}")
@@ -248,7 +256,13 @@ def config_or_saved() -> ConfigDict:
 
 
 def show(summary: dict[str, object], folder: str) -> None:
-    """Prints what an evaluation found, and where its page is."""
+    """Prints what an evaluation found, what it left out, and where its page is."""
+    from dbnet_jax.problem_list import in_short
+
+    messages = summary.get("messages", [])
+    assert isinstance(messages, list)
+    for line in in_short(messages, f"in {folder}/evaluation.json"):
+        print(line)
     print(in_one_line(summary))
     print(f"results: {folder}/predictions/index.html")
 
@@ -261,9 +275,20 @@ def in_one_line(summary: dict[str, object]) -> str:
     )
 
 
+def run_mode(arguments: Sequence[str]) -> None:
+    """`main`, whose complaints about flags end the process without a list of all flags."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file may have a name that is no text, and is named all the same.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        main(arguments)
+    except app.UsageError as error:
+        sys.exit(str(error))
+
+
 if __name__ == "__main__":
     try:
-        app.run(main, flags_parser=parse_flags)
+        app.run(run_mode, flags_parser=parse_flags)
     except (OSError, ValueError, FloatingPointError, ImportError) as error:
         if flags.FLAGS.is_parsed() and TRACEBACK.value:
             raise

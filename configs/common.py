@@ -46,8 +46,9 @@ def get_config() -> ConfigDict:
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them
     data.dir = ""  # its folder, in the layout its owner publishes
     # Training sets that are mixed in: "msra_td500=/data/td500*0.5@0.4,synthetic*2" adds to each picture of `name` half
-    # a picture of the one, at 0.4 of the sizes that `scale` says, and two of the other, on average. An epoch is then
-    # until all have been seen.
+    # a picture of the one, at 0.4 of the sizes that `scale` says, and two of the other, on average. An epoch is one
+    # pass over the pictures of `name`, 3.5 pictures to each of them here, however many the others have: those of the
+    # set that lasts longest all come before one comes again. In reports each set's name goes before its pictures'.
     data.mix = ""
     data.source = "files"  # or "tfds": prepared once as array_record files under tfds_dir, read from there
     data.tfds_dir = "~/tensorflow_datasets"
@@ -71,7 +72,7 @@ def get_config() -> ConfigDict:
     data.threshold_max = 0.7
     data.threshold_distance = "true"  # to an edge; or "official", longer near corners
     data.min_text_size = 8  # pixels; text with a side under it is ignored
-    data.max_bad_share = 0.1  # a larger share of unusable pictures stops the run
+    data.max_bad_share = 0.1  # a larger share of unusable pictures stops training, and --mode=evaluate
     # Of one's own data only (docs/own_data.md):
     data.train_labels = ""  # the labels to train from, relative to `dir`; "" finds them by the names of the format
     data.eval_labels = ""  # those of the pictures to score on; "" finds them, or holds out every tenth picture
@@ -87,7 +88,7 @@ def get_config() -> ConfigDict:
     data.fonts = ""  # a folder of fonts; "" takes the machine's, "builtin" those that OpenCV carries alone
 
     config.train = train = ConfigDict()
-    train.epochs = 1200.0  # passes over the training pictures …
+    train.epochs = 1200.0  # passes over the training pictures of `data.name` …
     train.steps = 0  # … or batches, where positive
     train.batch_size = 16  # over all devices of all hosts
     train.optimizer = "sgd"  # the paper's; "adamw" leaves random weights much faster

@@ -6,16 +6,19 @@ import functools
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from absl import logging
 from jax.experimental import multihost_utils
 from jaxtyping import Float, UInt8
 
+from dbnet_jax.counted import counted
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.postprocess import Detections
+from dbnet_jax.problem_list import count_problems, in_short
 from dbnet_jax.scoring.errors import PictureErrors
 from dbnet_jax.scoring.report import ScoreReport, make_score_report
 
@@ -45,6 +48,7 @@ class Evaluation:
     - `truths`, `ignore`: of each picture, the outlines of its text and which of them are don't-cares.
     - `protocol`: by which they were scored.
     - `box_threshold`: below which the detector dropped what it found.
+    - `problems`: what was left out of the annotations, or is doubtful, and what is wrong with the set as a whole.
     """
 
     scores: Scores
@@ -57,6 +61,7 @@ class Evaluation:
     ignore: list[list[bool]]
     protocol: str
     box_threshold: float
+    problems: list[str]
 
     @functools.cached_property
     def report(self) -> ScoreReport:
@@ -100,6 +105,11 @@ class Evaluation:
         scores = {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
         return scores | {"protocol": self.protocol, "images": len(self.names)}
 
+    def left_out(self) -> dict[str, Any]:
+        """What of the data was not scored or is doubtful: "skipped" and "problems" count, "messages" name it all."""
+        messages = [*self.skipped, *self.problems]
+        return {"skipped": len(self.skipped), "problems": count_problems(self.problems), "messages": messages}
+
 
 class Evaluator:
     """Scores detectors on a data set.
@@ -113,29 +123,32 @@ class Evaluator:
 
     **Arguments:**
 
-    - `dataset`: `len`, and `[i]` gives a `LabelledPicture` or raises ValueError where it cannot be read.
+    - `dataset`: `len`, and `[i]` gives a `LabelledPicture` or raises ValueError where it cannot be read. Its
+        `problems` and those of its samples, where they have some, are told.
     - `protocol`: see `evaluate_detections`.
+    - `too_many_bad`: what happens where more than `config.data.max_bad_share` of the pictures cannot be read: "warn",
+        so that no training ends by it, or "raise".
     """
 
-    def __init__(self, dataset: Any, protocol: str = "iou"):
+    def __init__(self, dataset: Any, protocol: str = "iou", *, too_many_bad: Literal["warn", "raise"] = "warn"):
         if protocol not in PROTOCOLS:
             raise ValueError(f"`protocol` (={protocol!r}) must be one of {sorted(PROTOCOLS)}")
-        self.dataset, self.protocol = dataset, protocol
+        self.dataset, self.protocol, self.too_many_bad = dataset, protocol, too_many_bad
 
     def run(self, detector: Detector) -> Evaluation:
-        """Detects and scores. **Raises:** ValueError when not a single picture could be read."""
+        """Detects and scores. **Raises:** ValueError when no picture could be read, or too few with "raise"."""
         start = time.perf_counter()
         mine = range(jax.process_index(), len(self.dataset), jax.process_count())
         rows = _gather(self._detect(detector, mine))
         rows.sort(key=lambda row: row["index"])
         skipped = [row["skipped"] for row in rows if "skipped" in row]
         rows = [row for row in rows if "skipped" not in row]
-        if not rows:
-            raise ValueError("no picture of the evaluation split could be read:\n" + "\n".join(skipped[:20]))
+        self._check(skipped, detector.config.data.max_bad_share)
         detections = [Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows]
         truths, ignore = [_polygons(row["truth"]) for row in rows], [row["ignore"] for row in rows]
         scores = evaluate_detections([found.polygons for found in detections], truths, ignore, protocol=self.protocol)
         indices, names = [row["index"] for row in rows], [row["name"] for row in rows]
+        problems = [*getattr(self.dataset, "problems", []), *(one for row in rows for one in row["problems"])]
         return Evaluation(
             scores,
             indices,
@@ -147,7 +160,24 @@ class Evaluator:
             ignore,
             self.protocol,
             detector.config.predict.box_threshold,
+            list(dict.fromkeys(problems)),  # pictures that share a label file may all name it
         )
+
+    def _check(self, skipped: list[str], max_share: float) -> None:
+        """Raises or warns where there are too many of them."""
+        total, named = len(self.dataset), "\n".join(in_short(skipped))
+        if len(skipped) == total:
+            raise ValueError(f"no picture of the evaluation split could be read:\n{named}")
+        if len(skipped) <= max_share * total:
+            return
+        message = (
+            f"{len(skipped)} of {counted(total, 'picture')} of the evaluation split cannot be read, more than "
+            f"`config.data.max_bad_share` (={max_share:g}) allows: the scores are of the others alone"
+        )
+        if self.too_many_bad == "raise":
+            raise ValueError(f"{message}. Mend or remove them, or raise it (--set=data.max_bad_share=1):\n{named}")
+        if jax.process_index() == 0:
+            logging.warning("%s:\n%s", message, named)
 
     def _detect(self, detector: Detector, indices: Sequence[int]) -> list[dict[str, Any]]:
         """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""
@@ -177,6 +207,7 @@ def _truth(index: int, sample: LabelledPicture) -> dict[str, Any]:
         "name": sample.name,
         "truth": [polygon.tolist() for polygon in sample.polygons],
         "ignore": [bool(flag) for flag in sample.ignore],
+        "problems": list(getattr(sample, "problems", [])),
     }
 
 

@@ -17,16 +17,16 @@ from ml_collections import ConfigDict
 from dbnet_jax.config_check import check_training
 from dbnet_jax.decode import BadPicture
 from dbnet_jax.inspection_page import InspectedExample, write_inspection_page
+from dbnet_jax.problem_list import MOST_LISTED, count_problems, in_short, lost_in_words
 from dbnet_jax.text_shapes import PictureText, Statistics
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Dataset, Sample, origin
 from input_pipeline.examples import LABELS, Example
 from input_pipeline.from_config import make_examples, open_split
 
 # Pictures that are decoded for the statistics, and annotations that are read, with or without their pictures.
 MOST_PICTURES = 2_000
 MOST_ANNOTATIONS = 50_000
-PROBLEMS_PRINTED = 20
 # Room for outlines where the config asks for none: untouched memory costs nothing.
 _ROOM = {"max_instances": 10_000, "max_vertices": 2_000}
 
@@ -35,7 +35,10 @@ Polygon = Float[np.ndarray, "_ 2"]
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an inspection found: its page, the statistics on it, and what is wrong with the data, a line each."""
+    """What an inspection found: its page, the statistics on it, and what is wrong with the data.
+
+    `problems` has a line for each, and a headline first, which counts them; it is empty where there are none.
+    """
 
     page: pathlib.Path
     statistics: Statistics
@@ -45,9 +48,29 @@ class Inspection:
         """The statistics in a few words, and the first problems."""
         lines = [self.statistics.coverage]
         lines += [f"{name}: {value}" for name, value in self.statistics.summary().items()]
-        lines += self.problems[: PROBLEMS_PRINTED + 1]
-        more = len(self.problems) - PROBLEMS_PRINTED - 1
-        return "\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])])
+        more = f"on {self.page}" if len(self.problems) <= MOST_LISTED else ""
+        lines += self.problems[:1] or ["no problems found"]
+        return "\n".join([*lines, *(f"  {line}" for line in in_short(self.problems[1:], more))])
+
+
+class Findings(BadSamples):
+    """All that is wrong with a set of `total` pictures: however much is, everything is to be named."""
+
+    def __init__(self, total: int):
+        super().__init__(total, max_share=1.0)
+        self.skipped: set[str] = set()
+
+    def add(self, name: str, reason: str, origin: tuple[str, int] | None = None) -> None:
+        """See `BadSamples`."""
+        self.skipped.add(name)
+        super().add(name, reason, origin)
+
+    def lines(self) -> list[str]:
+        """A line for each picture skipped and each problem in an annotation, as they were found; a headline first."""
+        lines = [line.strip() for line in self.report(everything=True).splitlines()[1:]]
+        if not lines:
+            return []
+        return [lost_in_words(len(self.skipped), count_problems(lines) - len(self.skipped)) + ":", *lines]
 
 
 def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int = 24) -> Inspection:
@@ -70,18 +93,26 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     # Neither cache changes an example, and both would read far more than is shown.
     config = _changed(config, cache="none")
     dataset = Remembered(open_split(config, "train"))
-    # However many are bad, all are to be named.
-    bad_samples = BadSamples(len(dataset), max_share=1.0)
-    statistics = collect_statistics(config, dataset, bad_samples)
-    examples = inspected_examples(config, dataset, bad_samples, count)
+    findings = Findings(len(dataset))
+    statistics = collect_statistics(config, dataset, findings)
+    examples = inspected_examples(config, dataset, findings, count)
+    facts = {"not shown here": held_out(config), "command": shlex.join(["python", *sys.argv])}
+    page = write_inspection_page(folder, title_of(config), statistics, examples, findings.lines, facts)
+    return Inspection(page, statistics, findings.lines())
 
-    def problems() -> list[str]:
-        return bad_samples.report(everything=True).splitlines()
 
-    title = f"{config.data.name}: {config.data.train_split}, as training sees it"
-    command = shlex.join(["python", *sys.argv])
-    page = write_inspection_page(folder, title, statistics, examples, problems, command)
-    return Inspection(page, statistics, problems())
+def title_of(config: ConfigDict) -> str:
+    """What is shown: the data set, what is mixed into it, and the split."""
+    mix = f" with {config.data.mix}" if config.data.mix else ""
+    return f"{config.data.name}{mix}: {config.data.train_split}, as training sees it"
+
+
+def held_out(config: ConfigDict) -> str:
+    """Which pictures are scored and not trained on, and how to see those."""
+    split = config.data.eval_split
+    if split == config.data.train_split:
+        return "nothing: the split that is trained on is scored"
+    return f"{split}, which is scored; data.train_split={split} shows it"
 
 
 class Remembered:
@@ -127,27 +158,31 @@ def collect_statistics(config: ConfigDict, dataset: Remembered, bad_samples: Bad
     # A picture and all that would take its place are bad: training would end here, and more of them say no more.
     with ThreadPoolExecutor(os.cpu_count()) as pool, contextlib.suppress(BadPicture):
         crops.extend(pool.map(crop, range(min(len(dataset), MOST_PICTURES))))
-    pictures = [dataset.seen[index] for index in sorted(dataset.seen)]
     order = [geometry.index(position) for position in range(min(len(dataset), MOST_ANNOTATIONS))]
     untried = [index for index in order if index not in dataset.tried]
     alone = _annotations_alone(dataset.dataset, untried, bad_samples)
-    return Statistics(len(dataset), len(dataset.tried), [*pictures, *alone], crops)
+    # By their names, so that what a mix repeats is there once; those decoded take the place of their annotations.
+    pictures = {dataset.name(index): dataset.seen[index] for index in sorted(dataset.seen)}
+    pictures |= {name: text for name, text in alone.items() if name not in pictures}
+    bad = len(dataset.tried - dataset.seen.keys())
+    everything = list(pictures.values())
+    return Statistics(len(dataset), len(dataset.tried), bad, everything, crops, bool(config.data.mix))
 
 
-def _annotations_alone(dataset: Dataset, indices: list[int], bad_samples: BadSamples) -> list[PictureText]:
-    """The text of pictures that are not decoded, of a data set that can tell it."""
+def _annotations_alone(dataset: Dataset, indices: list[int], bad_samples: BadSamples) -> dict[str, PictureText]:
+    """The text of pictures that are not decoded, by their names, of a data set that can tell it."""
     annotation = getattr(dataset, "annotation", None)
-    measured: list[PictureText] = []
+    measured: dict[str, PictureText] = {}
     if annotation is None:
         return measured
     for index in indices:
         try:
             found = annotation(index)
         except BadPicture as error:
-            bad_samples.add(dataset.name(index), str(error))
+            bad_samples.add(dataset.name(index), str(error), origin(dataset, index))
             continue
         bad_samples.add_problems(found.problems)
-        measured.append(PictureText.measure(None, found.polygons, found.ignore))
+        measured[dataset.name(index)] = PictureText.measure(None, found.polygons, found.ignore)
     return measured
 
 

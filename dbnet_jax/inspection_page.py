@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from dbnet_jax import visualize
 from dbnet_jax.histogram import HISTOGRAM_STYLE, Bins, Series, Values, even_bins, histogram, octave_bins, whole_bins
-from dbnet_jax.page_figure import write_figure
+from dbnet_jax.page_figure import color_scales, write_figure
+from dbnet_jax.problem_list import problem_list
 from dbnet_jax.results_style import STYLE
 from dbnet_jax.text_shapes import Statistics, gather, per_picture
 
@@ -31,7 +32,6 @@ _GREY = 150
 _GREYED = 0.72  # how much of an ignored region's own colours is gone
 _LEAST_LONG_SIDE = 640  # pixels; a smaller crop is enlarged so that its outlines are crisp
 _LONG_ENOUGH = 1.5  # times as long as high: nearly square text has no angle
-_PROBLEMS_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def write_inspection_page(
     statistics: Statistics,
     examples: Iterable[InspectedExample],
     problems: Callable[[], list[str]],
-    command: str,
+    facts: Mapping[str, str],
 ) -> Path:
     """Writes `<folder>/index.html` and its pictures under `<folder>/pictures/`.
 
@@ -69,7 +69,7 @@ def write_inspection_page(
 
     - `statistics`: what to plot.
     - `problems`: called when all examples are drawn: what is wrong with the data, a line each, a headline first.
-    - `command`: that was given, with every field that it set.
+    - `facts`: more for the header, by name; one is the "command" that was given, with every field that it set.
 
     **Returns:** The page's path.
     """
@@ -77,7 +77,9 @@ def write_inspection_page(
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     cards = [_card(folder, index, example) for index, example in enumerate(examples, start=1)]
     partial = folder / "index.html.partial"
-    partial.write_text(_page(title, statistics, cards, problems(), command), encoding="utf-8")
+    # A file may have a name that is no text: its odd bytes stand there as \\udce9.
+    content = _page(title, statistics, cards, problems(), facts)
+    partial.write_text(content, encoding="utf-8", errors="backslashreplace")
     page = folder / "index.html"
     os.replace(partial, page)
     return page
@@ -142,7 +144,7 @@ def plots(statistics: Statistics) -> list[str]:
         _plot("Aspect ratio", "longer side over shorter side", octave_bins(ratio), ratio, ignored),
         _plot(
             "Angle",
-            f"degrees; of text {_LONG_ENOUGH:g} times as long as high; 45 climbs to the right",
+            f"degrees, 45 climbs; text {_LONG_ENOUGH:g} times as long as high",
             even_bins(-90, 90, 36),
             angles[tilted],
             ignored[tilted],
@@ -180,32 +182,26 @@ _STYLE = f"""{STYLE}{HISTOGRAM_STYLE}
 h1 + p, .part p {{ color: var(--soft); }}
 .part {{ margin: 2.2rem 0 1rem; font-size: 1.2rem; font-weight: 600; letter-spacing: -.01em; }}
 .plots {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); gap: 20px; }}
+/* Heading, words and plot of the plots in a row are of the same heights. */
 .plot {{
+  display: grid; grid-row: span 3; grid-template-rows: subgrid; gap: 0; align-content: start;
   background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: .8rem .95rem .5rem;
 }}
 .plot p {{ color: var(--soft); font-size: .8rem; margin-bottom: .5rem; }}
-main {{ grid-template-columns: repeat(auto-fill, minmax(min(100%, 620px), 1fr)); }}
+main {{ grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr)); }}
 .step {{ color: var(--soft); font-size: .86rem; white-space: nowrap; }}
 .example {{ display: grid; grid-template-columns: 1fr 1fr; gap: 3px; align-items: center; background: var(--paper); }}
 .labels {{ display: grid; grid-template-columns: 1fr 1fr; gap: 3px; }}
-.problems {{
-  background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: .8rem .95rem;
-  max-height: 420px; overflow: auto; font: .8rem/1.6 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
-}}
-.problems li {{ overflow-wrap: anywhere; flex-basis: 100%; }}
 @media (max-width: 640px) {{ .example {{ grid-template-columns: 1fr; }} }}
 """
 
 
-def _page(title: str, statistics: Statistics, cards: list[str], problems: list[str], command: str) -> str:
-    summary = statistics.summary()
-    details = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in summary.items())
-    details += f"<div><dt>command</dt><dd><code>{escape(command)}</code></dd></div>"
-    lines = [f"<li>{escape(line.strip())}</li>" for line in problems[1 : _PROBLEMS_SHOWN + 1]]
-    more = len(problems) - 1 - len(lines)
-    lines += [f"<li>… and {more:,} more</li>"] if more > 0 else []
-    found = escape(problems[0].rstrip(":")) if problems else "no problems found"
-    listed = f'<ul class="problems">{"".join(lines)}</ul>' if lines else ""
+def _page(title: str, statistics: Statistics, cards: list[str], problems: list[str], facts: Mapping[str, str]) -> str:
+    values = {name: escape(value) for name, value in {**statistics.summary(), **facts}.items()}
+    values["command"] = f"<code>{values['command']}</code>"
+    details = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in values.items())
+    scales = color_scales(("shrink map", 0.0, 1.0), ("threshold map", *visualize.THRESHOLD_RANGE))
+    listed = problem_list(problems[0].rstrip(":"), problems[1:]) if problems else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -218,12 +214,13 @@ def _page(title: str, statistics: Statistics, cards: list[str], problems: list[s
 <body>
 <header>
 <h1>{escape(title)}</h1>
-<p>{escape(statistics.coverage)}; {found}</p>
+<p>{escape(statistics.coverage)}{"" if problems else "; no problems found"}</p>
 <dl class="details">{details}</dl>
 <ul class="legend"><li class="truth">text that counts</li><li class="ignored">ignored: marked so in the labels and, in \
-crops, too small or cut by the edge; grey in the pictures</li><li class="pictures">pictures or crops</li></ul>
-</header>
+crops, too small or cut by the edge; grey in the pictures</li><li class="pictures">pictures or crops</li>{scales}\
+<li>masks: bright where the loss looks</li></ul>
 {listed}
+</header>
 <div class="part">The text</div>
 <div class="plots">{"".join(plots(statistics))}</div>
 <div class="part">The first examples of training</div>

@@ -1,4 +1,4 @@
-"""A picture on one of the HTML pages."""
+"""A picture on one of the HTML pages, and the scale of the colours in a map."""
 
 from html import escape
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import UInt8
+
+from dbnet_jax.geometry import Number
+from dbnet_jax.visualize import heatmap
 
 JPEG_QUALITY = 88
 
@@ -37,3 +40,14 @@ def write_figure(folder: Path, name: str, image: UInt8[np.ndarray, "_ _ 3"], alt
         f'<figure><a href="pictures/{name}"><img src="pictures/{name}" alt="{escape(alt)}" width="{width}" '
         f'height="{height}" loading="lazy"></a>{label}</figure>'
     )
+
+
+def color_scales(*scales: tuple[str, Number, Number]) -> str:
+    """HTML, entries of a list: the colours that `heatmap` gives the values from a low to a high one.
+
+    **Arguments:** for each scale what is painted so, and the two values.
+    """
+    steps = heatmap(np.linspace(0, 1, 9, dtype=np.float32)[None])[0]
+    colors = ", ".join(f"rgb({', '.join(map(str, color))})" for color in steps.tolist())
+    bar = f'<i class="scale" style="background: linear-gradient(to right, {colors})"></i>'
+    return "".join(f"<li>{escape(name)}: {low:g} {bar} {high:g}</li>" for name, low, high in scales)

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from dbnet_jax import visualize
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluator import Evaluation
+from dbnet_jax.problem_list import lost_in_words, problem_list
 from dbnet_jax.results_page import ResultPicture, write_results_page
 from dbnet_jax.scoring.errors import worst_first
 from dbnet_jax.scoring.page import judgement, score_sections, shown_note
@@ -32,13 +33,15 @@ def write_report(
     - `evaluation`: what `detector` scored on `dataset`; the page shows the pictures with the most errors, as many as
         `config.evaluate.page_pictures`, with their maps.
 
-    **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images", and "by_size",
-    "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`. The sweep begins at `config.predict.box_threshold`,
-    below which the detector drops what it finds.
+    **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images" (how many were
+    scored), "skipped" (how many were not), "problems" (of annotations), "messages" (of both, a line each), and
+    "by_size", "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`. The sweep begins at
+    `config.predict.box_threshold`, below which the detector drops what it finds.
     """
     config, report = detector.config, evaluation.report
     summary = evaluation.summary()
-    everything = summary | report.summary()
+    left_out = evaluation.left_out()
+    everything = summary | left_out | report.summary()
     if jax.process_index() > 0:
         return everything
     folder = pathlib.Path(workdir)
@@ -46,8 +49,6 @@ def write_report(
         "seconds": evaluation.seconds,
         "command": shlex.join(["python", *sys.argv]),  # with every field that it set
     }
-    if evaluation.skipped:
-        page_summary["not scored"] = "; ".join(evaluation.skipped)
     shown = worst_first(report.errors)[: config.evaluate.page_pictures]
     page_summary |= shown_note(len(shown), len(evaluation.names))
     write_results_page(
@@ -56,6 +57,7 @@ def write_report(
         page_summary,
         _pictures(evaluation, detector, dataset, shown),
         sections=score_sections(report),
+        problems=problem_list(lost_in_words(left_out["skipped"], left_out["problems"]), left_out["messages"]),
     )
     write_json(folder / "evaluation.json", everything)
     return everything

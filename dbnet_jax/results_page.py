@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from dbnet_jax import visualize
-from dbnet_jax.page_figure import write_figure
+from dbnet_jax.page_figure import color_scales, write_figure
 from dbnet_jax.progress import duration
 from dbnet_jax.results_style import STYLE
 
@@ -83,6 +83,7 @@ def write_results_page(
     pictures: Iterable[ResultPicture],
     *,
     sections: str = "",
+    problems: str = "",
 ) -> Path:
     """Writes `<folder>/index.html` and its JPEG files under `<folder>/pictures/`.
 
@@ -94,6 +95,7 @@ def write_results_page(
     - `summary`: the numbers of the header. "precision", "recall" and "hmean" (in [0, 1]) stand large,
       "seconds" reads as a duration, "command" as code, and anything else as it is; None shows as a dash.
     - `sections`: HTML that follows the numbers, such as `score_sections` makes.
+    - `problems`: HTML that follows them, such as `problem_list` makes.
 
     **Returns:** The page's path.
     """
@@ -106,7 +108,9 @@ def write_results_page(
         kinds.update({kind: len(entries) for kind, entries in groups.items()})
         cards.append(_card(folder, index, picture, groups))
     partial = folder / "index.html.partial"
-    partial.write_text(_page(title, summary, sections, kinds, cards), encoding="utf-8")
+    # A file may have a name that is no text: its odd bytes stand there as \\udce9.
+    content = _page(title, summary, sections + problems, kinds, cards)
+    partial.write_text(content, encoding="utf-8", errors="backslashreplace")
     page = folder / "index.html"
     os.replace(partial, page)
     return page
@@ -168,7 +172,8 @@ def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> s
     drawn = _drawn(picture, groups)
     counts = [(kind, len(entries), KINDS[kind][1]) for kind, entries in groups.items() if entries]
     seen = ", ".join(f"{count} {word}" for _, count, word in counts) or "none"
-    figures = [write_figure(folder, f"{stem}.jpg", drawn, f"{picture.name} with its polygons: {seen}", "")]
+    empty = "" if counts else "nothing here, nothing found" if picture.truths is not None else "nothing found"
+    figures = [write_figure(folder, f"{stem}.jpg", drawn, f"{picture.name} with its polygons: {seen}", empty)]
     map_size = _fit(drawn.shape[0], drawn.shape[1], 1, _MAP_LONG_SIDE)
     for suffix, caption, values, bounds in (
         ("P", "P probability", picture.probability_map, (0.0, 1.0)),
@@ -227,7 +232,9 @@ def _page(title: str, summary: Mapping[str, object], sections: str, kinds: Count
     legend = "".join(
         f'<li class="{kind}">{meaning}</li>' for kind, (_, _, meaning) in reversed(KINDS.items()) if kind in kinds
     )
+    has_maps = any('class="maps"' in card for card in cards)
     colors = "".join(f".{kind} {{ --dot: rgb{color}; }}\n" for kind, (color, _, _) in KINDS.items())
+    scale = color_scales(("P and B", 0.0, 1.0), ("T", *visualize.THRESHOLD_RANGE)) if has_maps else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -239,12 +246,12 @@ def _page(title: str, summary: Mapping[str, object], sections: str, kinds: Count
 {STYLE}{colors}</style>
 </head>
 <body>
-<header>
+<header class="head">
 <h1>{escape(title)}</h1>
 <dl class="tiles">{tiles}</dl>
 <dl class="details">{details}</dl>
 {sections}
-<ul class="legend">{legend}</ul>
+<ul class="legend">{legend}{scale}</ul>
 </header>
 <main>
 {chr(10).join(cards) or "<p>No pictures.</p>"}

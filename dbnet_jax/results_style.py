@@ -1,6 +1,9 @@
 """How the results page looks, in light and in dark."""
 
-STYLE = """
+from dbnet_jax.problem_list import PROBLEM_STYLE
+
+STYLE = (
+    """
 :root {
   --paper: #f6f7f9; --card: #ffffff; --ink: #1d2129; --soft: #667080; --line: #e2e5ea;
   --chip: rgba(14, 16, 20, .68);
@@ -57,14 +60,25 @@ footer > span { white-space: nowrap; }
 .maps figure { flex: 1; min-height: 0; background: #000004; }
 .maps a { display: block; height: 100%; }
 .maps img { height: 100%; object-fit: contain; }
-.scores { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1.2rem 3rem; margin-top: 1.5rem; }
+.tables { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1.2rem 3rem; margin-top: 1.5rem; }
+.scores figure { margin-top: 1.5rem; }
+.scale { display: inline-block; width: 5.5em; height: .62em; margin: 0 .3em; border-radius: 2px; }
+/* Where there is room the curve stands beside the numbers, in the right half of the head. */
+@media (min-width: 1000px) {
+  .head { display: grid; grid-template-columns: minmax(0, 1fr) auto; column-gap: 3rem; }
+  .head > *, .tables { grid-column: 1; }
+  .head > .legend, .head > details { grid-column: 1 / -1; }
+  .head:not(:has(.scores)) > * { grid-column: 1 / -1; }
+  .scores { display: contents; }
+  .scores figure { grid-column: 2; grid-row: 1 / span 4; margin: 0; width: 430px; }
+}
 .scores table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 .scores caption { color: var(--soft); font-size: .82rem; text-align: left; white-space: nowrap; }
 .scores th { font-weight: 400; text-align: left; padding: .2rem 1rem .2rem 0; }
 .scores td, .scores thead th { text-align: right; padding: .2rem 0 .2rem 1rem; }
 .scores thead th, .scores p { color: var(--soft); font-size: .82rem; }
 .scores tbody tr { border-top: 1px solid var(--line); }
-.scores svg { display: block; width: min(100%, 340px); fill: var(--soft); font-size: 10px; }
+.scores svg { display: block; width: min(100%, 430px); fill: var(--soft); font-size: 10px; }
 .scores .grid { stroke: var(--line); fill: none; }
 .scores .curve { stroke: var(--ink); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; fill: none; }
 .scores circle { fill: #2bd074; stroke: var(--ink); stroke-width: 1.5; }
@@ -83,3 +97,5 @@ figcaption {
   footer { flex-wrap: wrap; }
 }
 """
+    + PROBLEM_STYLE
+)

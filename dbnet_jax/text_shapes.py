@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from dbnet_jax.counted import counted
 from dbnet_jax.visualize import Flags
 
 _SIZES_NAMED = 4
@@ -67,25 +68,36 @@ class Statistics:
 
     **Arguments:**
 
-    - `total`: pictures in the data set.
-    - `decoded`: how many of them were decoded, or tried to be.
-    - `pictures`: those that could be used, those with a size first decoded; others had their annotations read.
+    - `total`: pictures in the data set; of a mix with those that it repeats.
+    - `tried`: how many of them were decoded, or could not be.
+    - `bad`: how many of those could not be.
+    - `pictures`: the others, each once, those with a size first decoded; of others the annotations were read.
     - `crops`: the training examples made of those decoded; there text is ignored too if it is too small, or cut.
+    - `mixed`: whether the data set is a mix.
     """
 
     total: int
-    decoded: int
+    tried: int
+    bad: int
     pictures: list[PictureText]
     crops: list[PictureText]
+    mixed: bool = False
 
     @property
     def coverage(self) -> str:
         """Which part of the data set this is, in words."""
-        if self.decoded == self.total:
-            return f"all {self.total:,} pictures were read"
-        alone = sum(picture.size is None for picture in self.pictures)
-        beside = f", and of {alone:,} others the annotations" if alone else ""
-        return f"{self.decoded:,} of {self.total:,} pictures were read, the first of training{beside}"
+        read, everything = self.tried - self.bad, counted(self.total, "picture")
+        of_what = f"{everything} of the mix, with those that it repeats," if self.mixed else everything
+        whole = self.tried == self.total
+        words = f"{read:,} of {of_what} were read"
+        if whole and not self.bad:
+            words = f"the {of_what} was read" if self.total == 1 else f"all {of_what} were read"
+        words += "" if whole else ", the first of training"
+        decoded = sum(picture.size is not None for picture in self.pictures)
+        words += f", {decoded:,} of them different" if decoded < read else ""
+        alone = len(self.pictures) - decoded
+        words += f", and of {counted(alone, 'other')} the annotations" if alone else ""
+        return words + (f"; {self.bad:,} could not be" if self.bad else "")
 
     def summary(self) -> dict[str, str]:
         """The headline numbers, by name."""
@@ -95,8 +107,9 @@ class Statistics:
         sizes = [f"{width}×{height} ({count:,})" for (height, width), count in found.most_common(_SIZES_NAMED)]
         others = len(found) - len(sizes)
         in_crops = gather(self.crops, "ignored")
+        bad = f", of which {self.bad:,} could not be read" if self.bad else ""
         return {
-            "pictures": f"{self.total:,}",
+            "pictures, with those repeated" if self.mixed else "pictures": f"{self.total:,}{bad}",
             "text instances": f"{len(ignored):,}",
             "ignored": _share(int(ignored.sum()), len(ignored)),
             "pictures without text": _share(empty, len(self.pictures)),

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.config_check import check_training
+from dbnet_jax.counted import counted
 from dbnet_jax.detector import Detector, model_from_config
 from dbnet_jax.evaluator import Evaluator
 from dbnet_jax.initial_weights import initial_variables
@@ -26,6 +27,7 @@ from dbnet_jax.train_log import FiniteCheck, TrainLog
 from dbnet_jax.train_state import TrainState, create_state
 from dbnet_jax.train_step import Render, make_train_step
 from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.sample import pass_length
 from input_pipeline.datasets.stored import StoredDataset
 from input_pipeline.from_config import make_batches, open_split
 
@@ -51,7 +53,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     train_set, eval_set = open_split(config, "train"), open_split(config, "eval")
     evaluator = Evaluator(eval_set, config.evaluate.protocol)
     bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
-    steps_per_epoch = max(1, len(train_set) // config.train.batch_size)
+    steps_per_epoch = max(1, pass_length(train_set) // config.train.batch_size)
     total_steps = config.train.steps or max(1, round(config.train.epochs * steps_per_epoch))
 
     # ---------------------------------------------------------------- mesh
@@ -108,7 +110,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
             TrainLog(workdir, first_step, total_steps, train.batch_size, every=max(1, train.log_every)) as log,
             Preemption(checkpoints.reached_preemption) as preemption,
         ):
-            log.message(f"{len(train_set)} pictures to train on, {len(eval_set)} to score on; {mesh.size} devices")
+            epoch = f"{counted(pass_length(train_set), 'picture')} an epoch to train on"
+            log.message(f"{epoch}, {len(eval_set)} to score on; {counted(mesh.size, 'device')}")
             for step in range(first_step + 1, total_steps + 1):
                 with log.stage("data"), saved_if_it_fails(checkpoints, state, check):
                     batch, names = next(batches)

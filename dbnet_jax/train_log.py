@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 
 from dbnet_jax.evaluator import Evaluation
 from dbnet_jax.metrics_log import MetricsLog
+from dbnet_jax.problem_list import in_short
 from dbnet_jax.progress import Progress, StageTimer, duration
 from dbnet_jax.step_cost import StepCost
 from dbnet_jax.train_step import Metrics
@@ -123,8 +124,9 @@ class TrainLog:
         self._metrics.scalars(step, {f"evaluation/{key}": value for key, value in scores.items()})
         words = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
         self.message(f"step {step}: {words}  ({len(evaluation.names)} pictures in {evaluation.seconds:.0f} s)")
-        for line in evaluation.skipped:
-            self.message(f"  not scored: {line}")
+        lost = [*(f"not scored: {line}" for line in evaluation.skipped), *evaluation.problems]
+        for line in in_short(lost, "in evaluation.json at the end"):
+            self.message(f"  {line}")
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None:
         """Shows a picture in TensorBoard."""

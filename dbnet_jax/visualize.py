@@ -17,7 +17,7 @@ MATCHED: Color = (43, 208, 116)
 FALSE: Color = (244, 67, 67)
 MISSED: Color = (255, 159, 28)
 IGNORED: Color = (160, 166, 178)
-SET_ASIDE: Color = (112, 122, 138)  # detections on ignored text, which count neither way
+SET_ASIDE: Color = (72, 112, 214)  # detections on ignored text, which count neither way
 DETECTED: Color = (64, 184, 255)  # found, with no truth to judge it by
 TRUTH: Color = (255, 214, 64)
 
@@ -172,17 +172,20 @@ def _fixed_point(polygon: Polygon) -> np.ndarray:
 
 
 def _draw_tag(picture: Image, text: str, polygon: Polygon, color: Color, width: int) -> None:
-    """Writes dark text on a tag of the line's colour above the topmost vertex, kept inside the picture."""
-    scale = 0.3 + 0.09 * width
-    (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    pad = 1 + width
+    """Writes light text on a dark tag with a rim of the line's colour above the topmost vertex, inside the picture."""
+    # The page shows a picture at about half of its size.
+    scale, weight = 0.3 + 0.19 * width, max(1, width // 2)
+    (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
+    pad = 2 + width
     tag_width, tag_height = text_width + 2 * pad, text_height + below + 2 * pad
     x, y = (int(value) for value in np.clip(polygon[np.argmin(polygon[:, 1])], -_FARTHEST, _FARTHEST))
     left = max(0, min(x, picture.shape[1] - tag_width))
     top = max(0, min(y - tag_height - width, picture.shape[0] - tag_height))
-    cv2.rectangle(picture, (left, top), (left + tag_width - 1, top + tag_height - 1), color, cv2.FILLED)
+    corners = (left, top), (left + tag_width - 1, top + tag_height - 1)
+    cv2.rectangle(picture, *corners, _RIM, cv2.FILLED)
+    cv2.rectangle(picture, *corners, color, width)
     baseline = (left + pad, top + pad + text_height)
-    cv2.putText(picture, text, baseline, cv2.FONT_HERSHEY_SIMPLEX, scale, _RIM, 1, cv2.LINE_AA)
+    cv2.putText(picture, text, baseline, cv2.FONT_HERSHEY_SIMPLEX, scale, _PAPER, weight, cv2.LINE_AA)
 
 
 def _captioned(name: str, panel: Image) -> Image:

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterable
 
+from dbnet_jax.counted import counted
+
 
 class TooManyBadSamples(ValueError):
     """The share of unusable pictures passed the limit; the message names some of them."""
@@ -14,28 +16,40 @@ class BadSamples:
     **Arguments:**
 
     - `total`: pictures in the data set.
-    - `max_share`: `add` raises when more than this share of them is unusable. Where many processes read the data,
-        each counts what it met.
+    - `max_share`: `add` raises when more than this share of them, or of the pictures of one of many sets that were
+        mixed, is unusable. Where many processes read the data, each counts what it met.
     """
 
     def __init__(self, total: int, max_share: float):
         self._total, self._max_share = total, max_share
         self._lock = threading.Lock()
         self._pictures: dict[str, str] = {}
+        self._counts: dict[str, int] = {}  # of the sets that were mixed
         self._annotations: set[str] = set()
         self._lines: list[str] = []  # in the order of their finding
         self._reported = 0
 
-    def add(self, name: str, reason: str) -> None:
-        """A picture was skipped. **Raises:** TooManyBadSamples past the limit."""
+    def add(self, name: str, reason: str, origin: tuple[str, int] | None = None) -> None:
+        """A picture was skipped.
+
+        **Arguments:**
+
+        - `name`, `reason`: the picture's, and why.
+        - `origin`: the label of the set that it is of and the number of pictures there; None is the whole.
+
+        **Raises:** TooManyBadSamples past the limit.
+        """
+        label, total = origin or ("", self._total)
         with self._lock:
             if name not in self._pictures:
+                self._counts[label] = self._counts.get(label, 0) + 1
                 self._lines.append(f"  {reason}" if reason.startswith(name) else f"  {name}: {reason}")
             self._pictures[name] = reason
-            count = len(self._pictures)
-        if count > self._max_share * self._total:
+            count = self._counts[label]
+        if count > self._max_share * total:
+            of = f" of {label}" if label else ""
             raise TooManyBadSamples(
-                f"{count} of {self._total} pictures cannot be used, more than `config.data.max_bad_share` "
+                f"{count} of {counted(total, 'picture')}{of} cannot be used, more than `config.data.max_bad_share` "
                 f"(={self._max_share}) allows. Mend or remove them, or raise the limit:\n"
                 + self.report(everything=True)
             )
@@ -52,5 +66,6 @@ class BadSamples:
         with self._lock:
             lines = self._lines if everything else self._lines[self._reported :]
             self._reported = len(self._lines)
-            head = f"{len(self._pictures)} pictures skipped, {len(self._annotations)} problems in annotations:"
+            skipped, problems = counted(len(self._pictures), "picture"), counted(len(self._annotations), "problem")
+            head = f"{skipped} skipped, {problems} in annotations:"
             return "\n".join([head, *lines]) if lines else ""

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from dbnet_jax.decode import BadPicture
 from input_pipeline.augment import Augmentation, sample_placement
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Dataset, Sample, origin
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.labels import make_labels
 
@@ -75,7 +75,7 @@ class Examples:
                 sample = _without_placeless(self._dataset[index])
                 example = self._make(rng, index, sample)
             except BadPicture as error:
-                self._bad_samples.add(self._dataset.name(index), str(error))
+                self._bad_samples.add(self._dataset.name(index), str(error), origin(self._dataset, index))
                 index = int(rng.integers(len(self._dataset)))
                 continue
             self._bad_samples.add_problems(sample.problems)

@@ -1,5 +1,6 @@
 """What an experiment's config asks of the data."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,10 @@ from ml_collections import ConfigDict
 
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets import OWN_DATA, RENDERED, open_dataset
+from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, open_dataset
 from input_pipeline.datasets.cached import CachedDataset
-from input_pipeline.datasets.mixed import MixedDataset, parse_mix
+from input_pipeline.datasets.in_processes import InProcesses
+from input_pipeline.datasets.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.datasets.stored import StoredDataset
 from input_pipeline.device_geometry import DeviceGeometry
@@ -29,13 +31,16 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     if not data.name:
         raise ValueError(
             "`config.data.name` is empty: take a file of configs/ to train or convert with, or name a data set "
-            "(--set=data.name=icdar2015,dir=DIR to evaluate)"
+            "(--set=data.name=icdar2015,dir=DIR to evaluate).\nYour own pictures, as docs/own_data.md says: "
+            f"{', '.join(OWN_DATA)}\nBenchmarks: {', '.join(BENCHMARKS)}\nRendered: {', '.join(RENDERED)}"
         )
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
-    folder = data.dir or "(`config.data.dir` is not set)"
+    folder = os.path.expanduser(data.dir) or "(`config.data.dir` is not set)"
     dataset = open_dataset(data.name, folder, split, source=data.source, **_options(config, purpose))
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
+    if purpose == "train" and data.name in RENDERED and data.render_processes:
+        dataset = InProcesses(dataset, data.render_processes)
     if purpose == "train" and data.mix:
         dataset = _mix(config, dataset)
     if data.cache not in ("none", "host", "device"):
@@ -77,8 +82,9 @@ def _mix(config: ConfigDict, dataset: Dataset) -> Dataset:
         alone = {"source": "files", "train_labels": "", "eval_labels": "", "mix": "", "cache": "none"}
         changed.data.update({"name": part.name, "dir": part.folder, **alone})
         added.append(open_split(changed, "train"))
+    own = Part(config.data.name, config.data.dir)
     weights, zooms = [1.0, *(part.weight for part in parts)], [1.0, *(part.zoom for part in parts)]
-    return MixedDataset([dataset, *added], weights, zooms)
+    return MixedDataset([dataset, *added], weights, zooms, labels_of([own, *parts]))
 
 
 def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples) -> Examples:

@@ -1,6 +1,8 @@
 """The evaluator: what it scores, in which order, what it skips, and that many processes score what one does."""
 
 import dataclasses
+import json
+import re
 import threading
 import weakref
 
@@ -8,20 +10,23 @@ import jax
 import numpy as np
 import pytest
 from brightness import BrightnessDetector, quad, white_box
+from test_results_page import Page
 
+import run
 from dbnet_jax import detection_pipeline
 from dbnet_jax import evaluator as evaluator_module
 from dbnet_jax.decode import BadPicture
 from dbnet_jax.evaluation import evaluate_detections
 from dbnet_jax.evaluator import Evaluation, Evaluator
+from dbnet_jax.report import write_report
 from input_pipeline.datasets.sample import Sample
 
 
 class Boxes:
     """Pictures of different sizes with one white box each; every third has a truth that the picture does not show."""
 
-    def __init__(self, count: int, bad: tuple[int, ...] = ()):
-        self.count, self.bad = count, bad
+    def __init__(self, count: int, bad: tuple[int, ...] = (), odd: tuple[int, ...] = ()):
+        self.count, self.bad, self.odd = count, bad, odd
         self.problems: list[str] = []
 
     def __len__(self) -> int:
@@ -35,7 +40,9 @@ class Boxes:
             raise BadPicture(f"{self.name(index)}: cannot be decoded")
         corners = (40 + index, 30, 100 + index, 60 + index)
         truths = [quad(*corners), quad(5, 70, 35, 90)][: 1 + (index % 3 == 0)]
-        return Sample(self.name(index), white_box((100 + 7 * index, 150), *corners), truths, [False] * len(truths))
+        problems = [f"gt_{index}.txt:2: odd", "labels.json: odd"] if index in self.odd else []
+        image = white_box((100 + 7 * index, 150), *corners)
+        return Sample(self.name(index), image, truths, [False] * len(truths), problems=problems)
 
 
 @pytest.fixture
@@ -113,6 +120,47 @@ def test_pictures_that_cannot_be_read_are_named_and_not_scored(detector):
     assert holed.scores.per_image == [whole.scores.per_image[index] for index in holed.indices]
     with pytest.raises(ValueError, match=r"(?s)no picture of the evaluation split could be read.*box_0.*box_2"):
         Evaluator(Boxes(3, bad=(0, 1, 2))).run(detector)
+
+
+def test_what_is_wrong_with_the_set_and_its_labels_is_told(detector, tmp_path):
+    dataset = Boxes(40, bad=(2,), odd=(0, 5))
+    dataset.problems = ["490 test pictures where the release has 500"]
+    found = Evaluator(dataset, too_many_bad="raise").run(detector)
+    assert found.problems == [*dataset.problems, "gt_0.txt:2: odd", "labels.json: odd", "gt_5.txt:2: odd"]
+    left_out = {"skipped": 1, "problems": 4, "messages": ["box_2: cannot be decoded", *found.problems]}
+    assert found.left_out() == left_out
+    summary = write_report(tmp_path, found, detector, dataset)
+    assert {key: summary[key] for key in left_out} == left_out
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == json.loads(json.dumps(summary))
+    page = Page(tmp_path / "predictions" / "index.html").words
+    assert "1 picture skipped, 4 problems in annotations" in page
+    assert set(left_out["messages"]) <= set(page)
+
+
+def test_the_command_prints_what_was_left_out(capsys):
+    messages = [f"gt_{number}.txt:1: odd" for number in range(23)]
+    run.show({"hmean": 0.5, "images": 3, "skipped": 0, "problems": 23, "messages": messages}, "runs/x")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:20] == messages[:20]
+    assert printed[20:] == [
+        "… and 3 more in runs/x/evaluation.json",
+        "hmean 0.5000  images 3  skipped 0  problems 23",
+        "results: runs/x/predictions/index.html",
+    ]
+
+
+def test_too_many_pictures_that_cannot_be_read_are_an_error_or_a_loud_warning(detector, caplog):
+    assert detector.config.data.max_bad_share == 0.1
+    dataset = Boxes(20, bad=(3, 4, 5))
+    words = r"(?s)3 of 20 pictures .*`config.data.max_bad_share` \(=0.1\).*box_3.*box_5"
+    with pytest.raises(ValueError, match=words):
+        Evaluator(dataset, too_many_bad="raise").run(detector)
+    found = Evaluator(dataset).run(detector)
+    assert len(found.names) == 17
+    assert re.search(words, caplog.text)
+    caplog.clear()
+    Evaluator(Boxes(20, bad=(3, 4))).run(detector)
+    assert caplog.text == ""
 
 
 def test_no_more_pictures_are_held_than_are_being_read(monkeypatch):

@@ -75,14 +75,83 @@ def test_icdar_lines(line, points, text):
         "10,10,30,10,30,20,10,20,1,000",
         "10,10,30,10,30,20,1O,20,word",
         "10,10,30,10,30,20,10,20,1O,30,40,50,word",
-        "10,10,30,10,30,20,nan,20,word",
-        "10,10,30,10,30,20,10,20,nan,20,word",
         "10,10,30,10,30,20",
     ],
 )
 def test_icdar_lines_that_may_mean_two_things_are_refused(line):
     with pytest.raises(ValueError, match="the coordinates cannot be told from the transcription"):
         parse_line(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("10,10,30,10,30,20,nan,20,word", "'nan' is not a finite number"),
+        ("10,10,30,10,30,20,10,20,-inf,20,word", "'-inf' is not a finite number"),
+        ("nan,10,30,10,30,20,10,20,word", "'nan' is not a finite number"),
+        ("0 0.5 0.5 0.25 0.125", "commas are expected between the numbers"),
+        ("10;10;30;10;30;20;10;20;word", "commas are expected between the numbers"),
+        ("10\t10\t30\t10\t30\t20\t10\t20\tword, again", "commas are expected between the numbers"),
+    ],
+)
+def test_icdar_lines_of_other_numbers_and_separators(line, reason):
+    with pytest.raises(ValueError, match=reason):
+        parse_line(line)
+
+
+def test_labels_of_another_format_are_no_pictures_without_text(tmp_path):
+    for number, text in enumerate(("0 0.5 0.5 0.25 0.125\n" * 4, "<html>404</html>", "", "\n \n"), start=1):
+        write_picture(tmp_path / f"{number}.jpg")
+        write(tmp_path / f"{number}.txt", text)
+    dataset = IcdarFolder(tmp_path, "trainval")
+    with pytest.raises(BadPicture) as error:
+        dataset[0]
+    message = str(error.value)
+    assert message.startswith(
+        "1.txt: none of its 4 entries can be used, and the picture would seem to be without text: 1: commas are"
+    )
+    assert message.endswith("'0 0.5 0.5 0.25 0.125'; …")
+    with pytest.raises(BadPicture, match=r"2\.txt: its one entry cannot be used"):
+        dataset[1]
+    assert [dataset[i].polygons for i in (2, 3)] == [[], []]
+    assert [dataset[i].problems for i in (2, 3)] == [[], []]
+
+
+def test_folders_in_folders_are_read(tmp_path):
+    for name in ("images/1", "images/a/1", "images/a/b/2"):
+        write_picture(tmp_path / f"{name}.jpg")
+        write(tmp_path / f"{name.replace('images', 'labels')}.txt", own_labels.icdar_text())
+    (tmp_path / "images/loop").symlink_to(tmp_path / "images")
+    (tmp_path / "images/gone").symlink_to(tmp_path / "nowhere")
+    write_picture(tmp_path / "images/a/3.jpg")
+    write(tmp_path / "labels/b/4.txt", "")
+    dataset = IcdarFolder(tmp_path, "trainval")
+    assert names(dataset) == ["1.jpg", "a/1.jpg", "a/3.jpg", "a/b/2.jpg"]
+    assert dataset[3].texts == ["word", "###"]
+    assert dataset.problems == ["b/4.txt: there is no picture of it"]
+    with pytest.raises(BadPicture, match=r"^a/3\.jpg: has no label file a/gt_3\.txt or a/3\.txt or a/3\.jpg\.txt"):
+        dataset[2]
+
+
+def test_folders_of_other_splits_are_no_folders_of_pictures(tmp_path):
+    for name in ("batch/1", "test/2"):
+        write_picture(tmp_path / f"{name}.jpg")
+        write(tmp_path / f"{name}.txt", own_labels.icdar_text())
+    assert names(IcdarFolder(tmp_path, "trainval")) == ["batch/1.jpg"]
+    assert names(IcdarFolder(tmp_path, "test")) == ["2.jpg"]
+
+
+def test_labels_that_two_pictures_share_are_named(tmp_path):
+    for name in ("23.jpg", "23.png"):
+        write_picture(tmp_path / name)
+    write(tmp_path / "gt_23.txt", own_labels.icdar_text())
+    assert IcdarFolder(tmp_path, "trainval").problems == ["gt_23.txt: belongs to 23.jpg and to 23.png by its name"]
+
+
+@pytest.mark.parametrize("quoted", ['"###"', ' "###" ', "###"])
+def test_dont_care_in_quotes(quoted):
+    assert parse_line(f"10,10,30,10,30,20,10,20,{quoted}").ignore
+    assert not parse_line('10,10,30,10,30,20,10,20,"##"').ignore
 
 
 def test_real_icdar2015_labels(shared, tmp_path):

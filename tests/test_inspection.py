@@ -22,6 +22,7 @@ from dbnet_jax.text_shapes import PictureText, gather
 from dbnet_jax.train import renderer_of
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.annotations import Annotation
+from input_pipeline.datasets.mixed import MixedDataset
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
 
@@ -159,7 +160,63 @@ def test_a_large_set_is_read_in_part_and_its_annotations_alone(monkeypatch):
     assert sorted(lines[1:]) == sorted(f"  gt_{index}.txt:1: odd" for index in order[5:])
 
 
+def test_coverage_says_what_could_be_read():
+    config = tiny.config()
+    statistics = collect_statistics(config, Remembered(Numbered(3, bad=(1,))), BadSamples(3, 1.0))
+    assert statistics.coverage == "2 of 3 pictures were read; 1 could not be"
+    assert statistics.summary()["pictures"] == "3, of which 1 could not be read"
+    one = collect_statistics(config, Remembered(Numbered(1)), BadSamples(1, 1.0))
+    assert one.coverage == "the 1 picture was read"
+
+
+def test_a_mix_counts_each_picture_once():
+    config, dataset = tiny.config("mix=synthetic"), Numbered(4)
+    mixed = MixedDataset([dataset, Numbered(20)], [1.0, 1.0], (), ["few", "many"])
+    remembered = Remembered(mixed)
+    statistics = collect_statistics(config, remembered, BadSamples(len(mixed), 1.0))
+    assert len(mixed) == 40
+    assert statistics.coverage.startswith("all 40 pictures of the mix, with those that it repeats, were read")
+    assert statistics.coverage.endswith(", 24 of them different")
+    summary = statistics.summary()
+    assert summary["text instances"] == "24"
+    assert summary["picture sizes"].startswith("60×50 (2), 60×51 (2)")
+    assert summary["pictures, with those repeated"] == "40"
+
+
 # What is written
+
+
+def test_the_title_names_the_mix_and_the_page_what_it_does_not_show(tmp_path, monkeypatch):
+    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: Numbered(2))
+    config = tiny.config()
+    config.data.mix = "synthetic*2"
+    page = Page(inspect_data(config, tmp_path, count=1).page)
+    assert "synthetic with synthetic*2: train, as training sees it" in page.words
+    assert "test, which is scored; data.train_split=test shows it" in page.words
+    assert any(words.startswith("threshold map: 0.3") for words in page.words)
+    assert inspection.held_out(tiny.config("eval_split=train")).startswith("nothing")
+
+
+def test_many_problems_of_one_file_count_as_many(tmp_path, monkeypatch):
+    dataset = Numbered(3, bad=(1,))
+    dataset.problems = ["a.json:1: odd", "a.json: … and 80 more problems"]
+    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    found = inspect_data(tiny.config(), tmp_path, count=0)
+    assert found.problems[0] == "1 picture skipped, 81 problems in annotations:"
+    assert "1 picture skipped, 81 problems in annotations" in Page(found.page).words
+
+
+def test_names_that_are_no_text_stand_on_the_page(tmp_path, monkeypatch):
+    class Odd(Numbered):
+        def name(self, index: int) -> str:
+            return f"caf\udce9_{index}.jpg"
+
+    dataset = Odd(2)
+    dataset.problems = ["gt_caf\udce9.txt:1: odd"]
+    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    words = Page(inspect_data(tiny.config(), tmp_path, count=1).page).words
+    assert r"gt_caf\udce9.txt:1: odd" in words
+    assert any(word.startswith(r"caf\udce9_") for word in words)
 
 
 @pytest.mark.parametrize("extra", ["", DEVICE])
@@ -181,7 +238,7 @@ def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra)
     report = found.report().splitlines()
     assert "2 pictures skipped, 300 problems in annotations:" in report
     assert report[-1] == "  … and 282 more"
-    assert "all 12 pictures were read" in report
+    assert "10 of 12 pictures were read; 2 could not be" in report
     assert {line.split(":")[0].strip() for line in found.problems} >= {"picture_3.jpg", "picture_7.jpg"}
 
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from configs import quickstart
+from dbnet_jax.decode import BadPicture
 from input_pipeline.augment import Augmentation
-from input_pipeline.bad_samples import BadSamples
+from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.annotations import Annotation
-from input_pipeline.datasets.mixed import MixedDataset, Part, parse_mix
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.cached import CachedDataset
+from input_pipeline.datasets.mixed import MixedDataset, Part, labels_of, parse_mix
+from input_pipeline.datasets.sample import Sample, pass_length
+from input_pipeline.datasets.stored import StoredDataset
 from input_pipeline.datasets.synthetic import SyntheticDataset
 from input_pipeline.examples import Examples
 from input_pipeline.from_config import open_split
@@ -44,6 +47,79 @@ def test_every_picture_is_there_and_the_shares_are_the_weights():
         mixed[60]
 
 
+class Spoilt(Few):
+    def __getitem__(self, index):
+        if index < 2:
+            raise BadPicture(f"gt_{index}.txt: cannot be read")
+        raise BadPicture(f"{self.name(index)}: is damaged")
+
+
+def test_names_and_problems_say_of_which_set_they_are():
+    mixed = MixedDataset([Few("a", 2), Few("a", 1), Spoilt("a", 3)], [2.0, 1.0, 3.0], labels=["x", "y", "z"])
+    assert [mixed.name(i) for i in range(3)] == ["x: a0", "x: a1", "y: a0"]
+    assert mixed[2].name == "y: a0"
+    assert mixed.problems == [f"{label}: a is made up" for label in "xyz"]
+    for index, message in ((3, "z: a0: gt_0.txt: cannot be read"), (5, "z: a2: is damaged")):
+        with pytest.raises(BadPicture, match=f"^{message}$"):
+            mixed[index]
+        with pytest.raises(BadPicture, match=f"^{message}$"):
+            mixed.annotation(index)
+    report = BadSamples(9, 1.0)
+    for index in (3, 5):
+        report.add(mixed.name(index), "z: " + mixed.name(index)[3:] + ": is damaged", mixed.origin(index))
+    assert report.report().splitlines() == [
+        "2 pictures skipped, 0 problems in annotations:",
+        "  z: a0: is damaged",
+        "  z: a2: is damaged",
+    ]
+    one = BadSamples(9, 1.0)
+    one.add("1.jpg", "is damaged")
+    one.add_problems(["gt_1.txt:1: odd"])
+    assert one.report().startswith("1 picture skipped, 1 problem in annotations:")
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda dataset: dataset, CachedDataset, lambda dataset: StoredDataset(dataset, (4, 4))]
+)
+def test_the_limit_is_of_each_set(wrap):
+    # Of 40 samples ten are of three pictures that are all bad.
+    mixed = wrap(MixedDataset([Few("a", 30), Spoilt("a", 3)], [3.0, 1.0], labels=["good", "bad"]))
+    assert len(mixed) == 40
+    examples = Examples(mixed, 0, Augmentation((32, 32)), {}, BadSamples(len(mixed), 0.5))
+    with pytest.raises(TooManyBadSamples, match="2 of 3 pictures of bad cannot be used"):
+        collections.deque((examples[position] for position in range(200)), maxlen=0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "labels"),
+    [
+        ([Part("a", "/x"), Part("b", "/x")], ["a", "b"]),
+        ([Part("a", "/x/one"), Part("a", "/x/two/"), Part("b", "")], ["a=one", "a=two", "b"]),
+        ([Part("a", "/x/one"), Part("a", "/y/one"), Part("a", "/y/two")], ["a=/x/one", "a=/y/one", "a=two"]),
+        ([Part("synthetic", ""), Part("synthetic", "")], ["synthetic", "synthetic"]),
+    ],
+)
+def test_what_sets_are_called(parts, labels):
+    assert labels_of(parts) == labels
+
+
+def test_an_epoch_passes_the_first_set_once():
+    small, large = Few("a", 270), Few("b", 10_000)
+    mixed = MixedDataset([small, large], [1.0, 0.5])
+    assert len(mixed) == 30_000
+    assert pass_length(mixed) == pass_length(CachedDataset(mixed)) == 405
+    assert pass_length(small) == 270
+    config = quickstart.get_config()
+    config.data.update({"train_pictures": 40, "mix": "synthetic*0.5", "cache": "host"})
+    config.train.update({"epochs": 3.0, "steps": 0, "batch_size": 8})
+    assert pass_length(open_split(config, "train")) == 60
+
+
+def test_shares_that_would_repeat_without_end_are_refused():
+    with pytest.raises(ValueError, match=r"`config.data.mix`: in shares of .* would repeat to more than 200,000,000"):
+        MixedDataset([Few("a", 3000), Few("b", 3000)], [1.0, 1e-6])
+
+
 class Labelled(Few):
     def annotation(self, index):
         return Annotation(problems=[f"of {self.name(index)}"])
@@ -70,6 +146,7 @@ def test_a_config_mixes_training_sets_and_leaves_the_evaluation_alone():
     config.data.update({"train_pictures": 6, "eval_pictures": 3, "mix": "synthetic*0.5"})
     train, evaluation = open_split(config, "train"), open_split(config, "eval")
     assert (len(train), len(evaluation)) == (18, 3)
+    assert [train.name(index) for index in (0, 12)] == ["synthetic: " + train[0].name.split(": ")[1]] * 2
     np.testing.assert_array_equal(train[0].image, train[6].image)  # 12 of the one, 6 of the other: both start anew
     config.data.mix = "nothing=/here"
     with pytest.raises(ValueError, match="nothing"):
@@ -90,7 +167,25 @@ def test_words_say_what_is_mixed():
     ]
 
 
-@pytest.mark.parametrize("word", ["=/data*2", "a*0", "a*-1", "a*b", "a*inf", "a*nan", "*2", "a@0", "a@b", "a@2*3"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "=/data*2",
+        "a*0",
+        "a*-1",
+        "a*b",
+        "a*inf",
+        "a*nan",
+        "*2",
+        "a@0",
+        "a@b",
+        "a@2*3",
+        "a*1e300",
+        "a*1e-300",
+        "a@1e-300",
+        "a*1001",
+    ],
+)
 def test_a_word_that_cannot_be_read_is_named(word):
     with pytest.raises(ValueError, match=r"config\.data\.mix.*must be NAME=FOLDER"):
         parse_mix(f"synthetic,{word}")

@@ -21,11 +21,12 @@ from own_labels import (
 from configs import common, own_data
 from dbnet_jax.decode import BadPicture
 from input_pipeline.datasets import DATASETS, OWN_DATA, open_dataset
-from input_pipeline.datasets.labelled import MAX_NAMED, natural_order
+from input_pipeline.datasets.entries import MAX_NAMED, natural_order
 from input_pipeline.datasets.labelme import LabelMe
 from input_pipeline.datasets.mmocr import MmOcr
 from input_pipeline.datasets.paddleocr import PaddleOcr
 from input_pipeline.datasets.sample import Dataset
+from input_pipeline.from_config import open_split
 
 KINDS = tuple(FILES)
 
@@ -158,6 +159,7 @@ def test_threads_read_the_same(kind, tmp_path):
 def test_problems_are_named_up_to_a_number_and_counted(tmp_path):
     make("paddleocr", tmp_path, [1])
     rows = [{"transcription": "a", "points": [[0, 0], [1, 1]]}] * (MAX_NAMED + 5)
+    rows.append({"transcription": "a", "points": WORD})
     lines = [f"img_1.jpg\t{json.dumps(rows)}", *["no tab"] * (MAX_NAMED + 3), "img_1.jpg\t[]"]
     write(tmp_path / "train.txt", "\n".join(lines))
     dataset = PaddleOcr(tmp_path, "trainval")
@@ -168,6 +170,101 @@ def test_problems_are_named_up_to_a_number_and_counted(tmp_path):
     assert len(problems) == MAX_NAMED + 1
     assert problems[0].startswith("train.txt: img_1.jpg:1: 2 points where at least 3 are needed: '{")
     assert problems[-1] == "train.txt: img_1.jpg: … and 5 more problems"
+
+
+@pytest.mark.parametrize("again", ["./img_2.jpg", "a/../img_2.jpg", "{}/img_2.jpg", "linked/img_2.jpg"])
+def test_a_picture_has_one_name(tmp_path, again):
+    make("paddleocr", tmp_path, [1, 2])
+    (tmp_path / "linked").symlink_to(tmp_path)
+    rows = json.dumps([{"transcription": "word", "points": WORD}])
+    lines = [f"{name}\t{rows}" for name in ("img_1.jpg", "img_2.jpg", again.format(tmp_path))]
+    write(tmp_path / "train.txt", "\n".join(lines))
+    dataset = PaddleOcr(tmp_path, "trainval")
+    (problem,) = dataset.problems
+    assert "named a second time" in problem
+    assert problem.endswith("; this one is left out")
+    assert len(dataset) == 2
+    # Under any of its names it is the same picture to hold out.
+    write(tmp_path / "train.txt", "\n".join(lines[:2]))
+    write(tmp_path / "val.txt", lines[2])
+    train = PaddleOcr(tmp_path, "train")
+    assert names(train) == ["img_1.jpg"]
+    assert train.problems == ["train.txt: img_2.jpg: is a picture to score on too; kept out of training"]
+    assert len(PaddleOcr(tmp_path, "validation")) == 1
+    assert len(PaddleOcr(tmp_path, "trainval")) == 2
+    write(tmp_path / "train.txt", lines[1])
+    with pytest.raises(FileNotFoundError, match="all of its pictures are to be scored on"):
+        PaddleOcr(tmp_path, "train")
+
+
+@pytest.mark.parametrize("kind", ["mmocr", "coco_text", "labelme", "icdar_folder"])
+def test_a_picture_to_score_on_is_not_trained_on(kind, tmp_path):
+    validation = {"mmocr": "textdet_val.json", "coco_text": "val.json"}.get(kind, "val")
+    make(kind, tmp_path, [1, 2])
+    make(kind, tmp_path, [2], validation)
+    if kind in ("labelme", "icdar_folder"):
+        (tmp_path / "val/img_2.jpg").unlink()
+        (tmp_path / "val/img_2.jpg").symlink_to(tmp_path / "train/img_2.jpg")
+    train = reader(kind)(tmp_path, "train")
+    assert names(train) == ["img_1.jpg"]
+    assert "kept out of training" in train.problems[0]
+
+
+@pytest.mark.parametrize("kind", ["labelme", "icdar_folder"])
+def test_pictures_of_one_name_in_two_folders_are_two(kind, tmp_path):
+    make(kind, tmp_path, [1, 2])
+    make(kind, tmp_path, [2, 3], "val")
+    write_picture(tmp_path / "val/img_2.jpg", HEIGHT + 9)
+    train = reader(kind)(tmp_path, "train")
+    assert (names(train), train.problems) == (["img_1.jpg", "img_2.jpg"], [])
+    whole = reader(kind)(tmp_path, "trainval")
+    assert names(whole) == ["img_1.jpg", "img_2.jpg", "validation/img_2.jpg", "img_3.jpg"]
+    assert whole.problems == []
+    assert [whole[index].image.shape[0] - HEIGHT for index in range(4)] == [0, 0, 9, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_picture_is_held_out_and_that_is_said(kind, tmp_path):
+    make(kind, tmp_path, [1])
+    with pytest.raises(FileNotFoundError, match=r"its only picture, img_1\.jpg, is held out"):
+        reader(kind)(tmp_path, "train")
+    assert len(reader(kind)(tmp_path, "validation")) == len(reader(kind)(tmp_path, "trainval")) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_where_a_folder_is_needed(kind, tmp_path):
+    write(tmp_path / "file", "")
+    with pytest.raises(FileNotFoundError, match="it is not a folder"):
+        reader(kind)(tmp_path / "file", "train")
+
+
+@pytest.mark.parametrize(("kind", "names"), [("icdar_folder", "gt_NAME.txt, NAME.txt"), ("labelme", "NAME.json")])
+def test_the_layout_says_what_label_files_are_called(kind, names, tmp_path):
+    with pytest.raises(FileNotFoundError, match=names):
+        reader(kind)(tmp_path, "train")
+
+
+def test_a_home_folder_is_found_and_a_name_is_asked_for(tmp_path, monkeypatch):
+    make("paddleocr", tmp_path / "x", list(range(1, 12)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = own_data.get_config("name=paddleocr,dir=~/x,crop=(64,64)")
+    assert len(open_split(config, "train")) == 9
+    config.data.mix = "paddleocr=~/x"
+    assert len(open_split(config, "train")) == 18
+    with pytest.raises(ValueError, match="icdar_folder, paddleocr, mmocr, coco_text, labelme, textocr, hiertext"):
+        open_split(own_data.get_config(), "train")
+
+
+def test_a_try_out_of_few_steps_has_no_longer_warmup():
+    assert own_data.get_config().train.warmup == 100
+    config = own_data.get_config("steps=50")
+    assert config.train.warmup == 0
+    config.train.steps = 400  # as --config.train.steps=400 does
+    assert config.train.warmup == 2
+    assert json.loads(config.to_json())["train"]["warmup"] == 2
+    assert own_data.get_config("warmup=7").train.warmup == 7
+    assert own_data.get_config("cpu").train.warmup == 100
+    assert own_data.get_config("cpu,steps=50").train.warmup == 0
 
 
 def test_a_picture_of_another_size_than_its_labels_say_is_named(tmp_path):

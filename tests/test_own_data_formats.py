@@ -127,6 +127,39 @@ def test_hiertext_words_or_lines(tmp_path):
         HierText(tmp_path, "trainval")
 
 
+def test_hiertext_dont_care(tmp_path):
+    content = document("hiertext", [1])
+    content["annotations"][0]["paragraphs"][0]["lines"][0]["words"][0]["text"] = "###"
+    make("hiertext", tmp_path, [1])
+    write(tmp_path / FILES["hiertext"], encode("hiertext", content))
+    assert HierText(tmp_path, "trainval")[0].ignore == [True, True]
+
+
+@pytest.mark.parametrize("key", [1.0, "1"])
+def test_ids_are_numbers_or_their_digits(tmp_path, key):
+    content = document("coco_text", [1, 2])
+    for annotation in content["annotations"][2:]:
+        annotation["image_id"] = key
+    make("coco_text", tmp_path, [1, 2])
+    write(tmp_path / "train.json", encode("coco_text", content))
+    dataset = CocoText(tmp_path, "trainval")
+    assert dataset.problems == []
+    assert dataset[1].texts == ["word", ""]
+
+
+def test_labelme_folders_in_folders(tmp_path):
+    for part in ("a", "b"):
+        make("labelme", tmp_path, [1], part)
+    write_picture(tmp_path / "b/c/2.jpg")
+    content = {**document("labelme", [1]), "imagePath": "../../a/3.jpg"}
+    write(tmp_path / "b/c/3.json", encode("labelme", content))
+    write_picture(tmp_path / "a/3.jpg")
+    dataset = LabelMe(tmp_path, "trainval")
+    assert names(dataset) == ["a/3.jpg", "a/img_1.jpg", "b/img_1.jpg"]
+    assert dataset.problems == ["b/c/2.jpg: has no label file; left out"]
+    assert dataset[0].problems == []
+
+
 def test_labelme_shapes(tmp_path):
     content = document("labelme", [1])
     content["shapes"] = [

@@ -117,6 +117,32 @@ def test_a_missing_or_empty_folder_says_what_to_do(tmp_path, reader):
         assert reader.source in message
 
 
+def with_orientation(picture, orientation):
+    """A JPEG file that says how it is to be turned; 6 is by 90° clockwise."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation, *bytes(7)])
+    return picture[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + picture[2:]
+
+
+@pytest.mark.parametrize(
+    ("line", "turned"),
+    [
+        ("10,60,30,60,30,75,10,75,upright", True),
+        ("10,10,30,10,30,20,10,20,either", True),
+        ("60,10,75,10,75,20,60,20,as stored", False),
+    ],
+)
+def test_one_photo_of_total_text_is_turned(tmp_path, line, turned):
+    for name in ("img61.jpg", "img651.jpg"):
+        write_picture(tmp_path / "Images/Test" / name)
+        path = tmp_path / "Images/Test" / name
+        path.write_bytes(with_orientation(path.read_bytes(), 6))
+        write(tmp_path / f"Txts/Test/{name}.txt", line)
+    dataset = TotalText(tmp_path, "test")
+    assert dataset[0].image.shape == (60, 80, 3)
+    assert dataset[1].image.shape == ((80, 60, 3) if turned else (60, 80, 3))
+    assert len(dataset[1].polygons) == 1
+
+
 def test_a_folder_of_something_else_is_described(tmp_path):
     for number in range(12):
         write(tmp_path / f"file{number:02}.txt", "")
@@ -125,7 +151,7 @@ def test_a_folder_of_something_else_is_described(tmp_path):
         Icdar2015(tmp_path)
     assert "(13 in all)" in str(error.value)
     make_icdar2015(tmp_path / "only", count=1)
-    with pytest.raises(FileNotFoundError, match="1 pictures, none of them in this split"):
+    with pytest.raises(FileNotFoundError, match="1 picture, which is held out as 'validation'"):
         Icdar2015(tmp_path / "only", "train")
     for path in (tmp_path / "only/ch4_training_localization_transcription_gt").iterdir():
         path.unlink()

@@ -11,13 +11,15 @@ from mutations import MUTATIONS, check, check_outcome, mutate
 from own_labels import names, write, write_picture
 
 from dbnet_jax.decode import BadPicture
+from dbnet_jax.scoring.formats import parse_truth
 from input_pipeline.datasets import BENCHMARKS, open_dataset
-from input_pipeline.datasets.annotations import as_polygon, make_sample
+from input_pipeline.datasets.annotations import Annotation, as_polygon, make_sample
 from input_pipeline.datasets.ctw1500 import Ctw1500
 from input_pipeline.datasets.hust_tr400 import HustTr400
 from input_pipeline.datasets.icdar2015 import Icdar2015
 from input_pipeline.datasets.mlt2017 import Mlt2017
 from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.total_text import TotalText
 
 # What the base class does
 
@@ -96,7 +98,7 @@ def test_mlt2017_trainval_is_both_sets_under_names_of_their_own(tmp_path):
         "2 validation pictures where the release has 1800",
     ]
     check_places(Mlt2017, tmp_path, 6)
-    (tmp_path / "ch8_validation_localization_transcription_gt_v2/gt_img_2.txt").write_text("1,2,3")
+    (tmp_path / "ch8_validation_localization_transcription_gt_v2/gt_img_2.txt").write_text(f"1,2,3\n{WORD},None,a")
     (problem,) = Mlt2017(tmp_path, "trainval")[5].problems
     assert problem.startswith("validation_gt_img_2.txt:1: 3 numbers where 8 are needed")
     (tmp_path / "ch8_validation_localization_transcription_gt_v2/gt_img_2.txt").unlink()
@@ -173,6 +175,28 @@ LINES = [
 ]
 PARSERS = [reader for name, reader in BENCHMARKS.items() if name != "synthtext"]  # which has one file for all
 KEPT = ("kept as it is", "read as Latin-1")
+
+
+@pytest.mark.parametrize("reader", PARSERS)
+@pytest.mark.parametrize("data", [b"<html>404</html>", b"<html>\n404</html>\n", bytes(range(256)), b"\x89PNG\r\n\x1a"])
+def test_a_file_of_something_else_is_no_picture_without_text(reader, data):
+    with pytest.raises(BadPicture, match=r"^a\.txt: "):
+        reader.parse(data, "a.txt")
+    assert reader.parse(b"\xef\xbb\xbf\r\n \n", "a.txt") == Annotation()
+
+
+def test_single_points_not_to_care_for_are_no_loss():
+    annotation = TotalText.parse(b"534,294,###", "img1.jpg.txt")
+    assert annotation.polygons == []
+    assert len(annotation.problems) == 1
+    with pytest.raises(BadPicture, match="its one entry cannot be used"):
+        TotalText.parse(b"534,294,word", "img1.jpg.txt")
+
+
+@pytest.mark.parametrize("line", [f'{WORD},"###"', f"{WORD}, ### "])
+def test_dont_care_in_quotes(line):
+    assert Icdar2015.parse(line.encode(), "gt_img_1.txt").ignore == [True]
+    assert parse_truth(line.encode(), "gt_img_1.txt").ignore == [True]
 
 
 @pytest.mark.parametrize(("reader", "line"), LINES)

@@ -1,5 +1,6 @@
 """The results page: whole, escaped, complete, and drawn in the legend's colours."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax import visualize
-from dbnet_jax.results_page import ResultPicture, group_polygons, write_results_page
+from dbnet_jax.results_page import KINDS, ResultPicture, group_polygons, write_results_page
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -104,6 +105,30 @@ def test_names_titles_and_numbers_are_escaped(tmp_path):
     # title, h1, a label and its value, the command, the card's name
     assert page.words.count(evil) == 6
     assert any(alt.startswith(evil) for alt in page.alts)
+
+
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(tmp_path):
+    page = Page(write_results_page(tmp_path, "t", {"command": "run caf\udce9"}, [_judged(name="caf\udce9.jpg")]))
+    assert r"caf\udce9.jpg" in page.words
+    assert r"run caf\udce9" in page.words
+
+
+def test_a_picture_with_nothing_in_it_says_so_and_maps_have_a_scale(tmp_path):
+    nothing = {"polygons": [], "scores": None, "matched_detections": [], "matched_truths": [], "ignored_detections": []}
+    maps = np.zeros((6, 20), np.float32)
+    bare = _judged(**nothing, truths=[], ignore=[], probability_map=maps)
+    words = Page(write_results_page(tmp_path, "t", {}, [bare, _judged()], problems="<p>lost</p>")).words
+    assert words.count("nothing here, nothing found") == 1
+    assert "lost" in words
+    assert "P and B: 0" in words
+    assert "T: 0.3" in words
+    assert "T: 0.3" not in Page(write_results_page(tmp_path, "t", {}, [_judged()])).words
+
+
+def test_no_two_kinds_look_alike():
+    for (kind, (color, *_)), (other, (its, *_)) in itertools.combinations(KINDS.items(), 2):
+        # In their tint: two greys differ alike in red, green and blue.
+        assert np.ptp(np.subtract(color, its)) > 50, (kind, other)
 
 
 def test_summary_numbers(tmp_path):

@@ -127,7 +127,9 @@ def is_running(process):
 
 def test_the_config_says_how_many():
     config = common.get_config()
-    config.data.update({"name": "scenes", "fonts": "builtin", "picture_size": (128, 128), "train_pictures": 2})
+    config.data.update(
+        {"name": "scenes", "fonts": "builtin", "picture_size": (128, 128), "train_pictures": 2, "eval_split": "test"}
+    )
     config.data.render_processes = 1
     opened = open_split(config, "train")
     assert isinstance(opened, InProcesses)

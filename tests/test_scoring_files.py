@@ -1,6 +1,8 @@
 """Scoring of files: every format by hand, names that belong together, archives that mean harm, lines that are bad."""
 
+import html
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -53,6 +55,10 @@ def pack(path: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
         (f"{WORD},0.93,Text, and more", WORD, 0.93),
         (f"{WORD},Text", WORD, None),
         (f"{WORD},1990", WORD, None),  # a text, not a score
+        (f"{WORD},10%", WORD, None),
+        (f"{WORD},0.93,10%", WORD, 0.93),
+        ("0.5,0.5,10.5,0.5,10.5,10.5,0.5,10.25", "0.5,0.5,10.5,0.5,10.5,10.5,0.5,10.25", None),
+        ("0,0,10,0,5,5,0.9", "0,0,10,0,5,5", 0.9),
         (f"{WORD},", WORD, None),
         (f" {WORD.replace(',', ', ')} ", WORD, None),
         ("0,0,10,0,10,10,5,20,0,10", "0,0,10,0,10,10,5,20,0,10", None),
@@ -79,6 +85,18 @@ def test_detection_lines(line: str, points: str, score: float | None) -> None:
         ("5,5,5,5,5,5,5,5", "the outline has no area"),
         ("0,0,1e9,0,9,9,0,9", "lies far outside of any picture"),
         (f"{WORD},0.93,1990", "whether 0.93 is a score or a coordinate cannot be told"),
+        ("10,10,30,10,30,20,10,2O", "7 numbers, and whether '2O' is a text or a bad coordinate cannot be told"),
+        ("10,10,30,10,30,20,0,2O", "7 numbers, and whether '2O' is a text or a bad coordinate cannot be told"),
+        ("10,10,30,10,30,20,10,Text", "7 numbers, and whether 'Text' is a text or a bad coordinate cannot be told"),
+        ("10,10,30,10,30,20,10", "7 numbers: a quad has 8, and 10 is no score in [0, 1]"),
+        ("10,10,30,10,30,20,1O", "whether '1O' is a text or a bad coordinate cannot be told"),
+        ("0,0,10,0,10,10,5,20,0,1O", "9 numbers, and whether '1O' is a text or a bad coordinate cannot be told"),
+        ("0,0,9,0,9,nan", "whether 'nan' is a text or a bad coordinate cannot be told"),
+        (f"0.98,{WORD.replace('0,0,1', '3,4,1', 1)}", "0.98 may be a score: it belongs behind the coordinates"),
+        ("0.98,10,10,30,20", "0.98 may be a score: it belongs behind the coordinates"),
+        ("10,10,30,10,30,20,10,0.98", "whether 0.98 is a score or a coordinate cannot be told"),
+        ("10,10,30,0.98", "whether 0.98 is a score or a coordinate cannot be told"),
+        ("0.1,0.2,0.3,0.2,0.3,0.4,0.1,0.4,0.9", "all coordinates lie in [-1, 1]: they must be in pixels"),
     ],
 )
 def test_bad_detection_lines_are_named_and_the_others_kept(line: str, reason: str) -> None:
@@ -93,6 +111,7 @@ def test_an_outline_that_crosses_itself_is_kept_and_named() -> None:
     found = parse_detections(b"0,0,10,10,10,0,0,8", "a.txt")
     assert len(found.polygons) == 1
     assert "a.txt:1: the outline crosses itself" in found.problems[0]
+    assert "'0,0,10,10,10,0,0,8'" in found.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -288,6 +307,74 @@ def test_scores_of_only_some_detections_are_named(tmp_path: pathlib.Path) -> Non
     assert found.page is None
 
 
+def test_scores_in_percent_are_named_once(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n", gt_b=f"{WORD},b\n")
+    found = score_files(write(tmp_path / "det", res_a=f"{WORD},98.8\n{OTHER},97\n", res_b=f"{WORD},12"), truth)
+    assert found.problems == [
+        "the last number of 3 lines (e.g. 98.8, res_a.txt:1) is no score in [0, 1]: scores in percent must be divided "
+        "by 100; taken for a text"
+    ]
+    assert found.summary["recall"] == 1
+
+
+@pytest.mark.parametrize("separator", [";", " ", "\t"])
+@pytest.mark.parametrize("side", ["det", "gt"])
+def test_files_of_which_no_line_can_be_read_are_an_error(tmp_path: pathlib.Path, separator: str, side: str) -> None:
+    lines = {"det": WORD, "gt": f"{WORD},a"}
+    lines[side] = lines[side].replace(",", separator)
+    sides = {one: write(tmp_path / one, a="\n".join([line] * 40)) for one, line in lines.items()}
+    words = rf"(?s){side}: not one line could be read \(are the fields separated by commas\?\):\na\.txt.*1: 0 numbers"
+    with pytest.raises(ValueError, match=words):
+        score_files(sides["det"], sides["gt"])
+
+
+def test_files_without_any_line_are_none_of_these(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n")
+    assert score_files(write(tmp_path / "det", res_a="\n"), truth).summary["hmean"] == 0
+    assert score_files(truth, write(tmp_path / "empty", gt_a="")).summary["precision"] == 0
+
+
+def test_a_readme_among_the_truths_is_no_picture(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n", gt_b="", readme="Read me, please.\n")
+    found = score_files(write(tmp_path / "det", res_a=WORD, res_b=""), truth)
+    assert found.summary["images"] == 2
+    assert found.summary["without_detections"] == 0
+    assert found.problems[0].startswith("readme.txt")
+    assert "Read me, please." in found.problems[0]
+    assert found.problems[1:] == [f"readme: left out: nothing in {truth} says that there is such a picture"]
+    # In both folders it is none either; a truth that is garbled is still that of a picture.
+    found = score_files(write(tmp_path / "det", readme="Our method\n"), write(truth, gt_b="garbled"))
+    assert (found.summary["images"], found.summary["recall"]) == (2, 1)
+    (truth / "gt_b.txt").rename(truth / "b.txt")
+    assert score_files(tmp_path / "det", truth).summary["images"] == 2
+
+
+def test_the_page_lists_the_problems_and_links_them_and_says_where_nothing_is(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n", gt_b="")
+    found = score_files(write(tmp_path / "det", res_a=f"{WORD}\noops", res_b=""), truth, output=tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_text()
+    assert '<summary>1 problem <a href="problems.txt">problems.txt</a></summary>' in page
+    assert f"<li>{html.escape(found.problems[0])}</li>" in page
+    assert page.count("nothing here, nothing found") == 1
+
+
+def test_a_truncated_archive_is_called_damaged(tmp_path: pathlib.Path) -> None:
+    whole = pack(tmp_path / "whole.zip", {"gt_a.txt": f"{WORD},a\n" * 99}).read_bytes()
+    (tmp_path / "gt.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"gt\.zip: a damaged zip archive"):
+        read_source(tmp_path / "gt.zip", (".txt",))
+
+
+def test_names_that_are_no_text_are_scored_and_shown(tmp_path: pathlib.Path) -> None:
+    for folder, file, content in (("gt", b"gt_caf\xe9.txt", f"{WORD},a"), ("det", b"res_caf\xe9.txt", f"{WORD}\noops")):
+        (tmp_path / folder).mkdir()
+        pathlib.Path(os.fsdecode(os.fsencode(tmp_path / folder) + b"/" + file)).write_text(content)
+    found = score_files(tmp_path / "det", tmp_path / "gt", output=tmp_path / "out")
+    assert found.summary["hmean"] == 1
+    assert r"caf\udce9" in (tmp_path / "out/index.html").read_text()
+    assert r"res_caf\udce9.txt:2: " in (tmp_path / "out/problems.txt").read_text()
+
+
 def test_names_of_an_archive_lead_nowhere(tmp_path: pathlib.Path) -> None:
     files = {"/etc/gt_a.txt": "1", "../../gt_b.txt": "2", "..\\x\\gt_c.txt": "3", "deep/./gt_d.txt": "4"}
     contents = read_source(pack(tmp_path / "gt.zip", files), (".txt",))
@@ -373,3 +460,33 @@ def test_the_command_line_names_bad_lines_and_scores(tmp_path: pathlib.Path) -> 
     assert "res_a.txt:2: 0 numbers" in done.stdout
     assert "precision 1.0000  recall 1.0000  hmean 1.0000  protocol td500  images 1" in done.stdout
     assert "sweep" not in done.stdout
+
+
+def test_the_command_line_names_the_first_problems_and_says_where_the_others_are(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", **{f"gt_{n}": f"{WORD},a\n" for n in range(200)})
+    found = write(tmp_path / "det", res_1=f"{WORD}\n" + "oops\n" * 30)
+    command = [sys.executable, "run.py", "--mode=score", f"--detections={found}", f"--truth={truth}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 22
+    assert lines[20] == "… and 11 more (--output=DIR writes them all)"
+    command.append(f"--output={tmp_path / 'out'}")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"… and 11 more in {tmp_path}/out/problems.txt" in done.stdout
+    assert len((tmp_path / "out/problems.txt").read_text().splitlines()) == 31
+    assert max(map(len, done.stdout.splitlines())) < 300
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--mode=score", "--truth=gt"], "--detections is missing: a folder or a zip archive of text files"),
+        (["--mode=inspect", "--config=configs/quickstart.py"], "--output is missing: a folder for the page"),
+    ],
+)
+def test_a_flag_that_is_missing_is_all_that_is_said(flags: list[str], words: str) -> None:
+    done = subprocess.run([sys.executable, "run.py", *flags], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(words)
+    assert len(done.stderr.splitlines()) == 1

@@ -90,7 +90,7 @@ def test_a_thousandth_is_held_out(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="SynthText has no split 'test': all of its pictures are to train on"):
         SynthText(folder, "test")
     make_synthtext(folder, names=NAMES[:1], boxes=[QUAD], texts=[["word"]])
-    with pytest.raises(FileNotFoundError, match="1 pictures, none of them in this split"):
+    with pytest.raises(FileNotFoundError, match="1 picture, none of them in this split"):
         SynthText(folder, "train")
 
 

@@ -14,6 +14,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from test_readers import with_orientation, write_picture
 from test_synthtext import QUAD, make_synthtext
 
 from dbnet_jax.decode import BadPicture
@@ -86,6 +87,20 @@ def test_the_same_samples_as_from_files(folder, tmp_path, split):
     assert prepared.annotation(0).texts == files.annotation(0).texts
     with pytest.raises(IndexError):
         prepared[len(prepared)]
+
+
+def test_a_photo_whose_labels_follow_its_orientation(tmp_path):
+    folder = tmp_path / "data"
+    for name in ("img1.jpg", "img651.jpg"):
+        write_picture(folder / "Images/Test" / name, 60, 80)
+        path = folder / "Images/Test" / name
+        path.write_bytes(with_orientation(path.read_bytes(), 6))
+        (folder / "Txts/Test").mkdir(parents=True, exist_ok=True)
+        (folder / f"Txts/Test/{name}.txt").write_text(f"{WORD},word")
+    files = open_dataset("total_text", folder, "test")
+    prepared = open_dataset("total_text", folder, "test", source="tfds", tfds_dir=tmp_path / "tfds")
+    assert [prepared[index].image.shape for index in range(2)] == [(60, 80, 3), (80, 60, 3)]
+    assert outcome(prepared, 1) == outcome(files, 1)
 
 
 def test_what_the_samples_hold(folder, tmp_path):
@@ -236,7 +251,7 @@ def test_what_was_found_is_kept_and_said(folder, tmp_path, scene_text, monkeypat
     ]
     assert metadata["problems"] == problems
     ours = [line for line in said if line.startswith("scene_text/")]
-    assert ours == [f"scene_text/icdar2015/1.2.0: {problem}" for problem in problems]
+    assert ours == [f"scene_text/icdar2015/1.3.0: {problem}" for problem in problems]
     # The digest is of what is in the files, wherever they lie.
     shutil.move(folder, tmp_path / "moved")
     moved = scene_text.prepare("icdar2015", tmp_path / "moved", tmp_path / "tfds").info.metadata["splits"]

@@ -30,6 +30,7 @@ def test_a_run_leaves_its_config_metrics_scores_checkpoints_and_page(run):
     summary = json.loads((run / "evaluation.json").read_text())
     assert summary.keys() == {
         *("precision", "recall", "hmean", "protocol", "images"),
+        *("skipped", "problems", "messages"),
         *("by_size", "by_shape", "sweep", "best_box_threshold"),
     }
     assert summary["images"] == 4

@@ -90,6 +90,10 @@ def test_labels_are_written_inside_the_picture():
     plain = draw_polygons(_picture(), [SQUARE], color=(255, 0, 0))
     tagged = draw_polygons(_picture(), [SQUARE], color=(255, 0, 0), labels=["0.95"])
     assert _share_of(tagged, (255, 0, 0)) > _share_of(plain, (255, 0, 0))
+    # Light on dark, in a rim of the line's colour: it can be read whatever that is.
+    changed = (tagged != plain).any(axis=-1)
+    assert (tagged[changed].min(axis=-1) > 200).any()
+    assert (tagged[changed].max(axis=-1) < 40).mean() > 0.2
     at_the_top = SQUARE - np.array([0, 20], np.float32)
     tagged = draw_polygons(_picture(), [at_the_top], color=(255, 0, 0), labels=["0.95"])
     assert (tagged != draw_polygons(_picture(), [at_the_top], color=(255, 0, 0))).any()

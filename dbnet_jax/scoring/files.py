@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from dbnet_jax.counted import counted
+from dbnet_jax.problem_list import count_problems, in_short, problem_list
 from dbnet_jax.report import write_json
 from dbnet_jax.results_page import ResultPicture, write_results_page
 from dbnet_jax.scoring.errors import worst_first
 from dbnet_jax.scoring.formats import FileDetections, Polygon, parse_detections, parse_detections_json, parse_truth
 from dbnet_jax.scoring.page import judgement, score_sections, shown_note
 from dbnet_jax.scoring.report import ScoreReport, make_score_report
-from dbnet_jax.scoring.sources import by_picture, enumerate_names, read_source
+from dbnet_jax.scoring.sources import PREFIXES, by_picture, enumerate_names, read_source
 from dbnet_jax.visualize import scale_polygons
 from input_pipeline.datasets.annotations import Annotation
 
 PREDICTED = "detections.json"  # what `--mode=predict` writes beside its text files, which have no scores
+PROBLEMS = "problems.txt"
 PAGE_PICTURES = 40
+_NOT_ONE = "not one line could be read (are the fields separated by commas?)"
 _LONG_SIDE = 1280  # pixels of a picture on the page
 _ASPECT, _LEAST_WIDTH, _MARGIN = 1.5, 480.0, 1.06  # of the part of it that is shown
 _GROUND = 34  # grey, of pictures that are not at hand; that of the page's cards too
@@ -62,16 +66,18 @@ def score_files(
     - `output`: a folder for `evaluation.json`, `problems.txt` and `index.html`; nothing is written without it.
 
     **Raises:** FileNotFoundError where a source holds no such file; ValueError where one cannot be read, holds too
-    much, or detections are of a picture without a truth, which it names.
+    much or not one line that can be read, or detections are of a picture without a truth, which it names.
     """
     found = _read_detections(detections)
-    truth_files = read_source(truth, (".txt", ".gt"))
-    names = by_picture(truth_files)
-    unpaired = _unpaired(found, list(names), os.fspath(detections), os.fspath(truth))
-    truths = {picture: parse_truth(truth_files[file], file) for picture, file in names.items()}
+    truths, files = _read_truth(truth)
     problems = [problem for annotation in truths.values() for problem in annotation.problems]
     problems += [problem for one in found.values() for problem in one.problems]
-    problems += unpaired
+    for picture in [name for name in truths if _tells_nothing(files[name], truths[name], found.get(name))]:
+        problems.append(f"{picture}: left out: nothing in {os.fspath(truth)} says that there is such a picture")
+        del truths[picture]
+        found.pop(picture, None)
+    names = list(truths)
+    problems += _unpaired(found, names, os.fspath(detections), os.fspath(truth))
     rows = [found.get(picture, FileDetections()) for picture in names]
     report = make_score_report(
         [row.polygons for row in rows],
@@ -81,8 +87,8 @@ def score_files(
         protocol=protocol,
     )
     summary = {key: getattr(report.scores, key) for key in ("precision", "recall", "hmean")}
-    summary |= {"protocol": protocol, "images": len(names), "without_detections": len(names.keys() - found.keys())}
-    summary["problems"] = len(problems)
+    summary |= {"protocol": protocol, "images": len(names), "without_detections": len(truths.keys() - found.keys())}
+    summary["problems"] = count_problems(problems)
     page = None
     if output is not None:
         title = f"{Path(detections).name} against {Path(truth).name}"
@@ -90,8 +96,34 @@ def score_files(
     return FileScores(summary | report.summary(), problems, page)
 
 
+def _read_truth(source: str | os.PathLike[str]) -> tuple[dict[str, Annotation], dict[str, str]]:
+    """The truths and their files by the pictures' names. **Raises:** ValueError where no line can be read."""
+    contents = read_source(source, (".txt", ".gt"))
+    files = by_picture(contents)
+    truths = {picture: parse_truth(contents[file], file) for picture, file in files.items()}
+    bad = [problem for annotation in truths.values() for problem in annotation.problems]
+    if bad and not any(annotation.polygons for annotation in truths.values()):
+        raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(in_short(bad)))
+    return truths, files
+
+
+def _tells_nothing(file: str, truth: Annotation, found: FileDetections | None) -> bool:
+    """Whether a file is none of truths, such as a readme.txt: of no picture as far as anybody can tell."""
+    if truth.polygons or not truth.problems or PurePosixPath(file).name.startswith(PREFIXES):
+        return False
+    return found is None or (bool(found.left_out) and not found.polygons)
+
+
 def _read_detections(source: str | os.PathLike[str]) -> dict[str, FileDetections]:
-    """The detections by the pictures' names."""
+    """The detections by the pictures' names. **Raises:** ValueError where there are some, and not one can be read."""
+    found = _parse_detections(source)
+    bad = [problem for one in found.values() for problem in one.left_out]
+    if bad and not any(one.polygons for one in found.values()):
+        raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(in_short(bad)))
+    return found
+
+
+def _parse_detections(source: str | os.PathLike[str]) -> dict[str, FileDetections]:
     files = read_source(source, (".txt", ".json"))
     predicted = [file for file in files if PurePosixPath(file).name == PREDICTED or files.keys() == {file}]
     predicted = [file for file in predicted if PurePosixPath(file).suffix.lower() == ".json"]
@@ -128,6 +160,13 @@ def _confidences(rows: Sequence[FileDetections], problems: list[str]) -> list[np
     """The scores of all detections; None, and a problem where only some are without, if there are none."""
     given = [score for row in rows for score in row.scores]
     without = given.count(None)
+    if numbers := [number for row in rows for number in row.no_scores]:
+        where, number = numbers[0]
+        percent = ": scores in percent must be divided by 100" if 1 < number <= 100 else ""
+        problems.append(
+            f"the last number of {counted(len(numbers), 'line')} (e.g. {number:g}, {where}) is no score in [0, 1]"
+            f"{percent}; taken for a text"
+        )
     if without:
         if without < len(given):
             problems.append(f"{without} of {len(given)} detections have no score: there is no sweep over thresholds")
@@ -147,8 +186,10 @@ def _write(
     shown = worst_first(report.errors)[:PAGE_PICTURES]
     header = summary | shown_note(len(shown), len(rows))
     pictures = _pictures(report, truths, rows, shown)
-    page = write_results_page(folder, title, header, pictures, sections=score_sections(report))
-    (folder / "problems.txt").write_text("".join(problem + "\n" for problem in problems), encoding="utf-8")
+    listed = problem_list(counted(count_problems(problems), "problem"), problems, PROBLEMS)
+    page = write_results_page(folder, title, header, pictures, sections=score_sections(report), problems=listed)
+    text = "".join(problem + "\n" for problem in problems)
+    (folder / PROBLEMS).write_text(text, encoding="utf-8", errors="backslashreplace")
     write_json(folder / "evaluation.json", summary | report.summary())
     return page
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from dbnet_jax.decode import PICTURE_SUFFIXES
+from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture
 from input_pipeline.datasets.annotations import (
-    DONT_CARE,
     Annotation,
     Instance,
     as_polygon,
     check_polygon,
     crosses_itself,
+    is_dont_care,
     is_number,
     parse_instances,
     parse_numbers,
@@ -28,41 +28,61 @@ from input_pipeline.datasets.total_text import TotalText
 Polygon = Float32[np.ndarray, "_ 2"]
 # The least numbers of a line of truth that must be a polygon: a quad's text may hold a number or two, as "1,200".
 POLYGON_NUMBERS = 12
+QUAD_NUMBERS = 8
+NOT_FINITE = ("nan", "inf", "infinity")
 
 
 @dataclasses.dataclass(frozen=True)
 class FileDetections:
-    """The detections of one picture; `problems` names every line, or entry, that is left out or doubtful."""
+    """The detections of one picture.
+
+    - `polygons`, `scores`: of each; None where it has no score.
+    - `problems`: names every line, or entry, that is left out or doubtful.
+    - `left_out`: those of them that are of lines, or entries, left out.
+    - `no_scores`: (where, number) of each line that ends with a number where its score may be, outside of [0, 1].
+    """
 
     polygons: list[Polygon] = dataclasses.field(default_factory=list)
     scores: list[float | None] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    left_out: list[str] = dataclasses.field(default_factory=list)
+    no_scores: list[tuple[str, float]] = dataclasses.field(default_factory=list)
 
-    def add(self, where: str, polygon: Polygon, score: float | None) -> None:
+    def add(self, where: str, polygon: Polygon, score: float | None, shown: str = "") -> None:
         """**Raises:** ValueError where the polygon has fewer than three points or no area."""
         check_polygon(polygon)
         if crosses_itself(polygon):
-            self.problems.append(f"{where}: the outline crosses itself; kept, and the protocol decides")
+            self.problems.append(f"{where}: the outline crosses itself; kept, and the protocol decides{shown}")
         self.polygons.append(polygon)
         self.scores.append(score)
+
+    def leave_out(self, problem: str) -> None:
+        """Names a line, or an entry, that is no detection."""
+        self.left_out.append(problem)
+        self.problems.append(problem)
 
 
 def parse_detections(data: bytes, file: str) -> FileDetections:
     """A line a detection, `x1,y1,…,xn,yn[,score][,text]`; two points are an upright rectangle.
 
     The numbers that a line begins with are coordinates; where their count is odd the last is the score, if it lies in
-    [0, 1], or a text. A line whose text cannot be told from coordinates is left out and named.
+    [0, 1], or a text. A line whose text, or score, cannot be told from coordinates is left out and named.
 
     **Arguments:** `data`, the content of the file, and `file`, its name for messages.
     """
     lines, problems = text_lines(data, file)
     found = FileDetections(problems=problems)
     for number, line in lines:
-        where = f"{file}:{number}"
+        where, shown = f"{file}:{number}", f": {line[:60]!r}"
         try:
-            found.add(where, *_detection(line))
+            numbers, last = _detection(line)
+            score = last if last is not None and 0 <= last <= 1 else None
+            found.add(where, _polygon(numbers), score, shown)
         except ValueError as error:
-            found.problems.append(f"{where}: {error}: {line[:60]!r}")
+            found.leave_out(f"{where}: {error}{shown}")
+            continue
+        if last is not None and score is None:
+            found.no_scores.append((where, last))
     return found
 
 
@@ -73,7 +93,16 @@ def parse_truth(data: bytes, file: str) -> Annotation:
     - `poly_gt_….txt`, and `img11.jpg.txt` with a picture's suffix, are Total-Text's, see `TotalText`.
     - any other `….txt` is ICDAR's: `x1,y1,…,x4,y4,text`, or `left,top,right,bottom,text`, where the text `###` is a
       don't-care. A line that begins with 12 numbers or more is a polygon.
+
+    A file of whose lines none can be used is a truth without text, and named.
     """
+    try:
+        return _parse_truth(data, file)
+    except BadPicture as error:
+        return Annotation(problems=[str(error)])
+
+
+def _parse_truth(data: bytes, file: str) -> Annotation:
     path = PurePosixPath(file)
     if path.suffix.lower() == ".gt":
         return MsraTd500.parse(data, file)
@@ -104,14 +133,14 @@ def parse_detections_json(data: bytes, file: str) -> dict[str, FileDetections]:
         found = results[name] = FileDetections()
         entries = picture.get("detections") if isinstance(picture, dict) else None
         if not isinstance(entries, list):
-            found.problems.append(f"{file}: {name}: has no list of detections")
+            found.leave_out(f"{file}: {name}: has no list of detections")
             continue
         for index, entry in enumerate(entries):
             where = f"{file}: {name}: detection {index}"
             try:
                 found.add(where, *_entry(entry))
             except ValueError as error:
-                found.problems.append(f"{where}: {error}")
+                found.leave_out(f"{where}: {error}")
     return results
 
 
@@ -127,7 +156,8 @@ def _polygon(numbers: list[float]) -> Polygon:
     return _rectangle(*numbers) if len(numbers) == 4 else as_polygon(numbers[0::2], numbers[1::2])
 
 
-def _detection(line: str) -> tuple[Polygon, float | None]:
+def _detection(line: str) -> tuple[list[float], float | None]:
+    """The coordinates of a line, and the number behind them: its score, or a text that is a number."""
     fields = line.split(",")
     if not fields[-1].strip():
         fields.pop()  # of a comma at the end
@@ -138,12 +168,49 @@ def _detection(line: str) -> tuple[Polygon, float | None]:
     if any(is_number(field) for field in fields[count + 1 :]):
         raise ValueError(f"whether {fields[count].strip()!r} is a text or a bad coordinate cannot be told")
     numbers = parse_numbers(fields, count)
-    if count % 2:
-        score = numbers.pop()
-        return _polygon(numbers), score if 0 <= score <= 1 else None
-    if count > 8 and "." in fields[count - 2] and 0 <= numbers[-2] <= 1 and "." not in fields[count - 1]:
-        raise ValueError(f"whether {numbers[-2]:g} is a score or a coordinate cannot be told")
-    return _polygon(numbers), None
+    if all(abs(number) <= 1 for number in numbers[: count - count % 2]):
+        raise ValueError("all coordinates lie in [-1, 1]: they must be in pixels")
+    if count % 2 == 0:
+        _check_even(fields, numbers)
+        return numbers, None
+    _check_odd(fields, numbers)
+    return numbers[:-1], numbers[-1]
+
+
+def _check_odd(fields: list[str], numbers: list[float]) -> None:
+    """**Raises:** ValueError where the last of an odd count of numbers may be a coordinate, whose other one is lost."""
+    count = len(numbers)
+    behind = fields[count].strip() if len(fields) > count else ""
+    scored = 0 <= numbers[-1] <= 1
+    if behind and (count == QUAD_NUMBERS - 1 or (_may_be_garbled(behind) and not _may_be_score(fields[count - 1]))):
+        raise ValueError(f"{count} numbers, and whether {behind!r} is a text or a bad coordinate cannot be told")
+    if scored:
+        return
+    if count == QUAD_NUMBERS - 1:
+        raise ValueError(f"{count} numbers: a quad has {QUAD_NUMBERS}, and {numbers[-1]:g} is no score in [0, 1]")
+    if _may_be_score(fields[0]):
+        raise ValueError(f"{numbers[0]:g} may be a score: it belongs behind the coordinates")
+
+
+def _check_even(fields: list[str], numbers: list[float]) -> None:
+    """**Raises:** ValueError where one of an even count of numbers may be a score, or the text a coordinate."""
+    count = len(numbers)
+    whole = ["." not in field for field in fields[:count]]
+    if count < QUAD_NUMBERS and len(fields) > count and _may_be_garbled(fields[count]):
+        raise ValueError(f"whether {fields[count].strip()!r} is a text or a bad coordinate cannot be told")
+    # A score among pixels: before a text that is a number, or behind coordinates of which one is missing.
+    for place, others in ((-2, [whole[-1]]), (-1, whole[:-1])):
+        if (count > QUAD_NUMBERS or place == -1) and all(others) and _may_be_score(fields[count + place]):
+            raise ValueError(f"whether {numbers[place]:g} is a score or a coordinate cannot be told")
+
+
+def _may_be_score(field: str) -> bool:
+    return "." in field and 0 <= float(field) <= 1
+
+
+def _may_be_garbled(field: str) -> bool:
+    """Whether what is no number may have been a coordinate: "2O", "nan"."""
+    return any(character.isdigit() for character in field) or field.strip().lower().lstrip("+-") in NOT_FINITE
 
 
 def _truth(line: str) -> Instance:
@@ -157,7 +224,7 @@ def _truth(line: str) -> Instance:
     else:
         used = 8 if count < POLYGON_NUMBERS else count - count % 2
     text = ",".join(fields[used:]).strip()
-    return Instance(_polygon(parse_numbers(fields, used)), text.strip('"') == DONT_CARE, text)
+    return Instance(_polygon(parse_numbers(fields, used)), is_dont_care(text), text)
 
 
 def _entry(entry: Any) -> tuple[Polygon, float | None]:

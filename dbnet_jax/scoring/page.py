@@ -13,12 +13,10 @@ _WIDTH, _HEIGHT, _MARGIN = 340, 230, 34  # of the curve, in pixels
 
 def score_sections(report: ScoreReport) -> str:
     """Recall by size and by shape, and precision over recall with the best box threshold marked."""
-    parts = [
-        _table("Recall by size", _size_labels(), report.by_size),
-        _table("Recall by shape", {name: name for name in report.by_shape}, report.by_shape),
-        _curve(report.sweep, report.best_box_threshold) if report.sweep else "",
-    ]
-    return f'<div class="scores">{"".join(parts)}</div>'
+    by_size = _table("Recall by size", _size_labels(), report.by_size)
+    by_shape = _table("Recall by shape", {name: name for name in report.by_shape}, report.by_shape)
+    curve = _curve(report.sweep, report.best_box_threshold) if report.sweep else ""
+    return f'<div class="scores"><div class="tables">{by_size}{by_shape}</div>{curve}</div>'
 
 
 def shown_note(shown: int, all_pictures: int) -> dict[str, str]:

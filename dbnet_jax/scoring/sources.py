@@ -14,8 +14,9 @@ from dbnet_jax.decode import PICTURE_SUFFIXES
 MAX_FILES = 200_000
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 2**30
-_PREFIXES = ("poly_gt_", "gt_", "res_")
+PREFIXES = ("poly_gt_", "gt_", "res_")
 _NAMED = 8  # in one message
+_ZIP_MAGIC = b"PK\x03\x04"
 
 
 def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict[str, bytes]:
@@ -39,6 +40,8 @@ def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict
         files = _read_files([(path.name, path)])
     elif zipfile.is_zipfile(path):
         files = _read_zip(path, wanted)
+    elif path.is_file() and _begins_as_zip(path):
+        raise ValueError(f"{path}: a damaged zip archive, perhaps not wholly copied: its list of files is missing")
     elif path.exists():
         raise ValueError(f"{path}: neither a folder nor a zip archive nor a {' or '.join(wanted)} file")
     else:
@@ -89,8 +92,13 @@ def enumerate_names(names: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" … ({len(names)} in all)" if len(names) > _NAMED else "")
 
 
+def _begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+
+
 def _picture_stem(stem: str) -> str:
-    stem = next((stem.removeprefix(prefix) for prefix in _PREFIXES if stem.startswith(prefix)), stem)
+    stem = next((stem.removeprefix(prefix) for prefix in PREFIXES if stem.startswith(prefix)), stem)
     path = PurePosixPath(stem)
     return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else stem
 

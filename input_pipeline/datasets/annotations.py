@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from dbnet_jax.decode import BadPicture
 from dbnet_jax.geometry import polygon_area
 from input_pipeline.datasets.sample import Sample
 
@@ -23,7 +24,10 @@ DONT_CARE = "###"
 # Bytes 0x80 to 0xFF as Python keeps those that are not UTF-8, and the Latin-1 characters that they may be.
 _LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 _JOINED = 4  # numbers in a transcription that make it look like another line; "36,000,000" has three
+_OTHER_SEPARATORS = re.compile(r"[;\s]+")
+_SEPARATED = 4  # numbers that make a field a line of another format; YOLO's have five
 _SHOWN = 60  # characters of a bad line in its message
+_REASONS = 3  # that a file is told of, of whose lines none can be used
 # One way only to match a digit: of two, a hundred thousand digits and a letter would be tried in ten thousand million.
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -126,6 +130,9 @@ def parse_instances(
     the official protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the
     evaluation has to decide.
 
+    Lines of which none can be used are the labels of another picture, or of another format: without text is a picture
+    whose file has no lines, or lines of text alone that is not to care for (as Total-Text's single points are).
+
     **Arguments:**
 
     - `lines`: (number, line).
@@ -135,15 +142,23 @@ def parse_instances(
     - `show`: how a line is shown in a message.
 
     **Returns:** the instances of the good lines, and one problem for each bad or doubtful one.
+
+    **Raises:** `BadPicture`, with the first reasons, where there are lines and none of them can be used.
     """
     annotation = Annotation(problems=list(problems))
+    unread: list[str] = []
+    understood = False
     for number, line in lines:
+        instance = None
         try:
             instance = parse(line)
             check_polygon(instance.polygon)
         except ValueError as error:
-            annotation.problems.append(f"{file}:{number}: {error}: {_shorten(show(line))}")
+            understood |= instance is not None and instance.ignore
+            unread.append(f"{number}: {error}: {_shorten(show(line))}")
+            annotation.problems.append(f"{file}:{unread[-1]}")
             continue
+        understood = True
         crosses = "the outline crosses itself" if crosses_itself(instance.polygon) else ""
         for doubt in filter(None, (crosses, instance.doubt)):
             annotation.problems.append(f"{file}:{number}: {doubt}; kept as it is: {_shorten(show(line))}")
@@ -152,12 +167,32 @@ def parse_instances(
         annotation.texts.append(instance.text)
         if instance.script is not None:
             annotation.scripts.append(instance.script)
+    if unread and not understood:
+        raise BadPicture(_unusable(file, unread))
     return annotation
+
+
+def _unusable(file: str, reasons: list[str]) -> str:
+    said = "its one entry cannot be used" if len(reasons) == 1 else f"none of its {len(reasons)} entries can be used"
+    more = "; …" if len(reasons) > _REASONS else ""
+    return f"{file}: {said}, and the picture would seem to be without text: {'; '.join(reasons[:_REASONS])}{more}"
+
+
+def is_dont_care(text: str) -> bool:
+    """Whether a transcription is `###`, with or without quotes around it: text not to care for."""
+    return text.strip().strip('"') == DONT_CARE
 
 
 def is_number(field: str) -> bool:
     """Whether a field is a finite decimal number; "nan", "inf" and "1_000", which `float` takes, are not."""
     return _NUMBER.fullmatch(field) is not None and math.isfinite(float(field))
+
+
+def is_endless(field: str) -> bool:
+    """Whether a field is a number that is not finite: "nan", "inf", "1e999"."""
+    if field.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return True
+    return _NUMBER.fullmatch(field) is not None and not math.isfinite(float(field))
 
 
 def parse_numbers(fields: Sequence[str], count: int) -> list[float]:
@@ -168,12 +203,18 @@ def parse_numbers(fields: Sequence[str], count: int) -> list[float]:
     for position, field in enumerate(fields[:count]):
         if is_number(field):
             continue
-        if field.strip().lower().lstrip("+-") in ("nan", "inf", "infinity") or _NUMBER.fullmatch(field):
+        if is_endless(field):
             raise ValueError(f"{field.strip()!r} is not a finite number")
         raise ValueError(f"{position} numbers where {count} are needed")
     if len(fields) < count:
         raise ValueError(f"{len(fields)} numbers where {count} are needed")
     return [float(field) for field in fields[:count]]
+
+
+def check_commas(first: str) -> None:
+    """**Raises:** `ValueError` if the first field of a line is many numbers with something else than commas between."""
+    if sum(map(is_number, _OTHER_SEPARATORS.split(first.strip()))) >= _SEPARATED:
+        raise ValueError("commas are expected between the numbers, x1,y1,x2,y2,…, which are pixels")
 
 
 def joined_lines(text: str, separator: str | None = ",") -> str:

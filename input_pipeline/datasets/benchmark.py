@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
+from jaxtyping import UInt8
+
+from dbnet_jax.counted import counted
 from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture, decode_image
 from input_pipeline.datasets.annotations import Annotation, make_sample
+from input_pipeline.datasets.folders import describe, enumerate_names, existing, listing, read_bytes
 from input_pipeline.datasets.sample import Sample
 
 SPLITS = ("train", "validation", "trainval", "test")
 VALIDATION_EVERY = 10
-_NAMED = 8  # file names shown in one message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Benchmark:
     annotation_suffix: ClassVar[str | tuple[str, ...]]
     counts: ClassVar[dict[str, int]] = {}
     absent: ClassVar[dict[str, str]] = {}  # splits that the benchmark does not have: why, and what to do
+    turned: ClassVar[tuple[str, ...]] = ()  # pictures whose labels follow the EXIF orientation, as all others' do not
 
     def __init__(self, folder: str | os.PathLike[str], split: str = "train"):
         self.folder, self.split = pathlib.Path(folder), self._checked(split)
@@ -135,7 +140,21 @@ class Benchmark:
     def __getitem__(self, index: int) -> Sample:
         """**Raises:** `BadPicture` if the picture or its annotation file is missing or cannot be read."""
         annotation = self.annotation(index)
-        return make_sample(self.name(index), decode_image(self.picture(index), self.name(index)), annotation)
+        return self.sample(self.name(index), self.picture(index), annotation)
+
+    @classmethod
+    def sample(cls, name: str, picture: bytes, annotation: Annotation) -> Sample:
+        """A picture and its annotation as a sample, the picture decoded as its labels want it (see `turned`).
+
+        **Raises:** `BadPicture` if it cannot be decoded.
+        """
+        turned = name in cls.turned
+        image = decode_image(picture, name, follow_exif=turned)
+        if turned and not _holds(image, annotation):
+            # Outlines that only the stored pixels hold belong to these, whatever is said of the picture.
+            stored = decode_image(picture, name)
+            image = stored if _holds(stored, annotation) else image
+        return make_sample(name, image, annotation)
 
     def _checked(self, split: str) -> str:
         if split not in SPLITS:
@@ -165,7 +184,7 @@ class Benchmark:
         prefix = f"{part}_" if len(self._parts()) > 1 else ""
         positions = self._positions(len(pictures))
         if not positions:
-            raise FileNotFoundError(self._complaint(f"{len(pictures)} pictures, none of them in this split"))
+            raise FileNotFoundError(self._complaint(_too_few(len(pictures))))
         return [
             _File(pictures[position], self._find_annotation(pictures[position], annotations), part, position, prefix)
             for position in positions
@@ -178,8 +197,8 @@ class Benchmark:
 
     def _pictures(self, folders: Folders) -> list[pathlib.Path]:
         found: dict[str, pathlib.Path] = {}
-        for folder in _existing(self.folder, folders.pictures):
-            listed = {path.name: path for path in _listing(folder) if path.suffix.lower() in PICTURE_SUFFIXES}
+        for folder in existing(self.folder, folders.pictures):
+            listed = {path.name: path for path in listing(folder) if path.suffix.lower() in PICTURE_SUFFIXES}
             found = {**listed, **found}
             if found and not folders.together:
                 break
@@ -189,8 +208,8 @@ class Benchmark:
 
     def _annotations(self, folders: Folders) -> dict[str, pathlib.Path]:
         listed = [
-            {path.name: path for path in _listing(folder) if path.name.lower().endswith(self.annotation_suffix)}
-            for folder in _existing(self.folder, folders.annotations)
+            {path.name: path for path in listing(folder) if path.name.lower().endswith(self.annotation_suffix)}
+            for folder in existing(self.folder, folders.annotations)
         ]
         if not any(listed):
             raise FileNotFoundError(self._complaint(describe(self.folder) + "; no annotation files"))
@@ -204,12 +223,12 @@ class Benchmark:
 
     def _miscount(self, count: int, part: str) -> list[str]:
         released = self.counts.get(part, count)
-        return [f"{count} {part} pictures where the release has {released}"] if count != released else []
+        return [f"{counted(count, f'{part} picture')} where the release has {released}"] if count != released else []
 
     def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[str]:
         known = {name.lower() for picture in pictures for name in self.annotation_names(picture)}
         names = sorted({path.name for name, path in annotations.items() if name.lower() not in known})
-        return [f"annotation files without a picture: {_enumerate(names)}"] if names else []
+        return [f"annotation files without a picture: {enumerate_names(names)}"] if names else []
 
     def _complaint(self, found: str) -> str:
         return (
@@ -219,45 +238,17 @@ class Benchmark:
         )
 
 
+def _holds(image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -> bool:
+    """Whether all outlines lie in the picture, give or take what a hand misses."""
+    return all((polygon < np.add(image.shape[1::-1], 3)).all() for polygon in annotation.polygons)
+
+
+def _too_few(count: int) -> str:
+    # The first of each ten is held out.
+    only = ", which is held out as 'validation'" if count == 1 else ", none of them in this split"
+    return counted(count, "picture") + only
+
+
 def _integer(stem: str) -> int:
     digits = re.search(r"\d+", stem)
     return int(digits[0]) if digits else -1
-
-
-def _listing(folder: pathlib.Path) -> list[pathlib.Path]:
-    # Archives made on a Mac carry a "._img_1.jpg" beside each "img_1.jpg".
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _existing(root: pathlib.Path, patterns: tuple[str, ...]) -> list[pathlib.Path]:
-    # `glob` takes no ".".
-    found = [path for pattern in patterns for path in ([root] if pattern == "." else sorted(root.glob(pattern)))]
-    return [path for path in found if path.is_dir()]
-
-
-def read_bytes(path: pathlib.Path) -> bytes:
-    """The content of a file. **Raises:** `BadPicture` if it cannot be read."""
-    try:
-        # To read a pipe would be to wait for somebody who writes to it.
-        if not path.is_file() and path.exists() and not path.is_dir():
-            raise BadPicture(f"{path.name}: is no regular file")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadPicture(f"{path.name}: cannot be read: {error.strerror or error}") from error
-    except BadPicture:
-        raise
-    except ValueError as error:  # a name with a NUL in it
-        raise BadPicture(f"{path.name!r}: cannot be read: {error}") from error
-
-
-def describe(folder: pathlib.Path) -> str:
-    """What a folder holds, for messages."""
-    if not folder.is_dir():
-        return "there is no such folder" if not folder.exists() else "it is not a folder"
-    names = [path.name + "/" * path.is_dir() for path in _listing(folder)]
-    return _enumerate(names) if names else "the folder is empty"
-
-
-def _enumerate(names: list[str]) -> str:
-    more = f" … ({len(names)} in all)" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -1,6 +1,6 @@
 """A data set that is read once."""
 
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Dataset, Sample, origin, pass_length
 
 
 class CachedDataset:
@@ -21,6 +21,15 @@ class CachedDataset:
         if index not in self._samples:
             self._samples[index] = self._dataset[index]
         return self._samples[index]
+
+    @property
+    def pass_length(self) -> int:
+        """See `sample.pass_length`."""
+        return pass_length(self._dataset)
+
+    def origin(self, index: int) -> tuple[str, int]:
+        """See `sample.origin`."""
+        return origin(self._dataset, index)
 
     def name(self, index: int) -> str:
         """The name of sample `index`, without reading it."""

@@ -4,7 +4,8 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from input_pipeline.datasets.annotations import DONT_CARE, Instance, Polygon
+from input_pipeline.datasets.annotations import Instance, Polygon, is_dont_care
+from input_pipeline.datasets.entries import Entry, Problems
 from input_pipeline.datasets.json_values import (
     as_flag,
     as_flat_points,
@@ -17,7 +18,7 @@ from input_pipeline.datasets.json_values import (
     parse_json,
 )
 from input_pipeline.datasets.label_file import LabelFile, as_line, grouped_by_picture, keyed_objects
-from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
+from input_pipeline.datasets.labelled import LabelNames
 from input_pipeline.datasets.run_length import mask_outlines
 
 SPLIT_NAMES = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
@@ -37,7 +38,7 @@ class CocoText(LabelFile):
       "illegible"`. All of its pictures lie in COCO's train2014.
     """
 
-    title = "COCO JSON"
+    title = "COCO's format"
     layout = """\
     train.json               (or instances_train.json, annotations/instances_train*.json, cocotext.v2.json)
     validation.json          (or val.json, instances_val.json, annotations/instances_val*.json; may be missing)
@@ -96,7 +97,7 @@ class CocoText(LabelFile):
         """One annotation with one outline."""
         row = as_object(value, "annotation")
         text = next((as_text(row[key], key) for key in _TEXT_KEYS if key in row), "")
-        ignore = text.strip() == DONT_CARE or row.get("legibility") == "illegible"
+        ignore = is_dont_care(text) or row.get("legibility") == "illegible"
         ignore = ignore or as_flag(row.get("iscrowd"), "iscrowd") or as_flag(row.get("ignore"), "ignore")
         return Instance(_polygon(row), ignore, text)
 

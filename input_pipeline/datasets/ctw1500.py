@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from dbnet_jax.decode import BadPicture
 from input_pipeline.datasets.annotations import (
-    DONT_CARE,
     Annotation,
     Instance,
     as_polygon,
     decode_text,
+    is_dont_care,
     joined_lines,
     parse_instances,
     parse_numbers,
@@ -71,7 +71,8 @@ or, of the first release:
     def parse(cls, data: bytes, file: str) -> Annotation:
         """One line of text a line, or a box of an XML document; see the class.
 
-        **Raises:** `BadPicture` if it is an XML document that is damaged, or that declares a type or entities.
+        **Raises:** `BadPicture` if it is an XML document that is damaged, of something else, or that declares a type or
+        entities, or if none of its lines can be used.
         """
         text, problems = decode_text(data, file)
         document = text.lstrip("\ufeff \t\r\n")
@@ -91,7 +92,7 @@ def _parse_line(line: str) -> Instance:
             raise ValueError(f"{len(fields)} numbers before {_TEXT_FOLLOWS[1:]} where pairs are needed")
         numbers = parse_numbers(fields, len(fields))
         polygon = as_polygon(numbers[0::2], numbers[1::2])
-        return Instance(polygon, text.strip() == DONT_CARE, text, doubt=joined_lines(text))
+        return Instance(polygon, is_dont_care(text), text, doubt=joined_lines(text))
     if not fields[-1].strip():
         fields.pop()  # the line ends in a comma
     if len(fields) > 32:
@@ -103,7 +104,7 @@ def _parse_line(line: str) -> Instance:
 def _box_lines(text: str, file: str) -> list[tuple[int, str]]:
     """The boxes of an XML document, each as a line of the test labels, with the number of its line.
 
-    **Raises:** `BadPicture` if the document is damaged, or declares a type or entities.
+    **Raises:** `BadPicture` if the document is damaged, of something else, or declares a type or entities.
     """
     # Entities are defined inside a document type declaration, and nowhere else: a kilobyte of them can stand for
     # gigabytes. The labels have none.
@@ -115,6 +116,8 @@ def _box_lines(text: str, file: str) -> list[tuple[int, str]]:
         reader.parser.Parse(text, True)
     except xml.parsers.expat.ExpatError as error:
         raise BadPicture(f"{file}: damaged XML: {error}") from error
+    if not reader.of_picture:
+        raise BadPicture(f"{file}: no <image> and no <box> in it: the XML of something else")
     return reader.lines
 
 
@@ -123,6 +126,7 @@ class _BoxReader:
 
     def __init__(self) -> None:
         self.lines: list[tuple[int, str]] = []
+        self.of_picture = False
         self._start = 0
         self._element = ""
         self._found = {"segs": "", "label": ""}
@@ -132,6 +136,7 @@ class _BoxReader:
         self.parser.CharacterDataHandler = self._add
 
     def _open(self, name: str, _: dict[str, str]) -> None:
+        self.of_picture |= name in ("image", "box")
         if name == "box":
             self._start = self.parser.CurrentLineNumber
             self._found = {"segs": "", "label": ""}

@@ -5,8 +5,9 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from input_pipeline.datasets.annotations import Instance, text_lines
-from input_pipeline.datasets.benchmark import read_bytes
+from input_pipeline.datasets.annotations import Instance, is_dont_care, text_lines
+from input_pipeline.datasets.entries import Entry, Problems
+from input_pipeline.datasets.folders import read_bytes
 from input_pipeline.datasets.json_values import (
     TWICE,
     as_flag,
@@ -19,7 +20,7 @@ from input_pipeline.datasets.json_values import (
     unpack,
 )
 from input_pipeline.datasets.label_file import LabelFile
-from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
+from input_pipeline.datasets.labelled import LabelNames
 
 GRANULARITIES = ("word", "line")
 _MISSING = "\0 is missing"  # a key of regions whose parts nobody outlined: which parts
@@ -39,8 +40,9 @@ class HierText(LabelFile):
     - Layout: see `layout`; the label files may stay packed (.gz). One document with `annotations`, or a line of
       JSON for each picture: `image_id`, `image_width`, `image_height` and `paragraphs`, whose `lines` have
       `words`; each of them has `vertices` [[x, y], …] and `legible`, lines and words `text`.
-    - What is not legible is not to care for. A line without words, or a paragraph without lines, is one region
-      not to care for: there is text in it that nobody outlined. Where that is legible it is named.
+    - What is not legible is not to care for, nor is what has the text `###`. A line without words, or a paragraph
+      without lines, is one region not to care for: there is text in it that nobody outlined. Where that is legible
+      it is named.
     - Terms: CC BY-SA 4.0.
 
     **Arguments:**
@@ -126,7 +128,7 @@ class HierText(LabelFile):
         row = as_object(value, self.granularity)
         text = as_text(row.get("text"), "text")
         missing = row.get(_MISSING, "")
-        ignore = bool(missing) or not as_flag(row.get("legible", True), "legible")
+        ignore = bool(missing) or not as_flag(row.get("legible", True), "legible") or is_dont_care(text)
         doubt = f"legible text without {missing}, not to care for" if missing and row.get("legible", True) else ""
         return Instance(as_points(row.get("vertices"), "vertices"), ignore, text, doubt=doubt)
 

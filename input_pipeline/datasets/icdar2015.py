@@ -4,10 +4,11 @@ import pathlib
 from typing import ClassVar
 
 from input_pipeline.datasets.annotations import (
-    DONT_CARE,
     Annotation,
     Instance,
     as_polygon,
+    check_commas,
+    is_dont_care,
     joined_lines,
     parse_instances,
     parse_numbers,
@@ -56,8 +57,9 @@ class Icdar2015(Benchmark):
 
 def _parse_line(line: str) -> Instance:
     fields = line.split(",", 8)
+    check_commas(fields[0])
     numbers = parse_numbers(fields, 8)
     text = fields[8] if len(fields) > 8 else ""
     # Where nothing follows, the last number itself may be cut off.
     doubt = joined_lines(text) if len(fields) > 8 else "there is no transcription"
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text, doubt=doubt)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, doubt=doubt)

@@ -87,7 +87,7 @@ def as_list(value: Any, name: str) -> list[Any]:
 
 
 def as_text(value: Any, name: str) -> str:
-    """A string; a number, as which some tools write "2016", becomes its digits, and null the empty string.
+    """A string; a number, as which some tools write "2016", becomes its digits, 1.0 as 1, and null the empty string.
 
     **Raises:** ValueError if the value is anything else.
     """
@@ -96,7 +96,9 @@ def as_text(value: Any, name: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return shorten(value)
+        # What counts in floats, as tables do, writes the id 1 as 1.0.
+        whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+        return shorten(int(value) if whole else value)
     raise ValueError(f"`{name}` (={shorten(value)}) must be a string")
 
 

@@ -2,13 +2,15 @@
 
 import json
 import pathlib
+import posixpath
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from input_pipeline.datasets.annotations import Annotation, Instance, parse_instances
-from input_pipeline.datasets.benchmark import read_bytes
+from input_pipeline.datasets.entries import Entry, Problems, Size
+from input_pipeline.datasets.folders import read_bytes
 from input_pipeline.datasets.json_values import TWICE, as_object, as_text, parse_json, read_json, shorten
-from input_pipeline.datasets.labelled import Entry, LabelledPictures, Problems, Size
+from input_pipeline.datasets.labelled import LabelledPictures
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -64,12 +66,23 @@ class LabelFile(LabelledPictures):
         if not isinstance(picture, str) or not picture.strip():
             raise ValueError(f"the picture's name (={shorten(picture)}) must be a string")
         picture = writable(picture)
-        name = picture.replace("\\", "/")
+        name = self._tidy(picture.replace("\\", "/"), labels)
         folders = [labels.parent, *(self.folder / folder for folder in self.picture_folders)]
         # As it is written first: a backslash may be a part of a name, or stand for `/` where Windows wrote it.
         paths = tuple(folder / written for written in dict.fromkeys((picture, name)) for folder in folders)
         lines = tuple((i, as_line(value)) for i, value in enumerate(instances, 1))
         return Entry(name, paths, f"{labels.name}: {name}", lines, size=size, split=split)
+
+    def _tidy(self, name: str, labels: pathlib.Path) -> str:
+        """The name that "./1.jpg", "a/../1.jpg" and the absolute path have in common with "1.jpg"."""
+        name = posixpath.normpath(name)
+        if not name.startswith("/"):
+            return name
+        for folder in (labels.parent, self.folder):
+            start = posixpath.normpath(folder.absolute().as_posix()).rstrip("/") + "/"
+            if name.startswith(start):
+                return name[len(start) :]
+        return name
 
     def _parse_line(self, line: str) -> Instance:
         return self.parse_instance(parse_json(line, "the instance"))

@@ -3,65 +3,25 @@
 import dataclasses
 import os
 import pathlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 from dbnet_jax.decode import BadPicture, decode_image
 from input_pipeline.datasets.annotations import Annotation, make_sample
-from input_pipeline.datasets.benchmark import SPLITS, VALIDATION_EVERY, read_bytes
+from input_pipeline.datasets.benchmark import SPLITS, VALIDATION_EVERY
+from input_pipeline.datasets.entries import (
+    MAX_NAMED,
+    Entry,
+    Problems,
+    Size,
+    locate,
+    natural_order,
+    together,
+    unique,
+    without,
+)
+from input_pipeline.datasets.folders import describe, read_bytes
 from input_pipeline.datasets.sample import Sample
-
-MAX_NAMED = 20  # problems of a kind that are named one by one
-
-
-class Problems:
-    """Collects messages by their kind; of each kind the first `MAX_NAMED` are named, the others counted."""
-
-    def __init__(self) -> None:
-        self._named: dict[str, list[str]] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, kind: str, message: str) -> None:
-        """Notes one problem; `kind` says what a number of them have in common."""
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        if self._counts[kind] <= MAX_NAMED:
-            self._named.setdefault(kind, []).append(message)
-
-    def messages(self) -> list[str]:
-        """What was noted, kind by kind."""
-        found = []
-        for kind, named in self._named.items():
-            more = self._counts[kind] - len(named)
-            found += [*named, *([f"… and {more} more: {kind}"] if more else [])]
-        return found
-
-
-Size = tuple[int, int]
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One picture that the labels speak of.
-
-    **Arguments:**
-
-    - `name`: the picture's, as the labels have it, with `/` between folders; unique in the data set.
-    - `pictures`: paths where it may lie; the first that exists is read.
-    - `place`: where the labels speak of it, for messages ("train.json: img_1.jpg").
-    - `lines`: what they say of its text: (number, text) of each instance, to be parsed when it is asked for …
-    - `label_file`: … or the file that holds it.
-    - `size`: (height, width) of the picture as the labels state it; None where they do not, or in their file.
-    - `split`: which of the splits the labels put it in; "" where they do not say.
-    """
-
-    name: str
-    pictures: tuple[pathlib.Path, ...]
-    place: str
-    lines: tuple[tuple[int, str], ...] = ()
-    label_file: pathlib.Path | None = None
-    size: Size | None = None
-    split: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +35,8 @@ class LabelNames:
 
 class LabelledPictures:
     """Pictures with labels that somebody made, in one of the common formats; each class reads one of them.
+
+    A picture that the labels name twice, by whatever path, is used once; one that is "validation" is not in "train".
 
     The labels of a split are found by their names (`layout`), or named by `labels` and `eval_labels`. Where
     there are none of a split "validation", every tenth of the training pictures (positions 0, 10, 20, … in the
@@ -118,10 +80,11 @@ class LabelledPictures:
         self.folder, self.split, self.follow_exif = pathlib.Path(folder), split, follow_exif
         self._labels = {"train": labels, "validation": eval_labels, "test": eval_labels}
         self._problems = Problems()
+        self._why_empty = "no picture in this split"
         self._entries = self._open()
         self.problems = self._problems.messages()
         if not self._entries:
-            raise FileNotFoundError("\n".join([self._complaint("no picture in this split"), *self.problems]))
+            raise FileNotFoundError("\n".join([self._complaint(self._why_empty), *self.problems]))
         self._check_that_some_exist()
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
@@ -191,10 +154,17 @@ class LabelledPictures:
         if self.split == "test":
             raise FileNotFoundError(self._complaint("no labels of it"))
         if held_out:
-            return entries if self.split == "train" else _unique([*entries, *self._read(held_out)], self._problems)
+            others = self._read(held_out)
+            if self.split == "trainval":
+                return together(entries, others, self._problems)
+            self._why_empty = "all of its pictures are to be scored on"
+            return without(entries, others, self._problems)
         if self.split == "trainval":
             return entries
         held = self.split == "validation"
+        if len(entries) == 1 and not held:
+            # "trainval" has it in either case.
+            self._why_empty = f"its only picture, {entries[0].name}, is held out to be scored on; 'trainval' is with it"
         return [entry for i, entry in enumerate(entries) if (i % VALIDATION_EVERY == 0) == held]
 
     def _find(self, split: str) -> pathlib.Path | None:
@@ -208,7 +178,7 @@ class LabelledPictures:
 
     def _read(self, labels: pathlib.Path) -> list[Entry]:
         entries = sorted(self.read_entries(labels, self._problems), key=lambda entry: natural_order(entry.name))
-        return _unique(entries, self._problems)
+        return unique(entries, self._problems)
 
     def _check_that_some_exist(self) -> None:
         # A wrong folder is an error of the whole; a missing picture here and there is that picture's.
@@ -218,35 +188,7 @@ class LabelledPictures:
             raise FileNotFoundError(self._complaint(f"the labels, but not one picture; the first may lie at {tried}"))
 
     def _complaint(self, found: str) -> str:
-        there = "there is no such folder"
-        if self.folder.is_dir():
-            names = sorted(path.name + "/" * path.is_dir() for path in self.folder.iterdir())
-            there = ", ".join(names[:8]) + (f" … ({len(names)} in all)" if len(names) > 8 else "") or "nothing"
         return (
             f"no {self.split} pictures of {self.title} in {self.folder}: {found}\nexpected there:\n{self.layout}\n"
-            f"there is: {there}"
+            f"found: {describe(self.folder)}"
         )
-
-
-def natural_order(name: str) -> list[tuple[int, str]]:
-    """A key that sorts names as people do: img_2 before img_10."""
-    parts = re.split(r"([0-9]+)", name)
-    # Numbers stand at odd places. The longer one is the larger, without converting thousands of digits.
-    keys = [(len(part.lstrip("0")), part.lstrip("0")) if i % 2 else (0, part) for i, part in enumerate(parts)]
-    return [*keys, (0, name)]
-
-
-def locate(entry: Entry) -> pathlib.Path | None:
-    """Where the picture of an entry lies; None if nowhere."""
-    # os.path's answer to a path that no file can have is False, not an error.
-    return next((path for path in entry.pictures if os.path.isfile(path)), None)
-
-
-def _unique(entries: Iterable[Entry], problems: Problems) -> list[Entry]:
-    kept: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.name in kept:
-            problems.add("a picture named twice", f"{entry.place}: named a second time; this one is left out")
-        else:
-            kept[entry.name] = entry
-    return list(kept.values())

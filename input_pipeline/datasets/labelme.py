@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import posixpath
 from collections.abc import Iterator
 from typing import Any
 
 from dbnet_jax.decode import BadPicture
-from input_pipeline.datasets.annotations import DONT_CARE, Annotation, Instance, parse_instances
-from input_pipeline.datasets.benchmark import read_bytes
+from input_pipeline.datasets.annotations import Annotation, Instance, is_dont_care, parse_instances
+from input_pipeline.datasets.entries import Entry, Problems, Size
+from input_pipeline.datasets.folders import read_bytes
 from input_pipeline.datasets.json_values import (
     as_flag,
     as_list,
@@ -21,7 +23,6 @@ from input_pipeline.datasets.json_values import (
     shorten,
 )
 from input_pipeline.datasets.label_file import as_line, writable
-from input_pipeline.datasets.labelled import Entry, Problems, Size
 from input_pipeline.datasets.picture_folder import PictureFolder
 
 _OUTLINES = ("polygon", "rotation", "oriented_rectangle", "quadrilateral")
@@ -38,29 +39,33 @@ class LabelMe(PictureFolder):
       picture without a JSON file is reported and left out: LabelMe writes none for what it was not asked to save.
     """
 
-    title = "LabelMe's JSON files"
+    title = "LabelMe's format"
+    layout = f"{PictureFolder.layout}\nLabels of NAME.jpg are called NAME.json."
     label_suffix = ".json"
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`."""
-        pictures = {picture.stem: picture for picture in self.pictures(labels)}
+        pictures = self.pictures(labels)
+        by_stem = {_stem(name): (name, path) for name, path in pictures}
         used: set[str | pathlib.Path] = set()
-        for file in self.label_files(labels):
-            if picture := pictures.get(file.stem):
-                used.add(picture)
-                yield Entry(picture.name, (picture,), file.name, label_file=file)
+        for place, file in self.label_files(labels):
+            if picture := by_stem.get(_stem(place)):
+                used.add(picture[1])
+                yield Entry(picture[0], (picture[1],), place, label_file=file)
                 continue
             try:
                 name = _image_path(file)
             except ValueError as error:
                 problems.add("bad label files", f"{error}; left out")
                 continue
-            found = tuple(file.parent / path for path in dict.fromkeys((name, name.replace("\\", "/"))))
+            written = name.replace("\\", "/")
+            found = tuple(file.parent / path for path in dict.fromkeys((name, written)))
             used.update(os.path.realpath(path) for path in found if os.path.isfile(path))
-            yield Entry(name.replace("\\", "/"), found, file.name, label_file=file)
-        for picture in self.pictures(labels):
-            if picture not in used and os.path.realpath(picture) not in used:
-                problems.add("pictures without a label file", f"{picture.name}: has no label file; left out")
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(place), written))
+            yield Entry(name, found, place, label_file=file)
+        for name, path in pictures:
+            if path not in used and os.path.realpath(path) not in used:
+                problems.add("pictures without a label file", f"{name}: has no label file; left out")
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
         """See `LabelledPictures`."""
@@ -76,6 +81,10 @@ class LabelMe(PictureFolder):
         size = as_size(document.get("imageWidth"), document.get("imageHeight"))
         lines = [(i, as_line(shape)) for i, shape in enumerate(shapes, 1)]
         return parse_instances(lines, entry.place, _parse_shape, doubts), size
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(name)[0]
 
 
 def _image_path(file: pathlib.Path) -> str:
@@ -102,4 +111,4 @@ def _parse_shape(line: str) -> Instance:
     text = as_text(shape.get("label"), "label")
     flags = as_object(shape.get("flags") or {}, "flags")
     ignore = as_flag(flags.get("ignore"), "ignore") or as_flag(shape.get("difficult"), "difficult")
-    return Instance(points, ignore or text.strip() == DONT_CARE, text)
+    return Instance(points, ignore or is_dont_care(text), text)

@@ -4,10 +4,11 @@ import pathlib
 from typing import ClassVar
 
 from input_pipeline.datasets.annotations import (
-    DONT_CARE,
     Annotation,
     Instance,
     as_polygon,
+    check_commas,
+    is_dont_care,
     joined_lines,
     parse_instances,
     parse_numbers,
@@ -68,10 +69,11 @@ class Mlt2017(Benchmark):
 
 def _parse_line(line: str) -> Instance:
     fields = line.split(",", 9)
+    check_commas(fields[0])
     numbers = parse_numbers(fields, 8)
     script = fields[8].strip() if len(fields) > 8 else ""
     text = fields[9] if len(fields) > 9 else ""
     doubt = joined_lines(text) if script in SCRIPTS else f"the script {script[:20]!r} is none of {', '.join(SCRIPTS)}"
     if len(fields) < 10:
         doubt = f"{len(fields) - 8} of the 2 fields after the numbers"
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text, script, doubt)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, script, doubt)

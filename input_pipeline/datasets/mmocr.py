@@ -4,8 +4,9 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from input_pipeline.datasets.annotations import DONT_CARE, Instance, Polygon
+from input_pipeline.datasets.annotations import Instance, Polygon, is_dont_care
 from input_pipeline.datasets.coco import CocoText, coco_pictures
+from input_pipeline.datasets.entries import Entry, Problems
 from input_pipeline.datasets.json_values import (
     as_flag,
     as_flat_points,
@@ -16,7 +17,7 @@ from input_pipeline.datasets.json_values import (
     as_text,
     box_polygon,
 )
-from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
+from input_pipeline.datasets.labelled import LabelNames
 
 
 class MmOcr(CocoText):
@@ -27,7 +28,7 @@ class MmOcr(CocoText):
     - 0.x: COCO's `images` and `annotations`, in which `iscrowd` is text not to care for; see `CocoText`.
     """
 
-    title = "MMOCR's JSON"
+    title = "MMOCR's format"
     layout = """\
     textdet_train.json   (0.x: instances_training.json; or instances_train.json, train.json)
     textdet_val.json     (0.x: instances_val.json; or validation.json, val.json; may be missing)
@@ -62,7 +63,7 @@ class MmOcr(CocoText):
             return super().parse_instance(value)
         text = as_text(row.get("text"), "text")
         ignore = as_flag(row.get("ignore"), "ignore") or as_flag(row.get("iscrowd"), "iscrowd")
-        return Instance(_polygon(row), ignore or text.strip() == DONT_CARE, text)
+        return Instance(_polygon(row), ignore or is_dont_care(text), text)
 
 
 def _polygon(row: dict[str, Any]) -> Polygon:

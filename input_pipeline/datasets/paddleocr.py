@@ -4,11 +4,12 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from input_pipeline.datasets.annotations import DONT_CARE, Instance, text_lines
-from input_pipeline.datasets.benchmark import read_bytes
+from input_pipeline.datasets.annotations import Instance, is_dont_care, text_lines
+from input_pipeline.datasets.entries import Entry, Problems
+from input_pipeline.datasets.folders import read_bytes
 from input_pipeline.datasets.json_values import as_list, as_object, as_points, as_text, parse_json, shorten, unpack
 from input_pipeline.datasets.label_file import LabelFile
-from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
+from input_pipeline.datasets.labelled import LabelNames
 
 
 class PaddleOcr(LabelFile):
@@ -19,7 +20,7 @@ class PaddleOcr(LabelFile):
     them, with paths from the folder above the pictures.
     """
 
-    title = "PaddleOCR's label files"
+    title = "PaddleOCR's format"
     layout = """\
     train.txt        (or train_label.txt, train_icdar2015_label.txt, Label.txt)
     validation.txt   (or val.txt, val_label.txt; may be missing)
@@ -52,4 +53,4 @@ class PaddleOcr(LabelFile):
         """One instance; see the class."""
         row = as_object(value, "instance")
         text = as_text(row.get("transcription"), "transcription")
-        return Instance(as_points(row.get("points"), "points"), text.strip() in (DONT_CARE, "*"), text)
+        return Instance(as_points(row.get("points"), "points"), text.strip() == "*" or is_dont_care(text), text)

@@ -1,7 +1,8 @@
 """Formats that keep the labels of each picture in a file of its own."""
 
+import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import ClassVar
 
 from dbnet_jax.decode import PICTURE_SUFFIXES
@@ -21,7 +22,8 @@ class PictureFolder(LabelledPictures):
 
     Pictures lie beside their labels, or in `images` (`imgs`) and the labels in `labels` (`annotations`, `gt`). The
     folder of a split holds both, or both hold a folder for each split. The official DB code's folders, `train_images`
-    and `train_gts`, are read too.
+    and `train_gts`, are read too. Folders may hold folders: `images/a/1.jpg` belongs to `labels/a/1.txt`, and its name
+    is `a/1.jpg`.
     """
 
     layout = """\
@@ -42,27 +44,61 @@ or  without folders for the splits: pictures and labels, or images/ and labels/"
         """Whether a folder holds labels, or one beside or in it does."""
         return any(True for _ in self.label_files(path))
 
-    def label_files(self, labels: pathlib.Path) -> Iterator[pathlib.Path]:
-        """Every label file of a split's folder."""
+    def label_files(self, labels: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+        """Every label file of a split's folder, each with its name below the folder of labels that it lies in."""
         for folder in (
             *(labels / name for name in LABEL_FOLDERS),
             labels,
             *(labels / name for name in PICTURE_FOLDERS),
         ):
-            yield from _listing(folder, {self.label_suffix})
+            yield from _tree(folder, {self.label_suffix})
 
-    def pictures(self, labels: pathlib.Path) -> list[pathlib.Path]:
-        """The pictures of a split's folder; of the folders where they may lie, the first that holds any."""
+    def pictures(self, labels: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
+        """The pictures of a split's folder with their names; of the folders where they may lie, the first with any."""
         folders = [*(labels / name for name in PICTURE_FOLDERS), labels]
         if labels.name.endswith("_gts"):
             folders.append(labels.with_name(labels.name.removesuffix("_gts") + "_images"))
         if labels.parent.name in LABEL_FOLDERS:
             folders += [labels.parent.parent / name / labels.name for name in PICTURE_FOLDERS]
-        return next((found for folder in folders if (found := _listing(folder, PICTURE_SUFFIXES))), [])
+        return next((found for folder in folders if (found := _tree(folder, PICTURE_SUFFIXES))), [])
 
 
-def _listing(folder: pathlib.Path, suffixes: set[str]) -> list[pathlib.Path]:
-    if not folder.is_dir():
-        return []
-    # Archives made on a Mac carry a "._img_1.jpg" beside each "img_1.jpg".
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+# Of those in a folder of pictures or labels, the ones that are looked into by their names.
+_OF_THEIR_OWN = {
+    *PICTURE_FOLDERS,
+    *LABEL_FOLDERS,
+    *("train", "validation", "val", "test"),
+    *(f"{split}_{kind}" for split in ("train", "validation", "val", "test") for kind in ("images", "gts")),
+    "__MACOSX",
+}
+
+
+def _tree(folder: pathlib.Path, suffixes: Collection[str]) -> list[tuple[str, pathlib.Path]]:
+    """The files of these suffixes in a folder and the folders in it, each with its path from there, in order."""
+    found: dict[str, pathlib.Path] = {}
+    waiting, seen = [("", folder)], set()
+    while waiting:
+        start, inner = waiting.pop()
+        try:
+            state = os.stat(inner)
+            listed = sorted(os.scandir(inner), key=lambda file: file.name)
+        except OSError:  # no folder, or not ours to read
+            continue
+        # A link may lead back to where it came from.
+        if (state.st_dev, state.st_ino) in seen:
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        for file in listed:
+            # Archives made on a Mac carry a "._img_1.jpg" beside each "img_1.jpg".
+            if file.name.startswith("."):
+                continue
+            if pathlib.PurePath(file.name).suffix.lower() in suffixes:
+                found[start + file.name] = inner / file.name
+            elif (start or file.name not in _OF_THEIR_OWN) and _is_folder(file):
+                waiting.append((f"{start}{file.name}/", inner / file.name))
+    return sorted(found.items())
+
+
+def _is_folder(file: os.DirEntry[str]) -> bool:
+    # A link to itself is an error to `is_dir`, and no folder to os.path.
+    return os.path.isdir(file.path) if file.is_symlink() else file.is_dir()

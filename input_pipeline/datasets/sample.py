@@ -61,3 +61,17 @@ class Dataset(Protocol):
     def name(self, index: int) -> str:
         """The name of sample `index`, without reading it."""
         ...
+
+
+def origin(dataset: Dataset, index: int) -> tuple[str, int]:
+    """Which of the sets that were mixed sample `index` is of: its label and its number of pictures.
+
+    A set that is not mixed is one, without a label. Those around another set have a method of this name.
+    """
+    of = getattr(dataset, "origin", None)
+    return of(index) if of else ("", len(dataset))
+
+
+def pass_length(dataset: Dataset) -> int:
+    """How many samples an epoch has: all of them, and of mixed sets as many as pass the first set once."""
+    return getattr(dataset, "pass_length", len(dataset))

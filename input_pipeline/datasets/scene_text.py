@@ -21,9 +21,8 @@ import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 
-from dbnet_jax.decode import decode_image
 from input_pipeline.datasets import BENCHMARKS
-from input_pipeline.datasets.annotations import Annotation, make_sample
+from input_pipeline.datasets.annotations import Annotation
 from input_pipeline.datasets.benchmark import Benchmark
 from input_pipeline.datasets.prepared_examples import (
     Counts,
@@ -56,8 +55,11 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
     name = "scene_text"
     # TFDS 4.9.10 would find it with `importlib_resources`, which neither it nor etils 1.15 installs.
     code_path = pathlib.Path(__file__)
-    VERSION = tfds.core.Version("1.2.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.2.0": "The metadata say what was found."}
+    VERSION = tfds.core.Version("1.3.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.3.0": "A picture of whose labels nothing can be read has an error.",
+        "1.2.0": "The metadata say what was found.",
+    }
     BUILDER_CONFIGS: ClassVar[list[tfds.core.BuilderConfig]] = [
         tfds.core.BuilderConfig(name=name, description=reader.title) for name, reader in BENCHMARKS.items()
     ]
@@ -219,8 +221,7 @@ class PreparedDataset:
     def __getitem__(self, index: int) -> Sample:
         """**Raises:** `BadPicture` if the picture or its annotation file was missing or cannot be used."""
         example = self._example(index)
-        name = self.name(index)
-        return make_sample(name, decode_image(example["image"], name), read_annotation(example))
+        return self._reader.sample(self.name(index), example["image"], read_annotation(example))
 
     def _example(self, index: int) -> dict[str, Any]:
         part, position = self._reader.place(index)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dbnet_jax.decode import BadPicture
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Dataset, Sample, origin, pass_length
 from input_pipeline.device_geometry import to_canvas
 
 
@@ -47,6 +47,15 @@ class StoredDataset:
         if isinstance(sample, BadPicture):
             raise sample
         return sample
+
+    @property
+    def pass_length(self) -> int:
+        """See `sample.pass_length`."""
+        return pass_length(self._dataset)
+
+    def origin(self, index: int) -> tuple[str, int]:
+        """See `sample.origin`."""
+        return origin(self._dataset, index)
 
     def name(self, index: int) -> str:
         """The name of sample `index`."""

@@ -8,9 +8,11 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float32
 
+from dbnet_jax.counted import counted
 from dbnet_jax.decode import BadPicture
 from input_pipeline.datasets.annotations import Annotation, Instance, as_polygon, parse_instances
-from input_pipeline.datasets.benchmark import Benchmark, describe, read_bytes
+from input_pipeline.datasets.benchmark import Benchmark
+from input_pipeline.datasets.folders import describe, read_bytes
 from input_pipeline.datasets.synthtext_index import open_index
 
 _LABELS = "gt.mat"
@@ -55,7 +57,8 @@ or the same in a folder SynthText"""
         self._index = open_index(self._root / _LABELS)
         self.problems = self._miscount(len(self._index), "train")
         if not len(self):
-            raise FileNotFoundError(self._complaint(f"{len(self._index)} pictures, none of them in this split"))
+            count = counted(len(self._index), "picture")
+            raise FileNotFoundError(self._complaint(f"{count}, none of them in this split"))
 
     def __len__(self) -> int:
         held = -(-len(self._index) // _VALIDATION_EVERY)

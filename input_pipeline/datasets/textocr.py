@@ -5,11 +5,12 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from input_pipeline.datasets.annotations import DONT_CARE, Instance
+from input_pipeline.datasets.annotations import Instance, is_dont_care
 from input_pipeline.datasets.coco import keyed_pictures
+from input_pipeline.datasets.entries import Entry, Problems
 from input_pipeline.datasets.json_values import as_flat_points, as_object, as_text
 from input_pipeline.datasets.label_file import LabelFile
-from input_pipeline.datasets.labelled import Entry, LabelNames, Problems
+from input_pipeline.datasets.labelled import LabelNames
 
 ILLEGIBLE = "."
 
@@ -50,4 +51,6 @@ class TextOcr(LabelFile):
         """One word; see the class."""
         row = as_object(value, "annotation")
         text = as_text(row.get("utf8_string"), "utf8_string")
-        return Instance(as_flat_points(row.get("points"), "points"), text.strip() in (ILLEGIBLE, DONT_CARE), text)
+        return Instance(
+            as_flat_points(row.get("points"), "points"), text.strip() == ILLEGIBLE or is_dont_care(text), text
+        )

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from input_pipeline.datasets.annotations import (
-    DONT_CARE,
     Annotation,
     Instance,
     as_polygon,
+    is_dont_care,
     is_number,
     parse_instances,
     parse_numbers,
@@ -47,7 +47,9 @@ class TotalText(Benchmark):
       `x1,y1,…,xn,yn,transcription`, has `###` for it and is called `img11.jpg.txt`. In this one a
       transcription that holds a comma next to a number cannot be told from coordinates: such a line is
       reported, not guessed. The owner's `.mat` files, `poly_gt_img11.mat`, hold a cell array `polygt` of a row an
-      instance, `'x:' xs 'y:' ys text orientation`, and mean what the text files of the first form do.
+      instance, `'x:' xs 'y:' ys text orientation`, and mean what the text files of the first form do. The labels follow
+      the stored pixels; one test photo, img651.jpg, is turned as its EXIF orientation says, unless only its stored
+      pixels hold its outlines.
     - Terms: non-commercial academic research; no redistribution (DATASET_TERMS.md of the repository).
     """
 
@@ -67,6 +69,7 @@ or, for the training set alone:
     )
     test_folders = Folders(("Images/Test",), tuple(f"{folder}/Test" for folder in LABEL_FOLDERS))
     annotation_suffix = (".txt", ".mat")
+    turned = ("img651.jpg",)
     counts: ClassVar[dict[str, int]] = {"train": 1255, "test": 300}
 
     @classmethod
@@ -135,7 +138,7 @@ def _parse_row(row: Row) -> Instance:
 
 
 def _instance(xs: Sequence[float], ys: Sequence[float], text: str, orientation: str) -> Instance:
-    return Instance(as_polygon(xs, ys), orientation == "#" or text in ("#", DONT_CARE), text)
+    return Instance(as_polygon(xs, ys), orientation == "#" or text == "#" or is_dont_care(text), text)
 
 
 def _quoted(field: str) -> str:
@@ -167,7 +170,7 @@ def _parse_line(line: str) -> Instance:
         raise ValueError(f"{count} numbers before the transcription where pairs are needed")
     numbers = parse_numbers(fields, count)
     text = ",".join(rest)
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), text.strip() == DONT_CARE, text)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text)
 
 
 def _looks_numeric(field: str) -> bool:

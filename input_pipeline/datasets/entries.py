@@ -1,0 +1,121 @@
+"""The pictures that labels of one's own speak of: each of them once, in an order, and what was wrong with them."""
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Iterable
+
+MAX_NAMED = 20  # problems of a kind that are named one by one
+
+
+class Problems:
+    """Collects messages by their kind; of each kind the first `MAX_NAMED` are named, the others counted."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, list[str]] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, kind: str, message: str) -> None:
+        """Notes one problem; `kind` says what a number of them have in common."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        if self._counts[kind] <= MAX_NAMED:
+            self._named.setdefault(kind, []).append(message)
+
+    def messages(self) -> list[str]:
+        """What was noted, kind by kind."""
+        found = []
+        for kind, named in self._named.items():
+            more = self._counts[kind] - len(named)
+            found += [*named, *([f"… and {more} more: {kind}"] if more else [])]
+        return found
+
+
+Size = tuple[int, int]
+Identity = str | tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One picture that the labels speak of.
+
+    **Arguments:**
+
+    - `name`: the picture's, as the labels have it, with `/` between folders; unique in the data set.
+    - `pictures`: paths where it may lie; the first that exists is read.
+    - `place`: where the labels speak of it, for messages ("train.json: img_1.jpg").
+    - `lines`: what they say of its text: (number, text) of each instance, to be parsed when it is asked for …
+    - `label_file`: … or the file that holds it.
+    - `size`: (height, width) of the picture as the labels state it; None where they do not, or in their file.
+    - `split`: which of the splits the labels put it in; "" where they do not say.
+    """
+
+    name: str
+    pictures: tuple[pathlib.Path, ...]
+    place: str
+    lines: tuple[tuple[int, str], ...] = ()
+    label_file: pathlib.Path | None = None
+    size: Size | None = None
+    split: str = ""
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names as people do: img_2 before img_10."""
+    parts = re.split(r"([0-9]+)", name)
+    # Numbers stand at odd places. The longer one is the larger, without converting thousands of digits.
+    keys = [(len(part.lstrip("0")), part.lstrip("0")) if i % 2 else (0, part) for i, part in enumerate(parts)]
+    return [*keys, (0, name)]
+
+
+def locate(entry: Entry) -> pathlib.Path | None:
+    """Where the picture of an entry lies; None if nowhere."""
+    # os.path's answer to a path that no file can have is False, not an error.
+    return next((path for path in entry.pictures if os.path.isfile(path)), None)
+
+
+def unique(entries: Iterable[Entry], problems: Problems) -> list[Entry]:
+    """The entries without those of a picture, or a name, that was there before, each of which `problems` names."""
+    kept: list[Entry] = []
+    known: dict[Identity, Entry] = {}
+    for entry in entries:
+        keys = (entry.name, _identity(entry))
+        first = next((known[key] for key in keys if key in known), None)
+        if first is not None:
+            other = "" if first.name == entry.name else f", as {first.name} before"
+            problems.add("a picture named twice", f"{entry.place}: named a second time{other}; this one is left out")
+            continue
+        known.update(dict.fromkeys(keys, entry))
+        kept.append(entry)
+    return kept
+
+
+def together(training: list[Entry], scored: list[Entry], problems: Problems) -> list[Entry]:
+    """The entries of both, those to be scored on under names of their own where another picture has theirs."""
+    names, pictures = {entry.name for entry in training}, set(map(_identity, training))
+    apart = [
+        dataclasses.replace(entry, name=f"validation/{entry.name}")
+        if entry.name in names and _identity(entry) not in pictures
+        else entry
+        for entry in scored
+    ]
+    return unique([*training, *apart], problems)
+
+
+def without(training: list[Entry], scored: list[Entry], problems: Problems) -> list[Entry]:
+    """The entries whose pictures are not in `scored`; the others are named in `problems`."""
+    taken, kept = set(map(_identity, scored)), []
+    for entry in training:
+        if _identity(entry) not in taken:
+            kept.append(entry)
+        else:
+            problems.add("to be scored on too", f"{entry.place}: is a picture to score on too; kept out of training")
+    return kept
+
+
+def _identity(entry: Entry) -> Identity:
+    """What tells a picture from others: its file, whatever path leads to it, or its name where there is no file."""
+    path = locate(entry)
+    if path is None:
+        return entry.name
+    state = os.stat(path)
+    return state.st_dev, state.st_ino
