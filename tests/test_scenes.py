@@ -150,10 +150,12 @@ def test_a_config_opens_scenes_alone_and_mixed_in():
     assert alone[0].name.startswith("scene_test")
     mixed = open_split(configured(name="synthetic", mix="scenes*2@0.9"), "train")
     names = [mixed.name(index) for index in range(len(mixed))]
-    assert sum(name.startswith("scene_train") for name in names) == 2 * sum("synthetic" in name for name in names)
-    sample = mixed[names.index("scene_train_0000004")]
+    assert sum(name.startswith("scenes: scene_train") for name in names) == 12
+    assert sum(name.startswith("synthetic: ") for name in names) == 6
+    sample = mixed[names.index("scenes: scene_train_0000004")]
     assert sample.zoom == 0.9
-    assert same(dataclasses.replace(sample, zoom=1.0), open_scenes(6, size=(128, 128))[4])
+    alike = dataclasses.replace(sample, zoom=1.0, name=sample.name.removeprefix("scenes: "))
+    assert same(alike, open_scenes(6, size=(128, 128))[4])
 
 
 def mean_height(polygon):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from dbnet_jax.decode import BadPicture
 from input_pipeline.datasets.annotations import crosses_itself
 from input_pipeline.datasets.total_text import TotalText
 
@@ -53,6 +54,9 @@ class Layouts:
             annotation = TotalText.parse(file.read_bytes(), file.name)
         except OSError as error:
             self.problems.append(f"{file.name}: {error.strerror or error}")
+            return []
+        except BadPicture as error:  # of its lines none can be used
+            self.problems.append(str(error))
             return []
         self.problems += annotation.problems
         words = []
