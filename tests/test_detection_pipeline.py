@@ -272,6 +272,15 @@ def test_who_asks_no_more_leaves_nothing_running():
     del unused
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own answer to Ctrl-C, which a run in a shell's background does not have."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_nothing_running():
     main = threading.main_thread()
     assert threading.current_thread() is main
