@@ -107,12 +107,14 @@ def evaluate() -> None:
     """Scores the workdir's checkpoint, or weights, on the evaluation split."""
     import jax
 
+    from dbnet_jax.cpu_memory import keep_memory
     from dbnet_jax.detector import Detector, restore_variables
     from dbnet_jax.evaluator import Evaluator
     from dbnet_jax.mesh import data_mesh
     from dbnet_jax.report import write_report
     from input_pipeline.from_config import open_split
 
+    keep_memory()
     trained = workdir_or_weights()
     config = config_or_saved() if WEIGHTS.value is None else config_of_weights(trained)
     dataset = open_split(config, "eval")
@@ -125,6 +127,7 @@ def evaluate() -> None:
 
 def predict() -> None:
     """Detects text in pictures and writes JSON, ICDAR text files and a page."""
+    from dbnet_jax.cpu_memory import keep_memory
     from dbnet_jax.detector import Detector, restore_variables
     from dbnet_jax.predict import predict_files
     from dbnet_jax.pretrained import DEFAULT
@@ -135,6 +138,7 @@ def predict() -> None:
     if WORKDIR.value is None and CONFIG.value is not None:
         raise app.UsageError("--config has no say in weights, which carry their own: --set=key=value changes fields")
     config = config_or_saved() if WORKDIR.value is not None else config_of_weights(trained)
+    keep_memory()
     detector = Detector(config, restore_variables(config, trained))
     # Beside this file, and not where somebody stands, among the pictures perhaps.
     by_input = RUNS / "detections" / pathlib.Path(INPUT.value).resolve().stem
