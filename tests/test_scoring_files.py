@@ -1,4 +1,4 @@
-"""Scoring of files: every format by hand, names that belong together, archives that mean harm, lines that are bad."""
+"""Scoring of folders and archives: names that belong together, what cannot be scored, the page and the command."""
 
 import html
 import json
@@ -7,21 +7,15 @@ import pathlib
 import subprocess
 import sys
 import zipfile
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.predict import as_icdar, as_json
-from dbnet_jax.scoring import sources
 from dbnet_jax.scoring.files import score_files
-from dbnet_jax.scoring.formats import parse_detections, parse_detections_json, parse_truth
-from dbnet_jax.scoring.sources import by_picture, read_source
-from input_pipeline.datasets.annotations import text_lines
+from dbnet_jax.scoring.sources import by_picture
 
 WORD, OTHER, THIRD = "0,0,100,0,100,20,0,20", "0,50,100,50,100,70,0,70", "0,90,80,90,80,99,0,99"
 CURVED = "0,0,50,-5,100,0,100,20,50,15,0,20"
@@ -44,121 +38,6 @@ def pack(path: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
         for name, content in files.items():
             archive.writestr(name, content)
     return path
-
-
-@pytest.mark.parametrize(
-    ("line", "points", "score"),
-    [
-        (WORD, WORD, None),
-        (f"{WORD},0.93", WORD, 0.93),
-        (f"{WORD},1", WORD, 1.0),
-        (f"{WORD},0.93,Text, and more", WORD, 0.93),
-        (f"{WORD},Text", WORD, None),
-        (f"{WORD},1990", WORD, None),  # a text, not a score
-        (f"{WORD},10%", WORD, None),
-        (f"{WORD},0.93,10%", WORD, 0.93),
-        ("0.5,0.5,10.5,0.5,10.5,10.5,0.5,10.25", "0.5,0.5,10.5,0.5,10.5,10.5,0.5,10.25", None),
-        ("0,0,10,0,5,5,0.9", "0,0,10,0,5,5", 0.9),
-        (f"{WORD},", WORD, None),
-        (f" {WORD.replace(',', ', ')} ", WORD, None),
-        ("0,0,10,0,10,10,5,20,0,10", "0,0,10,0,10,10,5,20,0,10", None),
-        ("0,0,10,0,10,10,5,20,0,10,0.5", "0,0,10,0,10,10,5,20,0,10", 0.5),
-        ("0,0,100,20", WORD, None),
-        ("0,0,100,20,0.25", WORD, 0.25),
-        ("-3.5,0,1e2,0,5,5", "-3.5,0,100,0,5,5", None),
-    ],
-)
-def test_detection_lines(line: str, points: str, score: float | None) -> None:
-    found = parse_detections(f"\ufeff{line}\r\n\r\n".encode(), "res_a.txt")
-    assert found.problems == []
-    np.testing.assert_array_equal(found.polygons[0], quad(points))
-    assert found.scores == [score]
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("hello", "0 numbers where points"),
-        ("1,2,3", "3 numbers where points"),
-        ("0,0,9,0,9,nine,0,9", "whether 'nine' is a text or a bad coordinate cannot be told"),
-        ("0,0,9,0,9,nan,0,9", "whether 'nan' is a text"),
-        ("5,5,5,5,5,5,5,5", "the outline has no area"),
-        ("0,0,1e9,0,9,9,0,9", "lies far outside of any picture"),
-        (f"{WORD},0.93,1990", "whether 0.93 is a score or a coordinate cannot be told"),
-        ("10,10,30,10,30,20,10,2O", "7 numbers, and whether '2O' is a text or a bad coordinate cannot be told"),
-        ("10,10,30,10,30,20,0,2O", "7 numbers, and whether '2O' is a text or a bad coordinate cannot be told"),
-        ("10,10,30,10,30,20,10,Text", "7 numbers, and whether 'Text' is a text or a bad coordinate cannot be told"),
-        ("10,10,30,10,30,20,10", "7 numbers: a quad has 8, and 10 is no score in [0, 1]"),
-        ("10,10,30,10,30,20,1O", "whether '1O' is a text or a bad coordinate cannot be told"),
-        ("0,0,10,0,10,10,5,20,0,1O", "9 numbers, and whether '1O' is a text or a bad coordinate cannot be told"),
-        ("0,0,9,0,9,nan", "whether 'nan' is a text or a bad coordinate cannot be told"),
-        (f"0.98,{WORD.replace('0,0,1', '3,4,1', 1)}", "0.98 may be a score: it belongs behind the coordinates"),
-        ("0.98,10,10,30,20", "0.98 may be a score: it belongs behind the coordinates"),
-        ("10,10,30,10,30,20,10,0.98", "whether 0.98 is a score or a coordinate cannot be told"),
-        ("10,10,30,0.98", "whether 0.98 is a score or a coordinate cannot be told"),
-        ("0.1,0.2,0.3,0.2,0.3,0.4,0.1,0.4,0.9", "all coordinates lie in [-1, 1]: they must be in pixels"),
-    ],
-)
-def test_bad_detection_lines_are_named_and_the_others_kept(line: str, reason: str) -> None:
-    found = parse_detections(f"{WORD}\n{line}\n{OTHER}\n".encode(), "res_a.txt")
-    assert len(found.polygons) == len(found.scores) == 2
-    (problem,) = found.problems
-    assert problem.startswith("res_a.txt:2: ")
-    assert reason in problem
-
-
-def test_an_outline_that_crosses_itself_is_kept_and_named() -> None:
-    found = parse_detections(b"0,0,10,10,10,0,0,8", "a.txt")
-    assert len(found.polygons) == 1
-    assert "a.txt:1: the outline crosses itself" in found.problems[0]
-    assert "'0,0,10,10,10,0,0,8'" in found.problems[0]
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "points", "ignore"),
-    [
-        ("gt_img_1.txt", f"{WORD},text, more", WORD, False),
-        ("gt_img_1.txt", f"{WORD},###", WORD, True),
-        ("gt_img_1.txt", f"{WORD},1,200", WORD, False),  # a text
-        ("gt_img_1.txt", f"{CURVED},text", CURVED, False),
-        ("gt_img_1.txt", '0, 0, 100, 20, "Tiredness"', WORD, False),
-        ("gt_img_1.txt", '0, 0, 100, 20, "###"', WORD, True),
-        ("gt_img_1.txt", "0,0,100,20,1990", WORD, False),
-        (
-            "poly_gt_img1.txt",
-            "x: [[0 100 100 0]], y: [[0 0 20 20]], ornt: [u'h'], transcriptions: [u'a']",
-            WORD,
-            False,
-        ),
-        ("img1.jpg.txt", f"{WORD},###", WORD, True),
-        ("IMG_1.gt", "0 1 0 0 100 20 0.0", WORD, True),
-    ],
-)
-def test_truth_lines(file: str, content: str, points: str, ignore: bool) -> None:
-    truth = parse_truth(f"{content}\n".encode(), file)
-    assert truth.problems == []
-    np.testing.assert_allclose(truth.polygons[0], quad(points), atol=1e-4)
-    assert truth.ignore == [ignore]
-
-
-@pytest.mark.parametrize("line", ["0,0,9,0,9,nine,0,9,text", "1,2,3,text", "1,2,3,4,5,6,text", "###"])
-def test_bad_truth_lines_are_named(line: str) -> None:
-    truth = parse_truth(f"{WORD},a\n{line}\n".encode(), "gt_a.txt")
-    assert len(truth.polygons) == 1
-    assert truth.problems[0].startswith("gt_a.txt:2: ")
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=80) | st.text('0123456789.,-+en#\n\r "', max_size=80).map(str.encode))
-def test_whatever_is_in_a_file_every_line_is_a_polygon_or_a_problem(data: bytes) -> None:
-    found = parse_detections(data, "a.txt")
-    lines, problems = text_lines(data, "a.txt")
-    bad = {problem.split(":")[1] for problem in found.problems if "crosses" not in problem and problem not in problems}
-    assert len(found.polygons) + len(bad) == len(lines)
-    for file in ("gt_a.txt", "poly_gt_a.txt", "a.gt"):
-        parse_truth(data, file)
-    with pytest.raises(ValueError, match=r"a\.json"):
-        parse_detections_json(data, "a.json")
 
 
 def test_names_belong_to_pictures() -> None:
@@ -224,35 +103,6 @@ def test_what_predict_writes_is_scored_with_its_scores(tmp_path: pathlib.Path) -
     assert whole.summary["best_box_threshold"] == 0.81
     assert whole.problems == ["detections.json: img_2.png was skipped: broken"]
     assert score_files(output / "detections.json", truth).summary == whole.summary
-
-
-@pytest.mark.parametrize(
-    ("entry", "reason"),
-    [
-        ({"polygon": [[0, 0], [1, 1]]}, "2 points where at least 3"),
-        ({"polygon": [[0, 0, 0]] * 4}, "`polygon` must be a list of points"),
-        ({"polygon": [[0, 0], [1], [2, 2]]}, "`polygon` must be a list of points"),
-        ({"polygon": [[0, 0], [10**400, 1], [2, 2]]}, "`polygon` must be a list of points"),
-        ({"polygon": [[0, 0], [None, 1], [2, 2]]}, "`polygon` must be a list of points"),
-        ({"polygon": quad(WORD).tolist(), "score": 2}, r"`score` (=2) must be in [0, 1]"),
-        ({"polygon": quad(WORD).tolist(), "score": "high"}, "`score` (='high')"),
-        ("nothing", "`polygon` must be"),
-    ],
-)
-def test_bad_entries_of_a_json_file_are_named(entry: Any, reason: str) -> None:
-    good = {"polygon": quad(WORD).tolist(), "score": 0.5}
-    data = json.dumps({"pictures": {"a.jpg": {"detections": [entry, good]}, "b.jpg": []}}).encode()
-    found = parse_detections_json(data, "d.json")
-    assert found["a.jpg"].scores == [0.5]
-    assert found["a.jpg"].problems[0].startswith("d.json: a.jpg: detection 0: ")
-    assert reason in found["a.jpg"].problems[0]
-    assert found["b.jpg"].problems == ["d.json: b.jpg: has no list of detections"]
-
-
-@pytest.mark.parametrize("data", [b"{", b"[]", b'{"pictures": []}', b"[" * 100_000, b'{"pictures": {}, "skipped": 3}'])
-def test_a_json_file_of_another_form_is_an_error(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"d\.json: not "):
-        parse_detections_json(data, "d.json")
 
 
 def test_detections_without_a_truth_are_named(tmp_path: pathlib.Path) -> None:
@@ -358,13 +208,6 @@ def test_the_page_lists_the_problems_and_links_them_and_says_where_nothing_is(tm
     assert page.count("nothing here, nothing found") == 1
 
 
-def test_a_truncated_archive_is_called_damaged(tmp_path: pathlib.Path) -> None:
-    whole = pack(tmp_path / "whole.zip", {"gt_a.txt": f"{WORD},a\n" * 99}).read_bytes()
-    (tmp_path / "gt.zip").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"gt\.zip: a damaged zip archive"):
-        read_source(tmp_path / "gt.zip", (".txt",))
-
-
 def test_names_that_are_no_text_are_scored_and_shown(tmp_path: pathlib.Path) -> None:
     for folder, file, content in (("gt", b"gt_caf\xe9.txt", f"{WORD},a"), ("det", b"res_caf\xe9.txt", f"{WORD}\noops")):
         (tmp_path / folder).mkdir()
@@ -373,76 +216,6 @@ def test_names_that_are_no_text_are_scored_and_shown(tmp_path: pathlib.Path) -> 
     assert found.summary["hmean"] == 1
     assert r"caf\udce9" in (tmp_path / "out/index.html").read_text()
     assert r"res_caf\udce9.txt:2: " in (tmp_path / "out/problems.txt").read_text()
-
-
-def test_names_of_an_archive_lead_nowhere(tmp_path: pathlib.Path) -> None:
-    files = {"/etc/gt_a.txt": "1", "../../gt_b.txt": "2", "..\\x\\gt_c.txt": "3", "deep/./gt_d.txt": "4"}
-    contents = read_source(pack(tmp_path / "gt.zip", files), (".txt",))
-    assert contents == {"etc/gt_a.txt": b"1", "gt_b.txt": b"2", "x/gt_c.txt": b"3", "deep/gt_d.txt": b"4"}
-    assert [path.name for path in tmp_path.iterdir()] == ["gt.zip"]
-
-
-def test_an_archive_that_holds_too_much_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bomb = pack(tmp_path / "bomb.zip", {"gt_a.txt": "0" * 2**20})
-    assert bomb.stat().st_size < 2**12
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 2**16)
-    with pytest.raises(ValueError, match=r"bomb.zip: gt_a.txt: too much to read"):
-        read_source(bomb, (".txt",))
-    many = pack(tmp_path / "many.zip", {f"gt_{n}.txt": "0" * 2**12 for n in range(20)})
-    monkeypatch.setattr(sources, "MAX_TOTAL_BYTES", 2**15)
-    with pytest.raises(ValueError, match=r"many.zip: gt_8.txt: too much to read"):
-        read_source(many, (".txt",))
-    monkeypatch.setattr(sources, "MAX_FILES", 3)
-    with pytest.raises(ValueError, match=r"many.zip: gt_3.txt: too much to read"):
-        read_source(many, (".txt",))
-
-
-def test_sources_that_are_none(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no such folder or file"):
-        read_source(tmp_path / "nowhere", (".txt",))
-    with pytest.raises(FileNotFoundError, match=r"holds no \.txt or \.gt file"):
-        read_source(tmp_path, (".txt", ".gt"))
-    with pytest.raises(FileNotFoundError, match=r"empty.zip: holds no \.txt file"):
-        read_source(pack(tmp_path / "empty.zip", {}), (".txt",))
-    (tmp_path / "text.zip").write_text(WORD)
-    with pytest.raises(ValueError, match=r"text\.zip: neither a folder nor a zip archive"):
-        read_source(tmp_path / "text.zip", (".txt",))
-    (tmp_path / "a.rar").write_bytes(b"Rar!")
-    with pytest.raises(ValueError, match="neither a folder nor a zip archive"):
-        read_source(tmp_path / "a.rar", (".txt",))
-    whole = pack(tmp_path / "whole.zip", {"gt_a.txt": "word " * 1000}).read_bytes()
-    spoiled = bytearray(whole)
-    spoiled[40:60] = bytes(20)
-    (tmp_path / "spoiled.zip").write_bytes(spoiled)
-    with pytest.raises(ValueError, match=r"spoiled.zip: cannot be read as a zip archive"):
-        read_source(tmp_path / "spoiled.zip", (".txt",))
-
-
-@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
-def test_a_spoiled_archive_is_read_or_named(tmp_path: pathlib.Path, compression: int) -> None:
-    path, random = tmp_path / "gt.zip", np.random.default_rng(0)
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name in ("ü/gt_a.txt", "gt_b.txt"):
-            archive.writestr(name, f"{WORD},text\n" * 20)
-    whole, outcomes = np.frombuffer(path.read_bytes(), np.uint8), set()
-    for _ in range(300):
-        spoiled = whole.copy()
-        count = random.integers(0, 4)
-        spoiled[random.integers(0, len(whole), count)] = random.integers(0, 256, count)
-        path.write_bytes(spoiled[: random.integers(len(whole) // 2, 3 * len(whole))].tobytes())
-        try:
-            assert set(read_source(path, (".txt",)).values()) <= {f"{WORD},text\n".encode() * 20}
-            outcomes.add("read")
-        except (ValueError, FileNotFoundError) as error:
-            outcomes.add("named" if str(path) in str(error) else str(error))
-    assert outcomes == {"read", "named"}
-
-
-def test_another_compression_is_refused(tmp_path: pathlib.Path) -> None:
-    with zipfile.ZipFile(tmp_path / "gt.zip", "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("gt_a.txt", WORD)
-    with pytest.raises(ValueError, match=r"gt_a\.txt is compressed in another way"):
-        read_source(tmp_path / "gt.zip", (".txt",))
 
 
 def test_the_command_line_names_bad_lines_and_scores(tmp_path: pathlib.Path) -> None:
