@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.datasets.scenes.block import set_lines
+from input_pipeline.datasets.scenes.block import set_column, set_lines
 from input_pipeline.datasets.scenes.camera import Camera, photograph, pick_camera
 from input_pipeline.datasets.scenes.fonts import Font
-from input_pipeline.datasets.scenes.ink import Ink, paint, pick_ink
+from input_pipeline.datasets.scenes.ink import Ink, paint, pick_ink, plate_outline
 from input_pipeline.datasets.scenes.legibility import Contrast, is_large
-from input_pipeline.datasets.scenes.surface import Plane
+from input_pipeline.datasets.scenes.surface import Plane, outline
 
 
 def letters_of(opacity, ground=128, noise=0.0):
@@ -46,6 +46,39 @@ def test_low_and_smeared_words_cannot_be_read():
     assert not is_large(0.5 * polygon, Camera())
     assert not is_large(polygon, Camera(blur=4.0))
     assert not is_large(polygon, Camera(motion=(20.0, 0.0)))
+
+
+def scaled(scale):
+    """A flat surface at (40, 40)."""
+    return Plane((0.0, 0.0), None, np.array([[scale, 0, 40], [0, scale, 40], [0, 0, 1]]))
+
+
+def test_a_columns_strokes_and_plates_are_those_of_a_line_of_the_same_letters():
+    line, column = set_lines([["HOTELBAR"]], Font(), 30), set_column("HOTELBAR", Font(), 30)
+    reached, lines = [], []
+    for block in (line, column):
+        picture = np.full((340, 340, 3), 128, np.uint8)
+        inked = paint(np.random.default_rng(0), picture, block, scaled(1.0), Ink(stroke=0.05))
+        rows, columns = np.nonzero((picture != 128).any(-1))
+        height, width = block.letters.shape
+        reached.append([40 - rows.min(), 40 - columns.min(), rows.max() - 39 - height, columns.max() - 39 - width])
+        lines.append(inked.line)
+        left, top = plate_outline(block, scaled(1.0), 0.5)[0]
+        assert 8 < 40 - left == 40 - top < 20
+    assert np.max(reached) <= 1  # a stroke of one pixel around what has a margin of one
+    assert lines[0] == pytest.approx(lines[1], abs=2)
+
+
+@pytest.mark.parametrize(
+    ("scale", "camera", "expected"),
+    [(1.0, Camera(), True), (0.4, Camera(), True), (0.2, Camera(), False), (1.0, Camera(blur=10.0), False)],
+)
+def test_a_column_is_read_by_the_height_of_its_letters(scale, camera, expected):
+    column = set_column("HOTELBAR", Font(), 30)
+    polygon = outline(scaled(scale), column.lines[0].box)
+    assert is_large(polygon, camera, column.letter_share) == expected
+    line = set_lines([["HOTELBAR"]], Font(), 30)
+    assert is_large(outline(scaled(scale), line.lines[0].box), camera, line.letter_share) == expected
 
 
 @pytest.mark.parametrize(("ground", "opacity", "contrast"), [(128, 1.0, 110.0), (30, 0.6, 90.0), (220, 0.7, 25.0)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.datasets.scenes.block import set_column, set_lines
-from input_pipeline.datasets.scenes.fonts import BUILTIN, Font, find_fonts, pick_font
+from input_pipeline.datasets.scenes.fonts import BUILTIN, Font, _is_whole, find_fonts, pick_font
 from input_pipeline.datasets.scenes.vocabulary import SCRIPTS, UNSPACED, pick_script, pick_words
 
 LINES = [["Álgypj", "of"], ["(Qyj)", "ÄÉ", "fig"], ["W"]]
@@ -113,6 +113,12 @@ def test_a_column_is_one_word_that_runs_down():
     assert height > 3 * width
 
 
+@pytest.mark.parametrize("text", ["T", "Tower", "TOWERHOUSES."])
+def test_a_column_is_as_high_as_its_letters_not_as_long_as_it_is(text):
+    letter = set_lines([["T"]], Font(), 30)
+    assert set_column(text, Font(), 30).line_height == pytest.approx(letter.line_height, abs=2)
+
+
 def test_text_without_ink_gives_no_block():
     assert set_lines([[" "]], Font(), 30) is None
     assert set_column("  ", Font(), 30) is None
@@ -123,21 +129,89 @@ def test_builtin_fonts_alone():
     assert {pick_font(np.random.default_rng(i), BUILTIN).face for i in range(40)} == set(BUILTIN)
 
 
-def test_a_folder_of_fonts_is_read_without_what_is_no_font(tmp_path):
-    (tmp_path / "deeper").mkdir()
+@pytest.fixture(scope="module")
+def good():
+    """A font of the machine."""
+    faces = find_fonts()[len(BUILTIN) :]
+    if not faces:
+        pytest.skip("needs a font on the machine")
+    return pathlib.Path(faces[0])
+
+
+def test_a_folder_of_fonts_is_read_without_what_is_no_font(tmp_path, good):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     (tmp_path / "empty.otf").write_bytes(b"")
+    (tmp_path / "folder.ttf").mkdir()
     (tmp_path / "text.txt").write_text("no font either")
-    assert find_fonts(str(tmp_path)) == BUILTIN
-    system = find_fonts()[len(BUILTIN) :]
-    if not system:
-        pytest.skip("needs a font on the machine")
-    shutil.copy(system[0], tmp_path / "deeper" / "good.TTF")
-    shutil.copy(system[0], tmp_path / "symbols.ttf")
-    find_fonts.cache_clear()
+    (tmp_path / "deeper").mkdir()
+    shutil.copy(good, tmp_path / "deeper" / "good.TTF")
+    shutil.copy(good, tmp_path / "symbols.ttf")
     assert find_fonts(str(tmp_path)) == (*BUILTIN, str(tmp_path / "deeper/good.TTF"))
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"config\.data\.fonts.*nothing"):
-        find_fonts(str(tmp_path / "nothing"))
+def test_a_font_file_that_is_cut_short_never_comes_to_opencv(tmp_path, good, monkeypatch):
+    monkeypatch.setattr(cv2, "FontFace", lambda face: pytest.fail(f"{face} was opened"))
+    font = good.read_bytes()
+    tables = np.frombuffer(font, ">u4", 4 * int.from_bytes(font[4:6], "big"), 12).reshape(-1, 4)
+    last = tables[:, 2:].sum(1, dtype=np.int64).max()
+    for length in (0, 3, 4, 11, 12, 20, 100, len(font) // 3, int(0.9 * len(font)), last - 1):
+        cut = tmp_path / f"{length}.ttf"
+        cut.write_bytes(font[:length])
+        with pytest.raises(ValueError, match="whole font file"):
+            Font(str(cut)).write(np.zeros((64, 64), np.uint8), "a", 9, 48, 32)
+    with pytest.raises(FileNotFoundError, match="holds fonts"):
+        find_fonts(str(tmp_path))
+
+
+def test_a_font_that_opencv_has_no_memory_for_is_left_out(tmp_path, good, monkeypatch):
+    def fail(face):
+        raise SystemError("returned a result with an exception set")
+
+    shutil.copy(good, tmp_path / "large.ttf")
+    monkeypatch.setattr(cv2, "FontFace", fail)
+    with pytest.raises(FileNotFoundError, match="holds fonts"):
+        find_fonts(str(tmp_path))
+
+
+@pytest.mark.parametrize("head", [b"OTTO", b"true", b"\0\1\0\0", b"ttcf" + b"\0\2\0\0" + b"\0\0\0\1" + b"\0\0\0\x14"])
+@pytest.mark.parametrize(("length", "expected"), [(100, True), (101, False)])
+def test_a_font_is_whole_when_its_last_table_is(tmp_path, head, length, expected):
+    file, start = tmp_path / "font.ttf", 0
+    if head.startswith(b"ttcf"):
+        head, start = head + b"\0" * 4 + b"OTTO", 20
+    table = b"glyf" + bytes(4) + (start + 28).to_bytes(4, "big") + length.to_bytes(4, "big")
+    file.write_bytes(head + b"\0\1" + bytes(6) + table + bytes(100))
+    assert _is_whole(file) == expected
+
+
+def test_fonts_of_one_name_are_all_used_and_copies_once(tmp_path):
+    files = [pathlib.Path(file) for file in find_fonts()[len(BUILTIN) :]][:2]
+    if len(files) < 2:
+        pytest.skip("needs two fonts on the machine")
+    for folder, file in zip(("Lato", "Other", "Third"), (*files, files[0]), strict=True):
+        (tmp_path / folder).mkdir()
+        shutil.copy(file, tmp_path / folder / "Regular.ttf")
+    shutil.copy(files[0], tmp_path / "Bold.ttf")
+    expected = ["Bold.ttf", "Lato/Regular.ttf", "Other/Regular.ttf"]
+    assert find_fonts(str(tmp_path)) == (*BUILTIN, *(str(tmp_path / name) for name in expected))
+
+
+def test_a_broken_font_does_not_displace_a_good_one_of_its_name(tmp_path, good):
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "Regular.ttf").write_bytes(good.read_bytes() if folder == "b" else b"no font")
+    assert find_fonts(str(tmp_path)) == (*BUILTIN, str(tmp_path / "b/Regular.ttf"))
+
+
+def test_a_folder_of_fonts_may_lie_in_the_home_folder(tmp_path, good, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    shutil.copy(good, tmp_path / "mine")
+    assert find_fonts("~/mine") == (*BUILTIN, str(tmp_path / "mine" / good.name))
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_a_folder_that_is_missing_or_without_a_font_is_named(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=rf"config\.data\.fonts.*{name}"):
+        find_fonts(str(tmp_path / name))

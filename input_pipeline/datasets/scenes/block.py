@@ -66,15 +66,18 @@ class Block:
 
     - `letters`: their opacity, in [0, 255]; the array's extent is the block's, ink with a little margin.
     - `lines`: from the top down.
+    - `letter_share`: how high letters stand in the height of a line's box, in (0, 1]: less than 1 in a column, whose
+        box is as high as it is long.
     """
 
     letters: UInt8[np.ndarray, "height width"]
     lines: list[Line]
+    letter_share: float = 1.0
 
     @functools.cached_property
     def line_height(self) -> float:
-        """The mean height of its lines, in pixels of the block."""
-        return float(np.mean([line.box[3] - line.box[1] for line in self.lines]))
+        """The mean height of its lines, of a column that of its letters, in pixels of the block."""
+        return self.letter_share * float(np.mean([line.box[3] - line.box[1] for line in self.lines]))
 
 
 def set_lines(
@@ -109,14 +112,8 @@ def set_lines(
     page = np.zeros((tops[-1] + 2 * size, max(widths) + 3 * size), np.uint8)
     rows = []
     for line, xs, width, y in zip(written, starts, widths, tops, strict=True):
-        boxes = []
-        for word, start in zip(line, xs, strict=True):
-            x = start + round(align * (max(widths) - width))
-            left, top, right, bottom = word.ink
-            target = page[y : y + word.letters.shape[0], x : x + word.letters.shape[1]]
-            np.maximum(target, word.letters[: target.shape[0], : target.shape[1]], out=target)
-            margin = word.margin
-            boxes.append((x + left - margin, y + top - margin, x + right + margin, y + bottom + margin))
+        indent = round(align * (max(widths) - width))
+        boxes = [_copy(word, page, start + indent, y) for word, start in zip(line, xs, strict=True)]
         rows.append(Line([word.text for word in line], boxes))
     return _trim(page, rows)
 
@@ -127,7 +124,9 @@ def set_column(text: str, font: Font, size: int) -> Block | None:
     if column is None:
         return None
     height, width = column.letters.shape
-    return Block(column.letters, [Line([text], [(0.0, 0.0, float(width), float(height))])])
+    # As in a line, whose box the highest letter fills.
+    letter = max(line.box[3] - line.box[1] for line in column.lines)
+    return Block(column.letters, [Line([text], [(0.0, 0.0, float(width), float(height))])], min(1.0, letter / height))
 
 
 def _starts(words: Sequence[_Word], gap: int) -> list[int]:
@@ -160,6 +159,14 @@ def _write(text: str, font: Font, size: int) -> _Word | None:
     if not width:
         return None
     return _Word(text, letters[:, : left + width + 2], (left, top, left + width, top + height), end - tracking - size)
+
+
+def _copy(word: _Word, page: UInt8[np.ndarray, "_ _"], x: int, y: int) -> Box:
+    """Copies a word to (x, y) of a page, in place; returns its box there."""
+    target = page[y : y + word.letters.shape[0], x : x + word.letters.shape[1]]
+    np.maximum(target, word.letters[: target.shape[0], : target.shape[1]], out=target)
+    left, top, right, bottom = word.ink
+    return x + left - word.margin, y + top - word.margin, x + right + word.margin, y + bottom + word.margin
 
 
 def _trim(page: UInt8[np.ndarray, "_ _"], lines: Sequence[Line]) -> Block:

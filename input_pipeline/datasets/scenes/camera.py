@@ -43,7 +43,7 @@ class Camera:
 
 
 def pick_camera(rng: np.random.Generator) -> Camera:
-    """A random one; a third take pictures that are nearly clean."""
+    """A random one; three in ten take pictures that are nearly clean."""
     if rng.random() < 0.3:
         return Camera(quality=int(rng.integers(60, 96)))
     often = rng.random(8)

@@ -1,13 +1,16 @@
 """Which fonts scenes are written in: OpenCV's own and those of the system and of installed packages."""
 
 import dataclasses
+import filecmp
 import functools
 import importlib.util
 import os
 import pathlib
 import re
+import struct
 import sys
 import threading
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -20,7 +23,11 @@ _UNREADABLE = re.compile(
     r"|opens___|segment|initial|keyboard|libertinei|linbiolinum_k",
     re.IGNORECASE,
 )
+_FILES = "*.[tToO][tT][fF]"
 _PROBE = "Agn0@*çβγбд"
+# What a font file begins with: TrueType's two, and OpenType's of other curves.
+_MAGICS = (b"\0\1\0\0", b"true", b"OTTO")
+_COLLECTION = b"ttcf"  # several fonts in one file, of which OpenCV takes the first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,34 +67,67 @@ def _open(face: str) -> tuple[cv2.FontFace, threading.Lock]:
     """
     with _OPENING:
         if face not in _FACES:
-            opened = cv2.FontFace(face)
+            opened = cv2.FontFace(face) if face in BUILTIN or _is_whole(pathlib.Path(face)) else None
             # Of a file that it cannot read OpenCV makes a face without a name, and writes in another.
-            if not opened.getName():
-                raise ValueError(f"`face` (={face!r}) must be a font file or one of {', '.join(BUILTIN)}")
+            if opened is None or not opened.getName():
+                raise ValueError(f"`face` (={face!r}) must be a whole font file or one of {', '.join(BUILTIN)}")
             _FACES[face] = opened, threading.Lock()
         return _FACES[face]
+
+
+def _is_whole(file: pathlib.Path) -> bool:
+    """Whether it is a font file that holds all of its tables: where one is cut short OpenCV reads on, and may crash.
+
+    Only the list of tables at its head is read: https://learn.microsoft.com/typography/opentype/spec/otff
+    """
+    try:
+        if not file.is_file():
+            return False
+        with file.open("rb") as opened:
+            size, start = file.stat().st_size, 0
+            if opened.read(4) == _COLLECTION:
+                (start,) = struct.unpack(">8xI", opened.read(12))
+            opened.seek(start)
+            magic, count = struct.unpack(">4sH6x", opened.read(12))
+            tables = [struct.unpack(">8xII", opened.read(16)) for _ in range(count)]
+    except (OSError, struct.error):
+        return False
+    return magic in _MAGICS and count > 0 and all(offset + length <= size for offset, length in tables)
 
 
 @functools.lru_cache
 def find_fonts(folder: str = "") -> tuple[str, ...]:
     """The faces to write in: OpenCV's own, then the TrueType and OpenType files of a folder and all below.
 
-    Sorted by file name, so that two machines with the same files get the same. A file that cannot be read, and fonts of
-    symbols, are left out.
+    Sorted by file name, so that two machines with the same files get the same, wherever these lie. A file that cannot
+    be read, fonts of symbols, and copies of a file under its own name are left out.
 
     **Arguments:**
 
     - `folder`: "" takes the system's folders and matplotlib's fonts, if that is installed; "builtin" none.
 
-    **Raises:** FileNotFoundError when there is no such folder.
+    **Raises:** FileNotFoundError when a folder is named that is not there or holds no font to write in.
     """
     if folder == "builtin":
         return BUILTIN
-    if folder and not pathlib.Path(folder).is_dir():
-        raise FileNotFoundError(f"`config.data.fonts` (={folder!r}) must be a folder of fonts, '' or 'builtin'")
-    roots = [pathlib.Path(folder)] if folder else _system_folders()
-    files = {file.name: file for root in roots for file in sorted(root.rglob("*.[tToO][tT][fF]"))}
-    return (*BUILTIN, *(str(files[name]) for name in sorted(files) if _is_readable(files[name])))
+    fonts = _list_fonts([pathlib.Path(folder).expanduser()] if folder else _system_folders())
+    if folder and not fonts:
+        raise FileNotFoundError(
+            f"`config.data.fonts` (={folder!r}) must be a folder that holds fonts of letters, *.ttf or *.otf; "
+            "or '', or 'builtin'"
+        )
+    return (*BUILTIN, *fonts)
+
+
+def _list_fonts(roots: Iterable[pathlib.Path]) -> list[str]:
+    found = [(file.name, file.relative_to(root).as_posix(), file) for root in roots for file in root.rglob(_FILES)]
+    fonts: dict[str, list[pathlib.Path]] = {}
+    for name, _, file in sorted(found):
+        # Of one name there may be other fonts, "Regular.ttf" of each family, or one font in two places.
+        alike = fonts.setdefault(name, [])
+        if _is_readable(file) and not any(filecmp.cmp(file, other, shallow=False) for other in alike):
+            alike.append(file)
+    return [str(file) for alike in fonts.values() for file in alike]
 
 
 def _system_folders() -> list[pathlib.Path]:
@@ -113,7 +153,7 @@ def _is_readable(file: pathlib.Path) -> bool:
         pictures = [np.zeros((64, 64), np.uint8) for _ in _PROBE]
         for letter, picture in zip(_PROBE, pictures, strict=True):
             Font(str(file), 0).write(picture, letter, 12, 48, 32)
-    except (ValueError, cv2.error):
+    except (ValueError, cv2.error, SystemError):  # the last where OpenCV found no memory for what a file asks for
         return False
     # Letters that it lacks are borrowed from OpenCV's fonts; some fonts hold empty ones.
     return all(picture.any() for picture in pictures) and len({picture.tobytes() for picture in pictures}) == len(

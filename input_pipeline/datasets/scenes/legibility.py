@@ -12,11 +12,17 @@ _CONTRAST = 7.0  # of 255: of less difference to what is around them, letters ar
 _STEADY = 0.6  # of what is around letters, how much of its standard deviation that difference must be
 
 
-def is_large(polygon: Float[np.ndarray, "_ 2"], camera: Camera) -> bool:
-    """Whether the word in `polygon`, an outline of as many points above as below, is high enough for `camera`."""
+def is_large(polygon: Float[np.ndarray, "_ 2"], camera: Camera, letter_share: float = 1.0) -> bool:
+    """Whether the word in `polygon` is high enough for `camera`.
+
+    **Arguments:**
+
+    - `polygon`: an outline of as many points above as below, in pixels.
+    - `letter_share`: the block's, of whose height it makes that of the letters.
+    """
     half = len(polygon) // 2
     height = float(np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean())
-    return height >= max(_SMALLEST, camera.smear)
+    return letter_share * height >= max(_SMALLEST, camera.smear)
 
 
 class Contrast:

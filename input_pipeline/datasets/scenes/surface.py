@@ -18,7 +18,7 @@ _TINY = np.float32(1e-6)
 _STRAIGHT = 0.06  # of a box's height, that an outline may differ from the true edge
 
 
-@runtime_checkable
+@runtime_checkable  # for the type checks that the tests switch on
 class Surface(Protocol):
     """Maps a block into the picture."""
 
@@ -51,10 +51,8 @@ def outline(surface: Surface, box: Box) -> Float[np.ndarray, "vertices 2"]:
     upper = surface.place(np.stack([x, np.full_like(x, top)], -1))
     lower = surface.place(np.stack([x, np.full_like(x, bottom)], -1))
     allowed = _STRAIGHT * float(np.linalg.norm(upper - lower, axis=1).mean())
-    for steps in _STEPS:
-        if max(_sag(upper, steps), _sag(lower, steps)) <= allowed:
-            break
-    stride = _FINE // steps
+    enough = (steps for steps in _STEPS if max(_sag(upper, steps), _sag(lower, steps)) <= allowed)
+    stride = _FINE // next(enough, _STEPS[-1])
     return np.concatenate([upper[::stride], lower[::-stride]]).astype(np.float32)
 
 
