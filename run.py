@@ -33,7 +33,9 @@ WEIGHTS = flags.DEFINE_string(
     "weights", None, "predict, evaluate: shipped weights, by name, or a file of --mode=export; predict: or small-word."
 )
 CARD = flags.DEFINE_string("card", None, "export: a JSON file with more for the model card: limits, licences, scores….")
-SET = flags.DEFINE_string("set", None, "all but train: fields changed in the run's config: key=value,key=value….")
+SET = flags.DEFINE_string(
+    "set", None, "all but train: fields changed in the run's config, by export those of predict alone: key=value,…."
+)
 TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.")
 INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them. convert: a file.")
 OUTPUT = flags.DEFINE_string(
@@ -141,9 +143,13 @@ def predict() -> None:
     keep_memory()
     detector = Detector(config, restore_variables(config, trained))
     # Beside this file, and not where somebody stands, among the pictures perhaps.
-    by_input = RUNS / "detections" / pathlib.Path(INPUT.value).resolve().stem
+    source = pathlib.Path(INPUT.value).resolve()
+    by_input = RUNS / "detections" / (source.name if source.is_dir() else source.stem)
     folder = f"{WORKDIR.value}/detections" if WORKDIR.value else by_input
-    print(f"results: {predict_files(detector, INPUT.value, OUTPUT.value or folder)}")
+    found = predict_files(detector, INPUT.value, OUTPUT.value or folder)
+    print(f"results: {found.page}")
+    if not found.pictures:
+        sys.exit(f"--input={INPUT.value}: nothing in it could be read as a picture")
 
 
 def export() -> None:
@@ -238,15 +244,12 @@ def workdir_or_weights(default: str | None = None) -> str:
 def config_of_weights(file: str) -> ConfigDict:
     """The config in a file of weights, on the data of `--config` where it is given; with what `--set` changes."""
     from configs.common import apply_arg
+    from dbnet_jax.command_fields import refuse_fields_of_weights
     from dbnet_jax.saved_run import load_config, on_data_of
 
-    config = load_config(file)
+    config = load_config(file, "weights")
     if CONFIG.value is not None:
-        for field in config_flags.get_override_values(flags.FLAGS["config"]):
-            if field.startswith(("model.", "predict.")):
-                raise app.UsageError(
-                    f"--config.{field} has no say in weights, which carry their own: say it with --set"
-                )
+        refuse_fields_of_weights(flags.FLAGS["config"], CONFIG.value)
         config = on_data_of(config, CONFIG.value)
     return apply_arg(config, SET.value, {})
 

@@ -13,13 +13,14 @@ from jax.sharding import Mesh
 from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
+from dbnet_jax.config_check import change_predict, check_predict
 from dbnet_jax.decode import read_image
 from dbnet_jax.detection_pipeline import Stages, overlapped
 from dbnet_jax.mesh import Variables, replicated
 from dbnet_jax.network import make_eval_step, maps_of, model_from_config
-from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections, extract_polygons
+from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.pretrained import DEFAULT, pretrained_path
-from dbnet_jax.resize import RULES, padded_size, resize_and_pad, resized_size
+from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
 from dbnet_jax.saved_run import load_config, restore_variables
 
 # Of no named size: pictures of one call differ, and their maps are of another size still.
@@ -67,6 +68,7 @@ class Detector:
     """
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
+        check_predict(config.predict)
         self.config = config
         # Once, and not with every batch.
         self._placement = None if mesh is None else replicated(mesh)
@@ -74,7 +76,6 @@ class Detector:
         self._devices = 1 if mesh is None else mesh.size
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
-        _check_words(config.predict)
         self._map = f"{config.predict.map}_map"
         if self._map not in maps_of(config):
             raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
@@ -90,13 +91,11 @@ class Detector:
         - `overrides`: fields of `config.predict`: `box_threshold=0.6`, `checkpoint="latest"`, …
 
         **Raises:** FileNotFoundError when there is no run, no checkpoint or no file; ValueError when an override is
-        unknown or the weights do not fit their config; see `load_weights` for a file's.
+        unknown or out of its range, or the weights do not fit their config; see `load_weights` for a file's.
         """
-        config = load_config(workdir_or_file)
-        for key, value in overrides.items():
-            if key not in config.predict:
-                raise ValueError(f"`{key}` (={value!r}) is no field of `config.predict`: {sorted(config.predict)}")
-            config.predict[key] = value
+        config = load_config(workdir_or_file, "workdir_or_file")
+        change_predict(config.predict, overrides)
+        check_predict(config.predict)  # before any weights are read
         return cls(config, restore_variables(config, workdir_or_file))
 
     @classmethod
@@ -108,7 +107,8 @@ class Detector:
         - `name`: "small-word", …; `dbnet_jax.pretrained.pretrained_names` lists them, and each has a card beside it.
         - `overrides`: fields of `config.predict`, as of `from_checkpoint`.
 
-        **Raises:** ValueError, with the names that there are, when it is none of them, or an override is unknown.
+        **Raises:** ValueError, with the names that there are, when it is none of them, or as `from_checkpoint` of an
+        override.
         """
         return cls.from_checkpoint(pretrained_path(name), **overrides)
 
@@ -125,7 +125,8 @@ class Detector:
 
         **Returns:** polygons in the picture's pixels (x, y) and their scores in [0, 1].
 
-        **Raises:** ValueError when the file does not decode, FileNotFoundError when it is not there.
+        **Raises:** ValueError when the file does not decode or `image` is none of these, FileNotFoundError when the
+        file is not there.
         """
         return self._alone(image, (self._map,))[0]
 
@@ -203,6 +204,9 @@ class Detector:
         if isinstance(source, (str, os.PathLike)):
             return read_image(source, follow_exif=self.config.predict.follow_exif)
         image = source() if callable(source) else source
+        if not isinstance(image, np.ndarray):
+            kind = type(image).__name__
+            raise ValueError(f"`image` (of type {kind}) must be a file's path, or uint8 [height, width, 3], RGB")
         if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
         return image
@@ -231,23 +235,3 @@ def _seen(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Maps:
     """A picture's maps without what was padded."""
     height, width = sizes.seen
     return cast(Maps, {name: values[:height, :width] for name, values in outputs.items()})
-
-
-def _check_words(predict: ConfigDict) -> None:
-    """Refuses at once what would fail at the first picture or, worse, at the end of a run."""
-    choices = {
-        "map": ("probability", "binary"),
-        "shape": tuple(UNCLIP_RATIOS),
-        "resize": RULES,
-        "checkpoint": ("best", "latest"),
-    }
-    for name, words in choices.items():
-        if predict[name] not in words:
-            raise ValueError(f"`config.predict.{name}` (={predict[name]!r}) must be one of {words}")
-    if predict.stretch_width is not None and predict.resize != "official":
-        raise ValueError(
-            f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"
-        )
-    for name in ("size", "max_side", "batch_size", "unclip_ratio", "stretch_width"):
-        if predict[name] is not None and predict[name] <= 0:
-            raise ValueError(f"`config.predict.{name}` (={predict[name]}) must be positive")

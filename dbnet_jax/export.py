@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from dbnet_jax.config_check import check_predict
 from dbnet_jax.model_card import CardScore, ModelCard
+from dbnet_jax.network import maps_of
 from dbnet_jax.saved_config import changed_fields, without_paths
 from dbnet_jax.saved_run import load_config, restore_checkpoint
 from dbnet_jax.weights_file import save_weights
@@ -39,13 +41,15 @@ def export_run(
 
     - `workdir`: the run's folder.
     - `output`: the file, NAME.safetensors; its card is NAME.md beside it.
-    - `config`: the run's, maybe with other fields of `predict`, which become those of the file.
+    - `config`: the run's, maybe with other fields of `predict`, and of no other section: they become the file's.
     - `words`: fields of `ModelCard` in the place of what the run tells; `scores` come to those of the run.
 
-    **Raises:** FileNotFoundError when there is no run or no checkpoint; ValueError as `restore_checkpoint`,
-    `ModelCard.from_dict` and `save_weights`.
+    **Raises:** FileNotFoundError when there is no run or no checkpoint; ValueError when `config` is not the run's, or
+    none to detect with, and as `restore_checkpoint` and `ModelCard.from_dict`; otherwise as `save_weights`.
     """
-    output, shown = pathlib.Path(output), without_paths(config)
+    output, saved = pathlib.Path(output), load_config(workdir)
+    _check_changes(config, saved)
+    shown = without_paths(saved)
     variables, step = restore_checkpoint(config, workdir)
     scores, notes = _measured(pathlib.Path(workdir), config, step)
     trained = step > 0  # `--mode=convert` makes checkpoint 0
@@ -62,27 +66,48 @@ def export_run(
 
 def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Fields of a card from a JSON file. **Raises:** FileNotFoundError; ValueError when it holds none."""
-    text = pathlib.Path(path).read_text(encoding="utf-8")
+    path, named = pathlib.Path(path), f"`card` (={os.fspath(path)!r})"
+    if not path.is_file():
+        raise FileNotFoundError(f"{named} is {'a folder, not a file' if path.is_dir() else 'not there'}")
     try:
-        words = json.loads(text)
+        words = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(words, dict):
+            raise ValueError(f"it holds {words!r:.60}")
         ModelCard.from_dict({"name": ""} | words)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"`card` (={os.fspath(path)!r}) must be a JSON object with fields of a card: {error}"
-        ) from error
-    return dict(words)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{named} must be a JSON object with fields of a card, in UTF-8: {error}") from error
+    return words
 
 
 def code_version() -> str:
-    """The commit of the checkout that this file belongs to, "-dirty" with changes; else the package's version."""
+    """The commit of the checkout that this file belongs to, "-dirty" with changes; else the installed package's
+    version; "unknown" of a copy that is neither."""
     folder, name = pathlib.Path(__file__).resolve().parent, pathlib.Path(__file__).name
     # Installed below somebody else's checkout it is not of theirs.
     for command in (["ls-files", "--error-unmatch", name], ["describe", "--always", "--dirty", "--exclude=*"]):
         try:
             done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
-            return f"dbnet_jax {importlib.metadata.version('dbnet_jax')}"
+            return _version()
     return done.stdout.strip()
+
+
+def _version() -> str:
+    try:
+        return f"dbnet_jax {importlib.metadata.version('dbnet_jax')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _check_changes(config: ConfigDict, saved: ConfigDict) -> None:
+    """Refuses what would make the file or its card untrue, or a file that no detector can be made of."""
+    if others := [field for field in changed_fields(config, saved) if not field.startswith("predict.")]:
+        raise ValueError(
+            f"`config` is not the run's in {', '.join(others)}: only fields of `config.predict` change with an export"
+        )
+    check_predict(config.predict)
+    if f"{config.predict.map}_map" not in maps_of(config):
+        raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
 
 
 def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tuple[CardScore, ...], list[str]]:
@@ -91,14 +116,14 @@ def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tup
     again = f"`python run.py --mode=evaluate --workdir={workdir}` measures them"
     if not file.is_file():
         return (), [f"the card has no scores, {file} is not there: {again}"]
-    run, now = load_config(workdir).predict.to_dict(), config.predict.to_dict()
+    found, now = json.loads(file.read_text()), config.predict.to_dict()
+    measured = found.get("measured_with", {"predict": {}})
     # Neither of these two changes a score: pictures to score are read by their data set.
-    if run | {name: now[name] for name in ("follow_exif", "batch_size")} != now:
-        return (), [f"the card has no scores: {file} was measured with other fields of `config.predict`"]
+    if measured["predict"] | {name: now[name] for name in ("follow_exif", "batch_size")} != now:
+        return (), [f"the card has no scores: {file} was measured with other fields of `config.predict`; {again}"]
     if file.stat().st_mtime < (workdir / "checkpoints" / str(step)).stat().st_mtime:
         return (), [f"the card has no scores: {file} is older than the checkpoint of step {step}; {again}"]
-    found = json.loads(file.read_text())
-    data = f"{config.data.name}, {config.data.eval_split}"
+    data = f"{measured['data']}, {measured['split']}"
     shares = {name: float(found[name]) for name in ("precision", "recall", "hmean")}
     return (CardScore(data, found["protocol"], int(found["images"]), **shares),), []
 

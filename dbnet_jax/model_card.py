@@ -66,7 +66,7 @@ class ModelCard:
             lines += ["| data | protocol | pictures | precision | recall | hmean |", "|---|---|---|---|---|---|"]
         for score in self.scores:
             shares = " | ".join(f"{value:.3f}" for value in (score.precision, score.recall, score.hmean))
-            lines.append(f"| {score.data} | {score.protocol} | {score.images} | {shares} |")
+            lines.append(f"| {_cell(score.data)} | {_cell(score.protocol)} | {score.images} | {shares} |")
         if not self.scores:
             lines.append("Not measured.")
         lines += ["", "## Training", "", self.data or "Data: not stated.", ""]
@@ -76,6 +76,11 @@ class ModelCard:
         lines += ["## Limits", "", self.limits or "Not stated.", ""]
         lines += ["## Licences of the training data", "", self.licences or "Not stated: ask their owners.", ""]
         return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """What a table's cell may hold: one line, and no bar that would end it."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _checked(kind: type, values: Any, what: str) -> dict[str, Any]:
@@ -96,4 +101,6 @@ def _checked(kind: type, values: Any, what: str) -> dict[str, Any]:
             raise ValueError(f"{what}: {name!r} (={value!r}) must be of type {allowed[-1].__name__}")
         if fields[name].type is float and not 0 <= checked[name] <= 1:
             raise ValueError(f"{what}: {name!r} (={value}) must be in [0, 1]")
+        if fields[name].type is int and checked[name] < 0:
+            raise ValueError(f"{what}: {name!r} (={value}) must not be negative")
     return {name: float(value) if fields[name].type is float else value for name, value in checked.items()}

@@ -1,67 +1,106 @@
 """Detection over picture files: JSON, ICDAR text and a page to look at."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
+import re
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from typing import NamedTuple, NoReturn
 
-from dbnet_jax.decode import PICTURE_SUFFIXES
-from dbnet_jax.detector import Detector
+from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture
+from dbnet_jax.detector import DetectedPicture, Detector, Source
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
 
+JSON = "detections.json"
 
-def predict_files(detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]) -> pathlib.Path:
+
+class Predicted(NamedTuple):
+    """What `predict_files` wrote: the page, how many pictures it shows, and why which others were skipped, by name."""
+
+    page: pathlib.Path
+    pictures: int
+    skipped: dict[str, str]
+
+
+def predict_files(detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Predicted:
     """Detects text in a picture file, or in every picture of a folder and the folders in it.
 
     Writes `<output>/detections.json`, `<output>/icdar/res_NAME.txt` for each picture (x1,y1,…,xn,yn, a line an
     instance; pictures of inner folders in folders of the same names) and `<output>/index.html`. A picture that does
-    not decode is skipped, and named in the first and the last of them.
+    not decode, or is a link that leads nowhere, is skipped, and named in the first and the last of them. What an
+    earlier run left in `output` goes, and no other file.
 
     **Arguments:** `detector`; `source`; `output`, a folder.
 
-    **Returns:** the page.
+    **Returns:** the page, and what is on it.
 
     **Raises:** FileNotFoundError when the source holds no picture; ValueError when it is the output too.
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
     files = picture_files(source, output)
-    root = source if source.is_dir() else source.parent
-    texts = icdar_files([file.relative_to(root) for file in files])
-    results: dict[str, object] = {}
-    skipped: dict[str, str] = {}
-    summary: dict[str, object] = {}  # the page reads it last, when all pictures are through
-
-    def pictures() -> Generator[ResultPicture, None, None]:
-        with contextlib.closing(detector.detect_many_with_maps(files)) as found:
-            for file, text, one in zip(files, texts, found, strict=True):
-                name = file.relative_to(root).as_posix()
-                if isinstance(one, ValueError):
-                    skipped[name] = str(one)
-                    print(f"skipped: {one}")
-                    continue
-                height, width = one.image.shape[:2]
-                results[name] = {"height": height, "width": width, "detections": as_json(one.detections)}
-                (output / "icdar" / text).parent.mkdir(parents=True, exist_ok=True)
-                (output / "icdar" / text).write_text(as_icdar(one.detections))
-                yield ResultPicture(name, one.image, one.detections.polygons, one.detections.scores, **one.maps)
-        summary["pictures"] = len(results)
-        if skipped:
-            summary["skipped"] = "; ".join(skipped.values())
-
+    earlier_texts, earlier_pictures = _texts_of_json(output), _pictures_of_page(output)
+    results = _Results(output, source if source.is_dir() else source.parent, files)
     try:
-        with contextlib.closing(pictures()) as shown:
-            return write_results_page(output, f"Text in {source.name}", summary, shown)
+        with contextlib.closing(results.pictures(detector)) as shown:
+            page = write_results_page(output, f"Text in {source.name}", results.summary, shown)
     finally:
         # Also what was found before something went wrong.
-        text = json.dumps({"pictures": results, "skipped": skipped}, indent=1)
-        (output / "detections.json").write_text(text + "\n")
+        results.write_json()
+        _remove(earlier_texts - results.texts, output / "icdar")
+    # Until the new page stood, the earlier one showed them.
+    _remove(earlier_pictures - _pictures_of_page(output), output / "pictures")
+    return Predicted(page, len(results.found), results.skipped)
+
+
+class _Results:
+    """What is found in files, written as it comes.
+
+    `summary` is the header of the page, which reads it last, when all pictures are through.
+    """
+
+    def __init__(self, output: pathlib.Path, root: pathlib.Path, files: Sequence[pathlib.Path]):
+        self._output, self._files = output, files
+        self._names = [file.relative_to(root) for file in files]
+        self.found: dict[str, object] = {}
+        self.skipped: dict[str, str] = {}
+        self.summary: dict[str, object] = {}
+        self.texts: set[pathlib.Path] = set()
+
+    def pictures(self, detector: Detector) -> Generator[ResultPicture, None, None]:
+        """The pictures as the page takes them, each when its own files are written."""
+        texts = icdar_files(self._names)
+        with contextlib.closing(detector.detect_many_with_maps(map(_readable, self._files))) as found:
+            for name, text, one in zip(self._names, texts, found, strict=True):
+                if isinstance(one, ValueError):
+                    self.skipped[name.as_posix()] = str(one)
+                    print(f"skipped: {one}")
+                else:
+                    yield self._write(name.as_posix(), self._output / "icdar" / text, one)
+        self.summary["pictures"] = len(self.found)
+        if self.skipped:
+            self.summary["skipped"] = "; ".join(self.skipped.values())
+
+    def _write(self, name: str, text: pathlib.Path, one: DetectedPicture) -> ResultPicture:
+        height, width = one.image.shape[:2]
+        self.found[name] = {"height": height, "width": width, "detections": as_json(one.detections)}
+        self.texts.add(text)
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.write_text(as_icdar(one.detections))
+        return ResultPicture(name, one.image, one.detections.polygons, one.detections.scores, **one.maps)
+
+    def write_json(self) -> None:
+        text = json.dumps({"pictures": self.found, "skipped": self.skipped}, indent=1)
+        (self._output / JSON).write_text(text + "\n")
 
 
 def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
     """The pictures that `source` names, in order; what an earlier run left in an `output` inside of it is none.
+
+    **Returns:** files, and links that lead nowhere, by the names of pictures.
 
     **Raises:** FileNotFoundError when there is none; ValueError when `output` is `source`.
     """
@@ -70,13 +109,28 @@ def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Pa
     results, root = output.resolve(), source.resolve()
     if results == root:
         raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
-    files = sorted(file for file in source.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file())
+    named = (file for file in source.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+    files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
     if results.is_relative_to(root):
-        files = [file for file in files if not file.resolve().is_relative_to(results)]
+        # Unlike `resolve`, it takes links that lead round in a circle.
+        files = [file for file in files if not pathlib.Path(os.path.realpath(file)).is_relative_to(results)]
     if not files:
         kinds = ", ".join(sorted(PICTURE_SUFFIXES))
         raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
     return files
+
+
+def _leads_nowhere(file: pathlib.Path) -> bool:
+    return file.is_symlink() and not file.exists()
+
+
+def _readable(file: pathlib.Path) -> Source:
+    """What the detector is given for a file."""
+    return functools.partial(_refuse_link, file) if _leads_nowhere(file) else file
+
+
+def _refuse_link(file: pathlib.Path) -> NoReturn:
+    raise BadPicture(f"{file}: is a link that leads nowhere, to {os.readlink(file)}")
 
 
 def icdar_files(pictures: Sequence[pathlib.Path]) -> list[pathlib.Path]:
@@ -105,3 +159,31 @@ def as_icdar(found: Detections) -> str:
     """Detections as the benchmarks' servers take them: x1,y1,…,xn,yn in whole pixels, a line an instance."""
     lines = [",".join(str(int(value)) for value in polygon.ravel().round()) for polygon in found.polygons]
     return "".join(line + "\n" for line in lines)
+
+
+def _texts_of_json(output: pathlib.Path) -> set[pathlib.Path]:
+    """The text files of the run whose JSON lies in `output`; none where it is damaged."""
+    try:
+        listed = json.loads((output / JSON).read_bytes())
+        # The names of all decided on the name of each.
+        names = [pathlib.Path(name) for name in {**listed["pictures"], **listed["skipped"]}]
+        return {output / "icdar" / text for text in icdar_files(names)}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return set()
+
+
+def _pictures_of_page(output: pathlib.Path) -> set[pathlib.Path]:
+    """The pictures that the page in `output` shows; none where there is no page."""
+    try:
+        page = (output / "index.html").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    return {output / found for found in re.findall(r'<img src="(pictures/\d{5,}-[\w-]+\.jpg)"', page, re.ASCII)}
+
+
+def _remove(files: Iterable[pathlib.Path], folder: pathlib.Path) -> None:
+    """Removes those of the files that are there and in the folder, or in one inside of it."""
+    for file in files:
+        # A damaged list may hold any name.
+        if os.path.isfile(file) and file.parent.resolve().is_relative_to(folder.resolve()):
+            file.unlink()

@@ -34,14 +34,20 @@ def write_report(
         `config.evaluate.page_pictures`, with their maps.
 
     **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images" (how many were
-    scored), "skipped" (how many were not), "problems" (of annotations), "messages" (of both, a line each), and
-    "by_size", "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`. The sweep begins at
-    `config.predict.box_threshold`, below which the detector drops what it finds.
+    scored), "skipped" (how many were not), "problems" (of annotations), "messages" (of both, a line each),
+    "by_size", "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`, and "measured_with", the names of the data
+    set and of its split, and `config.predict`. The sweep begins at `config.predict.box_threshold`, below which the
+    detector drops what it finds.
     """
     config, report = detector.config, evaluation.report
     summary = evaluation.summary()
     left_out = evaluation.left_out()
     everything = summary | left_out | report.summary()
+    everything["measured_with"] = {
+        "data": config.data.name,
+        "split": config.data.eval_split,
+        "predict": config.predict.to_dict(),
+    }
     if jax.process_index() > 0:
         return everything
     folder = pathlib.Path(workdir)

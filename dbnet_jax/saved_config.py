@@ -2,7 +2,7 @@
 
 import json
 import re
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -24,17 +24,21 @@ FOLDERS = (
 def config_from_json(text: str) -> ConfigDict:
     """The config that `text` holds; fields that are younger than it have their defaults.
 
-    **Raises:** ValueError when it is not a JSON object.
+    **Raises:** ValueError when it is not a JSON object, or a field is of another type than its default in
+    configs/common.py, by the rules of ml_collections: a whole number may stand for a float.
     """
     sections = json.loads(text)
     if not isinstance(sections, dict):
         raise ValueError(f"a JSON object is expected, not {type(sections).__name__}")
     config = common.get_config()
     for name, section in sections.items():
-        if isinstance(section, dict) and name in config:
-            config[name] = ConfigDict({**config[name], **_tuples(section)})
+        if not isinstance(config.get(name), ConfigDict):
+            _set(config, name, section, name)
+        elif isinstance(section, dict):
+            for field, value in section.items():
+                _set(config[name], field, value, f"{name}.{field}")
         else:
-            config[name] = _tuples(section)
+            raise ValueError(f"`config.{name}` (={section!r:.60}) must be an object with fields")
     return config
 
 
@@ -51,22 +55,22 @@ def without_paths(config: ConfigDict) -> ConfigDict:
         for field in FOLDERS:
             section, name = field.split(".")
             if config[section][name] != known[section][name]:
-                config[section][name] = PurePath(config[section][name]).name
+                config[section][name] = _last_name(config[section][name])
         for name in ("train_labels", "eval_labels"):  # relative to `data.dir`, as a rule
-            if PurePath(config.data[name]).is_absolute():
-                config.data[name] = PurePath(config.data[name]).name
+            if any(kind(config.data[name]).is_absolute() for kind in (PurePosixPath, PureWindowsPath)):
+                config.data[name] = _last_name(config.data[name])
         # "msra_td500=/data/td500*0.5@0.4": the numbers stand behind the folder.
         config.data.mix = re.sub(
-            r"=([^,]*?)((?:\*[^*@/,]*)?(?:@[^*@/,]*)?)(?=,|$)",
-            lambda found: f"={PurePath(found[1].strip()).name}{found[2]}",
+            r"=([^,]*?)((?:\*[^*@/\\,]*)?(?:@[^*@/\\,]*)?)(?=,|$)",
+            lambda found: f"={_last_name(found[1].strip())}{found[2]}",
             config.data.mix,
         )
     return config
 
 
-def changed_fields(config: ConfigDict) -> dict[str, Any]:
-    """The fields in which a config differs from configs/common.py, "data.crop" → its value."""
-    known = common.get_config()
+def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[str, Any]:
+    """The fields in which a config differs from `known`, by default configs/common.py: "data.crop" → its value."""
+    known = common.get_config() if known is None else known
     changed = {"seed": config.seed} if config.seed != known.seed else {}
     for section, part in known.items():
         if isinstance(part, ConfigDict):
@@ -75,8 +79,22 @@ def changed_fields(config: ConfigDict) -> dict[str, Any]:
     return changed
 
 
-def _tuples(section: Any) -> Any:
+def _set(section: ConfigDict, name: str, value: Any, field: str) -> None:
+    try:
+        # ml_collections takes None for anything.
+        if value is None and section.get(name) is not None:
+            raise TypeError("None is no choice")
+        section[name] = _tuples(value)
+    except (TypeError, OverflowError) as error:
+        wanted = section.get_type(name).__name__
+        raise ValueError(f"`config.{field}` (={value!r:.60}) must be of type {wanted}") from error
+
+
+def _tuples(value: Any) -> Any:
     """JSON knows no tuples."""
-    if isinstance(section, dict):
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
-    return section
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _last_name(path: str) -> str:
+    """Of a path of any system: a run may come from another one."""
+    return PurePath(path.replace("\\", "/")).name

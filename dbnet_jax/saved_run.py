@@ -10,25 +10,35 @@ from dbnet_jax.mesh import Variables
 from dbnet_jax.network import model_from_config
 from dbnet_jax.saved_config import config_from_json
 from dbnet_jax.torch_weights import variable_shapes
-from dbnet_jax.weights_file import SUFFIX, load_header, load_variables
+from dbnet_jax.weights_file import SUFFIX, is_weights_file, load_header, load_variables
 
 
-def load_config(workdir_or_file: str | os.PathLike[str]) -> ConfigDict:
+def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdir") -> ConfigDict:
     """The config of a run, or in a file of weights; fields that are younger than it have their defaults.
+
+    **Arguments:** `workdir_or_file`; `argument`, what messages call it.
 
     **Raises:** FileNotFoundError when there is none; ValueError when it cannot be read.
     """
-    if _is_file(workdir_or_file):
-        return load_header(workdir_or_file)[0]
-    workdir = pathlib.Path(workdir_or_file)
-    path = workdir / "config.json"
-    if not path.is_file():
-        hint = "; --mode=convert makes a run's folder of a PyTorch file" if workdir.is_file() else ""
-        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) holds no run: {path} is missing{hint}")
+    path = pathlib.Path(workdir_or_file)
+    if path.is_file() and path.suffix != SUFFIX and not is_weights_file(path):
+        raise ValueError(
+            f"`{argument}` (={str(path)!r}) is no file that --mode=export wrote; of a PyTorch file --mode=convert "
+            "makes a run's folder"
+        )
+    if _is_file(path):
+        try:
+            return load_header(path)[0]
+        except (FileNotFoundError, ValueError) as error:
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            raise kind(str(error).replace("`path`", f"`{argument}`", 1)) from error
+    file = path / "config.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"`{argument}` (={str(path)!r}) holds no run: {file} is missing")
     try:
-        return config_from_json(path.read_text())
+        return config_from_json(file.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise ValueError(f"{file} cannot be read: {error}") from error
 
 
 def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str]) -> Variables:
@@ -62,6 +72,6 @@ def on_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
 
 
 def _is_file(workdir_or_file: str | os.PathLike[str]) -> bool:
-    """Whether it is one by its name; a run's folder may be named so too."""
+    """Whether it is one, or would be by its name; a run's folder may be named so too."""
     path = pathlib.Path(workdir_or_file)
-    return path.suffix == SUFFIX and not path.is_dir()
+    return path.is_file() or (path.suffix == SUFFIX and not path.is_dir())

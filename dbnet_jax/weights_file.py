@@ -8,6 +8,7 @@ __metadata__              format = "dbnet_jax", version, config and card as JSON
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -57,30 +58,27 @@ def save_weights(
 
     **Returns:** the card's path.
 
-    **Raises:** ValueError when the variables do not fit the config, a weight is not finite, or the path ends otherwise.
+    **Raises:** ValueError when the variables do not fit the config, a weight is not finite, or the path ends otherwise;
+    FileExistsError when NAME.md is there without the file, and so is no card of it. Nothing is written then.
     """
     path = pathlib.Path(path)
-    if path.suffix != SUFFIX:
-        raise ValueError(f"`path` (={str(path)!r}) must end in {SUFFIX}")
+    written = _card_beside(path)
     if dtype not in _DTYPES:
         raise ValueError(f"`dtype` (={dtype!r}) must be one of {_DTYPES}")
-    weights = {name: np.asarray(leaf, np.float32) for name, leaf in flatten_dict(variables, sep="/").items()}
-    if differences := _differences({name: array.shape for name, array in weights.items()}, config):
-        raise ValueError(f"`variables` are not of the network that `config.model` describes:{differences}")
-    if bad := [name for name, array in weights.items() if not np.isfinite(array).all()]:
-        raise ValueError(f"`variables` hold numbers that are not finite: {', '.join(bad[:5])}")
-    half = dtype == "float16"
-    arrays = {name: np.ascontiguousarray(_halved(array) if half else array) for name, array in weights.items()}
+    arrays = _checked_arrays(variables, config)
+    if dtype == "float16":
+        arrays = {name: _halved(array) for name, array in arrays.items()}
     header = {"config": without_paths(config).to_dict(), "card": card.as_dict()}
     metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in header.items()}
+    content = save(arrays, {"format": _FORMAT, "version": str(_VERSION), **metadata})
+    parameters = sum(array.size for name, array in arrays.items() if name.startswith("params/"))
+    text = card.as_markdown(_facts(config, parameters, len(content))).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     # In one move: a reader finds the old file or the new one, never a part.
     partial = path.with_name(path.name + ".partial")
-    # `save_file` would let nobody else read it.
-    partial.write_bytes(save(arrays, {"format": _FORMAT, "version": str(_VERSION), **metadata}))
+    partial.write_bytes(content)  # `save_file` would let nobody else read it
     partial.replace(path)
-    written = path.with_suffix(".md")
-    written.write_text(card.as_markdown(_facts(config, arrays)), encoding="utf-8")
+    written.write_bytes(text)
     return written
 
 
@@ -120,12 +118,19 @@ def load_variables(path: str | os.PathLike[str], config: ConfigDict) -> Variable
         names = list(file.keys())
         if odd := [name for name in names if file.get_slice(name).get_dtype() not in ("F16", "F32")]:
             raise ValueError(f"{_named(path)} holds arrays of another type than float16 or float32: {odd[0]}, …")
-        if differences := _differences({name: tuple(file.get_slice(name).get_shape()) for name in names}, config):
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        try:
+            differences = _differences(shapes, config)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{_named(path)}: `config.model` describes no network: {error}") from error
+        if differences:
             raise ValueError(
                 f"{_named(path)} holds another network than `config.model` describes; its header has its own config:"
                 f"{differences}"
             )
         arrays = {name: file.get_tensor(name).astype(np.float32) for name in names}
+    if bad := _not_finite(arrays):
+        raise ValueError(f"{_named(path)} holds numbers that are not finite: {bad}; {_GET}")
     return dict(unflatten_dict(arrays, sep="/"))
 
 
@@ -171,13 +176,43 @@ def _metadata(path: str | os.PathLike[str], file: Any) -> Mapping[str, str]:
         )
     metadata: Mapping[str, str] = file.metadata()
     version = metadata.get("version", "")
-    if not version.isdecimal():
-        raise ValueError(f"{_named(path)} has a damaged header (version {version!r}): {_GET}")
+    if not re.fullmatch("[0-9]{1,9}", version):
+        raise ValueError(f"{_named(path)} has a damaged header (version {version!r:.60}): {_GET}")
     if int(version) > _VERSION:
         raise ValueError(
             f"{_named(path)} is of format version {version}, and this dbnet_jax reads up to {_VERSION}: update it"
         )
     return metadata
+
+
+def _card_beside(path: pathlib.Path) -> pathlib.Path:
+    """NAME.md of NAME.safetensors, where neither would replace what is something else."""
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{_named(path)} must end in {SUFFIX}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{_named(path)} is a folder: choose another name")
+    written = path.with_suffix(".md")
+    if written.exists() and not path.exists():
+        raise FileExistsError(
+            f"{_named(path)}: its card would replace {written}, which is of no file of weights: choose another name"
+        )
+    return written
+
+
+def _checked_arrays(variables: Variables, config: ConfigDict) -> dict[str, np.ndarray]:
+    """The variables by their paths, float32, where they are finite and of the network that the config describes."""
+    leaves = flatten_dict(variables, sep="/").items()
+    arrays = {name: np.asarray(leaf, np.float32, order="C") for name, leaf in leaves}
+    if differences := _differences({name: array.shape for name, array in arrays.items()}, config):
+        raise ValueError(f"`variables` are not of the network that `config.model` describes:{differences}")
+    if bad := _not_finite(arrays):
+        raise ValueError(f"`variables` hold numbers that are not finite: {bad}")
+    return arrays
+
+
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
+    """The first few arrays with such a number; "" when there is none."""
+    return ", ".join([name for name, array in arrays.items() if not np.isfinite(array).all()][:5])
 
 
 def _halved(array: np.ndarray) -> np.ndarray:
@@ -201,16 +236,16 @@ def _differences(found: Mapping[str, tuple[int, ...]], config: ConfigDict) -> st
     return "".join(f"\n  {line}" for line in lines[:20] + more)
 
 
-def _facts(config: ConfigDict, arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _facts(config: ConfigDict, parameters: int, size: int) -> list[str]:
+    """Lines for the card; `size` is the file's, in bytes."""
     model, predict = config.model, config.predict
-    parameters = sum(array.size for name, array in arrays.items() if name.startswith("params/"))
-    size = sum(array.nbytes for array in arrays.values()) / 1e6
     deformable = ", deformable convolution" if model.dcn else ""
     fused = ", scale fusion (DBNet++)" if model.scale_fusion else ""
+    by_rule = f"are resized by the rule {predict.resize!r}, size {predict.size}"
+    resized = "keep their size" if predict.resize == "none" else by_rule
     return [
         f"Network: {model.backbone}, width {model.width}{deformable}, {model.neck} of {model.inner_channels} channels"
-        f"{fused}; {parameters:,} parameters, {size:.1f} MB",
-        f"Detects: {predict.shape}s; pictures are resized by the rule {predict.resize!r}, size {predict.size}; box "
-        f"threshold {predict.box_threshold}",
+        f"{fused}; {parameters:,} parameters, {size / 1e6:.1f} MB",
+        f"Detects: {predict.shape}s; pictures {resized}; box threshold {predict.box_threshold}",
         f"Pixels: normalization {config.data.normalization!r}",
     ]

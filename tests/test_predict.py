@@ -52,7 +52,8 @@ def folder(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def output(folder, detector, tmp_path_factory) -> pathlib.Path:
     output = tmp_path_factory.mktemp("out") / "deep" / "er"
-    assert predict_files(detector, folder, output) == output / "index.html"
+    found = predict_files(detector, folder, output)
+    assert (found.page, found.pictures, found.skipped.keys()) == (output / "index.html", len(PICTURES) + 1, {*BROKEN})
     return output
 
 
@@ -177,6 +178,91 @@ def test_results_are_not_taken_for_pictures(detector, tmp_path):
     assert len(json.loads((tmp_path / "photos/detections.json").read_text())["pictures"]) == 4
     with pytest.raises(ValueError, match=r"`output` \(=.*\) must be another folder than `input`"):
         predict_files(detector, tmp_path / "photos", tmp_path / "photos")
+
+
+def test_nothing_of_an_earlier_run_stays_and_all_else_does(detector, tmp_path):
+    photos, output = tmp_path / "photos", tmp_path / "out"
+    for name in ("one.png", "two.png", "two.bmp", "in/three.png"):
+        write(photos / name, white_box((80, 120), *box(0)))
+    (photos / "in/four.png").write_bytes(b"")
+    (tmp_path / "other.txt").write_text("outside")
+    predict_files(detector, photos, output)
+    kept = ["icdar/res_mine.txt", "icdar/in/notes.txt", "pictures/00001-one.png", "pictures/00009-mine.jpg", "mine.txt"]
+    for name in kept:
+        (output / name).write_text("the user's own")
+
+    def files() -> set[str]:
+        return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} - {*kept}
+
+    assert {"icdar/res_one.txt", "icdar/res_two.png.txt", "icdar/res_two.bmp.txt", "icdar/in/res_three.txt"} < files()
+    for name in ("one.png", "two.bmp", "in/three.png", "in/four.png"):
+        (photos / name).unlink()
+    predict_files(detector, photos, output)
+    pictures = {f"pictures/00001-two{letter}.jpg" for letter in ("", "-P", "-T", "-B")}
+    assert files() == {"detections.json", "index.html", "icdar/res_two.txt", *pictures}
+    assert all((output / name).read_text() == "the user's own" for name in kept)
+    # The same again, and the same files.
+    predict_files(detector, photos, output)
+    assert files() == {"detections.json", "index.html", "icdar/res_two.txt", *pictures}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"pictures": {}}',
+        '{"pictures": null, "skipped": {}}',
+        '{"pictures": {"": {}, "mine.png": {}}, "skipped": {}}',
+        '{"pictures": {"../../mine.png": {}, "/mine.png": {}, "\\u0000.png": {}}, "skipped": {}}',
+        '{"pictures": {"%s.png": {}}, "skipped": {}}' % ("x" * 300),
+        "[" * 100_000,
+    ],
+)
+def test_a_damaged_list_of_an_earlier_run_removes_nothing(detector, tmp_path, text):
+    write(tmp_path / "photos/one.png", white_box((80, 120), *box(0)))
+    output = tmp_path / "in/out"
+    (output / "icdar").mkdir(parents=True)
+    (output / "detections.json").write_text(text)
+    (output / "index.html").write_bytes(b'\xff<img src="pictures/../../mine.jpg">')
+    others = [tmp_path / "in/res_mine.txt", output / "icdar/res_mine.txt", tmp_path / "in/mine.jpg"]
+    for file in others:
+        file.write_text("the user's own")
+    predict_files(detector, tmp_path / "photos", output)
+    assert all(file.is_file() for file in others)
+    assert list(json.loads((output / "detections.json").read_text())["pictures"]) == ["one.png"]
+
+
+def test_what_an_earlier_run_found_goes_also_where_this_one_fails(folder, tmp_path):
+    class Failing(BrightnessDetector):
+        def _extract(self, maps, sizes):
+            raise RuntimeError("out of memory")
+
+    predict_files(BrightnessDetector(resize="none"), folder, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        predict_files(Failing(resize="none"), folder, tmp_path)
+    assert not list((tmp_path / "icdar").rglob("*.txt"))
+    # The page is the earlier one, with its pictures.
+    assert (tmp_path / "index.html").read_text() == page
+    assert len(list((tmp_path / "pictures").iterdir())) == 4 * (len(PICTURES) + 1)
+
+
+def test_a_link_that_leads_nowhere_is_named(detector, tmp_path, capsys):
+    photos, names = tmp_path / "photos", ("gone.png", "round.png")
+    photos.mkdir()
+    (photos / "gone.png").symlink_to("nowhere.png")
+    (photos / "round.png").symlink_to("round.png")
+    found = predict_files(detector, photos, photos / "out")
+    assert (found.pictures, found.skipped.keys()) == (0, {*names})
+    assert capsys.readouterr().out.count("leads nowhere") == 2
+    write(photos / "there.png", white_box((80, 120), *box(0)))
+    (photos / "link.png").symlink_to("there.png")
+    predict_files(detector, photos, photos / "out")
+    found = json.loads((photos / "out/detections.json").read_text())
+    assert (list(found["pictures"]), found["skipped"].keys()) == (["link.png", "there.png"], {*names})
+    assert all(name in (photos / "out/index.html").read_text() for name in names)
 
 
 def test_a_source_without_pictures_is_refused(detector, tmp_path):

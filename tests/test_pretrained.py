@@ -6,7 +6,6 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -16,22 +15,22 @@ import numpy as np
 import pytest
 import tiny
 from absl import app, flags
-from absl.testing import flagsaver
 from brightness import white_box
+from command_line import call_run
 from ml_collections import config_flags
 
 import run as command
+from configs.common import apply_arg
 from dbnet_jax import pretrained
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.detector import Detector, load_config
-from dbnet_jax.export import code_version, export_run, read_words
+from dbnet_jax.export import code_version, export_run
 from dbnet_jax.initial_weights import initial_variables
 from dbnet_jax.network import model_from_config
 from dbnet_jax.pretrained import find_weights, pretrained_names, pretrained_path
 from dbnet_jax.report import save_config
 from dbnet_jax.saved_config import without_paths
 from dbnet_jax.saved_run import on_data_of
-from dbnet_jax.torch_weights import variable_shapes
 from dbnet_jax.weights_file import load_weights
 
 # ml_collections loads config files in a way that Python will drop.
@@ -54,6 +53,7 @@ def workdir(tmp_path_factory) -> pathlib.Path:
             tenth = jax.tree.map(lambda leaf: leaf / 10, filled)
             checkpoints.save(state.replace(step=np.int32(step), variables=filled, average=tenth), hmean)
     scores = {"precision": 0.5, "recall": 1.0, "hmean": 2 / 3, "protocol": "iou", "images": 4, "by_size": {}}
+    scores["measured_with"] = {"data": "synthetic", "split": "test", "predict": config.predict.to_dict()}
     (folder / "evaluation.json").write_text(json.dumps(scores))
     return folder
 
@@ -78,19 +78,11 @@ def cli(capsys, monkeypatch, tmp_path) -> Callable[..., str]:
     """`python run.py` in this process; gives what it prints."""
     monkeypatch.setattr(command, "RUNS", tmp_path / "runs")
 
-    def call(*words: str) -> str:
-        monkeypatch.setattr("sys.argv", ["run.py", *words])  # where config_flags looks for fields
-        before = set(flags.FLAGS)
-        with flagsaver.flagsaver():
-            command.parse_flags(sys.argv)
-            try:
-                command.main(["run.py"])
-            finally:
-                for name in set(flags.FLAGS) - before:  # one for each field of the config that was set
-                    delattr(flags.FLAGS, name)
+    def run(*words: str) -> str:
+        call_run(words, monkeypatch)
         return str(capsys.readouterr().out)
 
-    return call
+    return run
 
 
 # ---------------------------------------------------------------- names
@@ -206,41 +198,18 @@ def test_scores_that_are_not_those_of_the_weights_are_left_out(workdir, tmp_path
     os.utime(file, times)
 
 
-def test_converted_weights_were_not_trained_by_the_config(tmp_path):
-    config = tiny.config()
-    save_config(config, tmp_path / "run")
-    shapes = variable_shapes(model_from_config(config))
-    variables = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes)
-    with Checkpoints(tmp_path / "run") as checkpoints:
-        checkpoints.save_variables(variables)
-    export_run(tmp_path / "run", tmp_path / "x.safetensors", config)
-    card = load_weights(tmp_path / "x.safetensors").card
-    assert card.command == ""
-    assert "converted" in card.data
-
-
-def test_a_card_that_is_none(tmp_path):
-    (tmp_path / "card.json").write_text('{"limits": 3}')
-    with pytest.raises(ValueError, match=r"`card` \(=.*card\.json'\).*'limits' \(=3\) must be of type str"):
-        read_words(tmp_path / "card.json")
-    (tmp_path / "card.json").write_text("[]")
-    with pytest.raises(ValueError, match="must be a JSON object"):
-        read_words(tmp_path / "card.json")
-
-
-def test_the_code_is_named_by_its_commit_only_in_its_own_checkout(tmp_path, monkeypatch):
-    def git(*words: str) -> None:
-        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", *words], cwd=tmp_path, check=True)
-
-    git("init", "-q")
-    (tmp_path / "export.py").write_text("")
-    monkeypatch.setattr("dbnet_jax.export.__file__", str(tmp_path / "export.py"))
-    assert re.fullmatch(r"dbnet_jax \d[\w.+]*", code_version())
-    git("add", "export.py")
-    git("commit", "-q", "-m", "x")
-    assert re.fullmatch(r"[0-9a-f]{7,40}", code_version())
-    (tmp_path / "export.py").write_text("changed")
-    assert re.fullmatch(r"[0-9a-f]{7,40}-dirty", code_version())
+def test_scores_are_of_the_fields_and_the_data_that_they_were_measured_with(workdir, tmp_path):
+    file, output = workdir / "evaluation.json", tmp_path / "x.safetensors"
+    text, times = file.read_text(), (file.stat().st_atime, file.stat().st_mtime)
+    config = apply_arg(load_config(workdir), "size=96", {})
+    measured = {"data": "icdar2015", "split": "validation", "predict": config.predict.to_dict()}
+    file.write_text(json.dumps(json.loads(text) | {"measured_with": measured}))
+    assert "with other fields" in "".join(export_run(workdir, output, load_config(workdir)).notes)
+    assert not load_weights(output).card.scores
+    export_run(workdir, output, config)
+    assert [score.data for score in load_weights(output).card.scores] == ["icdar2015, validation"]
+    file.write_text(text)
+    os.utime(file, times)
 
 
 # ---------------------------------------------------------------- predict and evaluate

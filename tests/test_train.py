@@ -31,7 +31,7 @@ def test_a_run_leaves_its_config_metrics_scores_checkpoints_and_page(run):
     assert summary.keys() == {
         *("precision", "recall", "hmean", "protocol", "images"),
         *("skipped", "problems", "messages"),
-        *("by_size", "by_shape", "sweep", "best_box_threshold"),
+        *("by_size", "by_shape", "sweep", "best_box_threshold", "measured_with"),
     }
     assert summary["images"] == 4
     page = (run / "predictions/index.html").read_text()
