@@ -4,7 +4,9 @@ As configs/small_word.py, from whose weights it starts, with whole lines for ins
 MSRA-TD500 (configs/msra_td500.py says where from), every tenth held out to score on.
 
     python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
-        --config.init.checkpoint=runs/small_word --workdir=runs/small_line
+        --config.init.checkpoint=small-word --workdir=runs/small_line_1
+
+Pieces after the first: `--config=configs/small_line.py:next,seed=2`; see configs/small_word.py.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +15,7 @@ from configs import common, small_word
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A piece of training."""
+    """The first piece of training."""
     config = common.get_config()
     config.data.name = "msra_td500"
     config.data.granularity = "line"
@@ -25,8 +27,16 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.rotation = 20.0
     config.data.jitter = 0.3
     config.predict.follow_exif = False
-    config.predict.box_threshold = 0.5
+    config.predict.size = 640
+    config.predict.box_threshold = 0.65
     small_word.small(config)
     config.train.steps = 3000
     config.train.learning_rate = 0.001
-    return common.apply_arg(config, arg, {})
+    return common.apply_arg(config, arg, {"next": next_piece})
+
+
+def next_piece(config: ConfigDict) -> None:
+    """Later ones."""
+    config.init.checkpoint = "small-line"
+    small_word.larger_crops(config)
+    config.train.steps = 6000

@@ -7,7 +7,10 @@ without text to render them on, as BSDS500's; layouts to fill, as Total-Text's a
 out.
 
     python run.py --config=configs/small_word.py --config.data.dir=ICDAR2015 --config.data.backgrounds=PHOTOS \\
-        --config.data.layouts=TOTAL_TEXT_ANNOTATIONS --workdir=runs/small_word
+        --config.data.layouts=TOTAL_TEXT_ANNOTATIONS --workdir=runs/small_word_1
+
+Pieces after the first: `--config=configs/small_word.py:next,seed=2`, from the shipped weights unless
+`config.init.checkpoint` names others; each with a seed of its own, or it would see the first one's pictures again.
 """
 
 from ml_collections import ConfigDict
@@ -16,7 +19,7 @@ from configs import common
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A piece of training."""
+    """The first piece of training."""
     config = common.get_config()
     config.data.name = "icdar2015"
     config.data.mix = "scenes*3@0.9"
@@ -26,8 +29,26 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.scale = (0.6, 1.8)
     config.data.jitter = 0.3
     config.predict.follow_exif = False
-    config.predict.box_threshold = 0.55
-    return common.apply_arg(small(config), arg, {})
+    config.predict.size = 1152
+    config.predict.box_threshold = 0.65
+    return common.apply_arg(small(config), arg, {"next": next_piece})
+
+
+def next_piece(config: ConfigDict) -> None:
+    """Later ones: half of the pictures are photographs, text is larger and more of it is seen at once."""
+    config.init.checkpoint = "small-word"
+    config.data.mix = "scenes*1@0.9"
+    config.data.scale = (0.7, 2.3)
+    larger_crops(config)
+    config.train.steps = 8400
+    config.train.learning_rate = 0.001
+
+
+def larger_crops(config: ConfigDict) -> None:
+    """As many pixels a batch in fewer crops, which hold long words and lines."""
+    config.data.picture_size = (640, 640)
+    config.data.crop = (480, 480)
+    config.train.batch_size = 5
 
 
 def small(config: ConfigDict) -> ConfigDict:
@@ -42,7 +63,6 @@ def small(config: ConfigDict) -> ConfigDict:
     config.train.ema_decay = 0.999
     config.train.checkpoint_every = 500
     config.train.evaluate_every = 3000
-    config.predict.resize = "short"
-    config.predict.size = 736
-    config.predict.shape = "quad"
+    config.predict.shape = "polygon"
+    config.predict.threshold = 0.4
     return config
