@@ -92,7 +92,7 @@ def measure(dataset: Dataset, workers: list[int], repeats: int) -> dict[str, lis
             with ThreadPoolExecutor(threads) as pool:
                 for _ in pool.map(source.__getitem__, range(len(dataset))):
                     pass
-            if repeat > 0:  # the first starts the processes
+            if repeat > 0:  # the first waits for the processes to start
                 rates[name].append(len(dataset) / (time.perf_counter() - start))
     for source, _ in ways.values():
         if isinstance(source, InProcesses):

@@ -14,8 +14,8 @@ _MORE = re.compile(r"… and ([\d,]+) more problems")
 
 
 def lost_in_words(skipped: int, problems: int) -> str:
-    """For example "1 picture skipped, 2 problems in annotations"."""
-    return f"{counted(skipped, 'picture')} skipped, {counted(problems, 'problem')} in annotations"
+    """For example "1 picture skipped, 2 problems in the data"."""
+    return f"{counted(skipped, 'picture')} skipped, {counted(problems, 'problem')} in the data"
 
 
 def count_problems(problems: Sequence[str]) -> int:

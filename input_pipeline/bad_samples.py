@@ -55,7 +55,7 @@ class BadSamples:
             )
 
     def add_problems(self, problems: Iterable[str]) -> None:
-        """Something in an annotation was left out or doubtful; the picture is used all the same."""
+        """Something was left out or is doubtful, as in an annotation; the picture is used all the same."""
         with self._lock:
             new = [problem for problem in problems if problem not in self._annotations]
             self._annotations.update(new)
@@ -67,5 +67,5 @@ class BadSamples:
             lines = self._lines if everything else self._lines[self._reported :]
             self._reported = len(self._lines)
             skipped, problems = counted(len(self._pictures), "picture"), counted(len(self._annotations), "problem")
-            head = f"{skipped} skipped, {problems} in annotations:"
+            head = f"{skipped} skipped, {problems} in the data:"
             return "\n".join([head, *lines]) if lines else ""

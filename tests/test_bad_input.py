@@ -138,7 +138,7 @@ def test_training_examples_come_from_every_picture_that_decodes(tmp_path):
     assert used == {dataset.name(index) for index in range(len(GOOD | TINY))}
     report = bad_samples.report(everything=True)
     # The word of a picture of one pixel lies outside of it.
-    assert report.startswith(f"{len(BAD)} pictures skipped, {5 + len(TINY)} problems in annotations:")
+    assert report.startswith(f"{len(BAD)} pictures skipped, {5 + len(TINY)} problems in the data:")
     assert f"{len(files)} train pictures where the release has 1000" in report
     assert "annotation files without a picture: gt_img_99.txt" in report
     for index in range(len(GOOD | TINY), len(files)):

@@ -133,7 +133,7 @@ def test_what_is_wrong_with_the_set_and_its_labels_is_told(detector, tmp_path):
     assert {key: summary[key] for key in left_out} == left_out
     assert json.loads((tmp_path / "evaluation.json").read_text()) == json.loads(json.dumps(summary))
     page = Page(tmp_path / "predictions" / "index.html").words
-    assert "1 picture skipped, 4 problems in annotations" in page
+    assert "1 picture skipped, 4 problems in the data" in page
     assert set(left_out["messages"]) <= set(page)
 
 

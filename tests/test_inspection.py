@@ -202,8 +202,8 @@ def test_many_problems_of_one_file_count_as_many(tmp_path, monkeypatch):
     dataset.problems = ["a.json:1: odd", "a.json: … and 80 more problems"]
     monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
     found = inspect_data(tiny.config(), tmp_path, count=0)
-    assert found.problems[0] == "1 picture skipped, 81 problems in annotations:"
-    assert "1 picture skipped, 81 problems in annotations" in Page(found.page).words
+    assert found.problems[0] == "1 picture skipped, 81 problems in the data:"
+    assert "1 picture skipped, 81 problems in the data" in Page(found.page).words
 
 
 def test_names_that_are_no_text_stand_on_the_page(tmp_path, monkeypatch):
@@ -236,7 +236,7 @@ def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra)
     assert "… and 102 more" in page.words
     assert len(found.problems) == 303
     report = found.report().splitlines()
-    assert "2 pictures skipped, 300 problems in annotations:" in report
+    assert "2 pictures skipped, 300 problems in the data:" in report
     assert report[-1] == "  … and 282 more"
     assert "10 of 12 pictures were read; 2 could not be" in report
     assert {line.split(":")[0].strip() for line in found.problems} >= {"picture_3.jpg", "picture_7.jpg"}

@@ -68,14 +68,14 @@ def test_names_and_problems_say_of_which_set_they_are():
     for index in (3, 5):
         report.add(mixed.name(index), "z: " + mixed.name(index)[3:] + ": is damaged", mixed.origin(index))
     assert report.report().splitlines() == [
-        "2 pictures skipped, 0 problems in annotations:",
+        "2 pictures skipped, 0 problems in the data:",
         "  z: a0: is damaged",
         "  z: a2: is damaged",
     ]
     one = BadSamples(9, 1.0)
     one.add("1.jpg", "is damaged")
     one.add_problems(["gt_1.txt:1: odd"])
-    assert one.report().startswith("1 picture skipped, 1 problem in annotations:")
+    assert one.report().startswith("1 picture skipped, 1 problem in the data:")
 
 
 @pytest.mark.parametrize(

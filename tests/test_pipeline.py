@@ -115,7 +115,7 @@ def test_a_bad_picture_is_replaced_by_the_same_one_each_time_counted_and_named()
     for position in reversed(range(22)):
         assert_equal(again[position], made[position])
     report = bad_samples.report()
-    assert report.startswith("2 pictures skipped, 0 problems in annotations:")
+    assert report.startswith("2 pictures skipped, 0 problems in the data:")
     assert "picture_2.jpg: cannot be decoded" in report
     assert "picture_7.jpg: cannot be decoded" in report
     assert bad_samples.report() == ""

@@ -6,7 +6,7 @@ from dbnet_jax.problem_list import MOST_LISTED, count_problems, in_short, lost_i
 
 def test_counts_read_as_words():
     assert [counted(count, "picture") for count in (0, 1, 2000)] == ["0 pictures", "1 picture", "2,000 pictures"]
-    assert lost_in_words(1, 2) == "1 picture skipped, 2 problems in annotations"
+    assert lost_in_words(1, 2) == "1 picture skipped, 2 problems in the data"
 
 
 def test_a_line_that_stands_for_more_counts_as_those():

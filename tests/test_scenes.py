@@ -1,6 +1,7 @@
 """Tests of the rendered scenes as a data set: the same pictures every time, and a truth that agrees with them."""
 
 import dataclasses
+import inspect
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,8 +12,12 @@ from shapely.geometry import Polygon
 
 from configs import common
 from input_pipeline.datasets import open_dataset
+from input_pipeline.datasets.scenes.block import set_column
+from input_pipeline.datasets.scenes.composition import Placed
 from input_pipeline.datasets.scenes.dataset import SceneDataset
-from input_pipeline.datasets.scenes.fonts import BUILTIN, find_fonts
+from input_pipeline.datasets.scenes.fonts import BUILTIN, Font, find_fonts
+from input_pipeline.datasets.scenes.ink import Ink
+from input_pipeline.datasets.scenes.surface import Plane
 from input_pipeline.from_config import open_split
 
 SIZE = (256, 320)
@@ -136,6 +141,34 @@ def test_arguments_out_of_range_are_refused(arguments, named):
         SceneDataset(**{"count": 1, "fonts": "builtin", **arguments})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": (128,)}, r"`size` \(=\(128,\)\) must be \(height, width\)"),
+        ({"size": (128, 128, 3)}, r"`size` \(=\(128, 128, 3\)\)"),
+        ({"size": 128}, r"`size` \(=128\)"),
+        ({"size": (128.5, 200)}, r"`size` \(=\(128.5, 200\)\) .* whole numbers"),
+        ({"seed": 1.5}, r"`seed` \(=1.5\) must be a whole number"),
+        ({"count": 2.5}, r"`count` \(=2.5\) must be a whole number"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(arguments, message):
+    # As without type checking, which the tests switch on.
+    make = inspect.unwrap(SceneDataset.__init__)
+    with pytest.raises(ValueError, match=message):
+        make(object.__new__(SceneDataset), **{"count": 1, "fonts": "builtin", **arguments})
+
+
+def test_scenes_and_synthetic_pictures_of_one_seed_do_not_draw_the_same_random_numbers(monkeypatch):
+    drawn = []
+    make = np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda stream: drawn.append(stream) or make(stream))
+    for split in ("train", "test"):
+        open_scenes(1, seed=7, split=split, size=(128, 128))[0]
+        open_dataset("synthetic", "", split, count=1, seed=7, size=(128, 128))[0]
+    assert len(drawn) == len(set(drawn)) == 4
+
+
 def configured(**fields):
     config = common.get_config()
     config.data.update(
@@ -161,3 +194,15 @@ def test_a_config_opens_scenes_alone_and_mixed_in():
 def mean_height(polygon):
     half = len(polygon) // 2
     return np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean()
+
+
+def test_a_column_of_tiny_letters_is_ignored_however_long_it_is(monkeypatch):
+    dataset = open_scenes(30)
+    ignored = {}
+    for scale in (0.2, 1.0):
+        surface = Plane((0.0, 0.0), None, np.array([[scale, 0, 20], [0, scale, 20], [0, 0, 1]]))
+        placed = Placed(set_column("HOTEL", Font(), 30), surface, Ink(contrast=110.0), "Latin")
+        monkeypatch.setattr(dataset, "_compose", lambda rng, scene, placed=placed: iter([placed]))
+        ignored[scale] = [dataset[index].ignore[0] for index in range(30)]
+    assert all(ignored[0.2])
+    assert np.mean(ignored[1.0]) < 0.5

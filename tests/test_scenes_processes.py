@@ -1,12 +1,15 @@
 """Tests of samples that other processes make: the same ones, with the same errors, and nothing is left running."""
 
+import multiprocessing
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 
 import numpy as np
 import pytest
@@ -20,12 +23,12 @@ from input_pipeline.from_config import open_split
 
 
 class Picky:
-    """A data set whose third picture is bad and whose fourth takes its process down."""
+    """A data set whose third picture is bad and whose last two take their process down, one in the midst of telling."""
 
     problems = ("labels.txt:1: odd",)
 
     def __len__(self):
-        return 4
+        return 5
 
     def name(self, index):
         return f"picture_{index}"
@@ -35,7 +38,14 @@ class Picky:
             raise BadPicture("picture_2: cut short")
         if index == 3:
             os.kill(os.getpid(), signal.SIGKILL)
+        if index == 4:
+            Connection._send = send_half
         return Sample(self.name(index), np.full((2, 2, 3), os.getpid() % 251, np.uint8), [], [])
+
+
+def send_half(connection, message):
+    os.write(connection.fileno(), message[: len(message) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +70,60 @@ def test_samples_are_the_same_from_any_thread(scenes):
     pooled.close()
 
 
-def test_errors_come_back_and_a_lost_process_is_told():
+def test_errors_come_back():
     pooled = InProcesses(Picky(), 1)
     assert pooled[0].image[0, 0, 0] != os.getpid() % 251 or os.getpid() % 251 == 0
     with pytest.raises(BadPicture, match="picture_2: cut short"):
         pooled[2]
     assert pooled[1].name == "picture_1"
-    with pytest.raises(RuntimeError, match="process"):
-        pooled[3]
     pooled.close()
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals processes as POSIX does")
+
+
+@posix
+@pytest.mark.parametrize("index", [3, 4], ids=["at work", "while it answers"])
+def test_a_lost_process_is_told_at_once_and_to_all_who_wait(index):
+    pooled = InProcesses(Picky(), 1)
+    told = []
+
+    def ask():
+        try:
+            pooled[index]
+        except RuntimeError as error:
+            told.append(str(error))
+
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(20)
+    assert len(told) == 3
+    assert all(f"render_processes` ended (exit code -9) while it made sample {index}" in error for error in told)
+    pooled.close()
+
+
+@posix
+def test_signals_to_all_processes_of_a_run_are_the_asking_ones():
+    pooled = InProcesses(Picky(), 2)
+    # At once, when they import what they need, and when they wait for a question.
+    for index in range(2):
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGTERM)
+            os.kill(worker.pid, signal.SIGINT)
+        with ThreadPoolExecutor(2) as threads:
+            assert [made.name for made in threads.map(pooled.__getitem__, [index] * 6)] == [f"picture_{index}"] * 6
+    assert len(multiprocessing.active_children()) == 2
+    pooled.close()
+    assert not multiprocessing.active_children()
+
+
+def test_a_data_set_that_is_let_go_ends_its_processes():
+    pooled = InProcesses(Picky(), 1)
+    assert pooled[0].name == "picture_0"
+    del pooled
+    assert not multiprocessing.active_children()
 
 
 def test_no_processes_are_refused(scenes):
@@ -77,7 +132,7 @@ def test_no_processes_are_refused(scenes):
 
 
 PROGRAM = """
-import sys, time
+import multiprocessing, sys, time
 from input_pipeline.datasets.in_processes import InProcesses
 from input_pipeline.datasets.scenes.dataset import SceneDataset
 from input_pipeline.from_config import open_split
@@ -85,13 +140,13 @@ from input_pipeline.from_config import open_split
 if __name__ == "__main__":
     pooled = InProcesses(SceneDataset(4, size=(128, 128), fonts="builtin"), 1)
     pooled[0]
-    print(*pooled._pool._processes, flush=True)
+    print(multiprocessing.active_children()[0].pid, flush=True)
     if sys.argv[1] == "wait":
         time.sleep(60)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="asks for processes as POSIX does")
+@posix
 @pytest.mark.parametrize("ending", ["by itself", "killed"])
 def test_nothing_is_left_running(tmp_path, ending):
     program = tmp_path / "program.py"

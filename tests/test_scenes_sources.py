@@ -1,6 +1,7 @@
 """Tests of what scenes are made from: photographs to write on, layouts to fill; and of what is wrong with them."""
 
 import shutil
+import weakref
 
 import cv2
 import numpy as np
@@ -56,6 +57,29 @@ def test_large_photographs_are_kept_small(tmp_path):
     assert _read_photo(tmp_path / "small.png").shape == (30, 40, 3)
     picture = Backgrounds(tmp_path).paint(np.random.default_rng(1), (140, 190), [])
     assert picture.shape == (140, 190, 3)
+
+
+def test_kept_photographs_take_a_bounded_part_of_the_memory(tmp_path):
+    cv2.imwrite(str(tmp_path / "0.png"), np.full((1024, 1024, 3), 200, np.uint8))
+    for number in range(1, 60):
+        shutil.copy(tmp_path / "0.png", tmp_path / f"{number}.png")
+    photos = [weakref.ref(_read_photo(tmp_path / f"{number}.png")) for number in range(60)]
+    kept = [photo() for photo in photos if photo() is not None]
+    assert 32 < len(kept) < 60
+    assert sum(photo.nbytes for photo in kept) <= 128e6
+
+
+def test_what_is_kept_changes_no_picture(tmp_path):
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(0, 256, (160, 160, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), noise)
+    dataset = SceneDataset(16, size=(128, 128), fonts="builtin", backgrounds=tmp_path)
+    kept = [dataset[index].image for index in (*range(16), *range(16))]
+    for index in range(16):
+        _read_photo.cache_clear()
+        fresh = dataset[index].image
+        np.testing.assert_array_equal(kept[index], fresh)
+        np.testing.assert_array_equal(kept[16 + index], fresh)
 
 
 @pytest.mark.parametrize("clutter", _CLUTTER, ids=lambda paint: paint.__name__)

@@ -15,8 +15,10 @@ from input_pipeline.datasets.synthetic_background import fill_polygon, paint_bac
 Picture = UInt8[np.ndarray, "height width 3"]
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _PHOTO_SHARE = 0.75
-_LONGEST = 1024  # pixels: larger photographs are shrunk, so that those that are kept take little memory
-_KEPT = 256  # photographs
+_LONGEST = 1024  # pixels: larger photographs are shrunk
+# Photographs that are kept, by each process that renders: at most 128 MB of them. More would spare little: of the
+# thousands that a training set of scenes wants, few are met again in time.
+_KEPT = 128_000_000 // (3 * _LONGEST**2)
 
 
 class Backgrounds:
@@ -24,7 +26,8 @@ class Backgrounds:
 
     **Arguments:**
 
-    - `folder`: of photographs without text, with all below; "" draws every ground.
+    - `folder`: of photographs without text, with all below; "" draws every ground. Those of more than 1024 pixels are
+        shrunk to that each time they are read, so smaller files render faster.
 
     **Raises:** FileNotFoundError when the folder holds no picture.
     """

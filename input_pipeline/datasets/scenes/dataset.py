@@ -1,7 +1,8 @@
 """The rendered scenes as a data set."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import get_args
 
 import cv2
@@ -60,17 +61,10 @@ class SceneDataset:
 
         **Raises:** ValueError if one is out of range, FileNotFoundError if a folder is not there or holds nothing.
         """
-        if count < 0:
-            raise ValueError(f"`count` (={count}) must not be negative")
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"`seed` (={seed}) must be in [0, 2**32)")
-        if split not in get_args(Split):
-            raise ValueError(f"`split` (={split!r}) must be train or test")
-        if min(size) < _SMALLEST_SIDE:
-            raise ValueError(f"`size` (={size}) must be at least {_SMALLEST_SIDE} pixels each way")
-        if granularity not in GRANULARITIES:
-            raise ValueError(f"`config.data.granularity` (={granularity!r}) must be 'word' or 'line'")
+        _check(count, seed, split, size, granularity)
         self._count, self._size, self._granularity = count, size, granularity
+        # Not the split's own number, which `SyntheticDataset` draws by: of one seed, as in a mix of both, no scene then
+        # begins with the random numbers of one of its pictures.
         self._stream = (seed, len(get_args(Split)) + get_args(Split).index(split))
         self._name = f"scene_{split}"
         self._backgrounds = Backgrounds(backgrounds)
@@ -102,7 +96,8 @@ class SceneDataset:
             contrast = Contrast(luma, inked)
             for polygon, text in self._outlines(placed):
                 sample.polygons.append(polygon)
-                sample.ignore.append(not (is_large(polygon, camera) and contrast.is_enough(polygon)))
+                large = is_large(polygon, camera, placed.block.letter_share)
+                sample.ignore.append(not (large and contrast.is_enough(polygon)))
                 sample.texts.append(text)
                 sample.scripts.append(placed.script)
         return sample
@@ -131,3 +126,20 @@ class SceneDataset:
         if not 0 <= index < self._count:
             raise IndexError(f"`index` (={index}) must be in [0, {self._count})")
         return index
+
+
+def _check(count: object, seed: object, split: str, size: object, granularity: str) -> None:
+    """Raises ValueError for what no scene can be rendered from."""
+    if not isinstance(count, Integral) or int(count) < 0:
+        raise ValueError(f"`count` (={count}) must be a whole number, not negative")
+    if not isinstance(seed, Integral) or not 0 <= int(seed) < 2**32:
+        raise ValueError(f"`seed` (={seed}) must be a whole number in [0, 2**32)")
+    if split not in get_args(Split):
+        raise ValueError(f"`split` (={split!r}) must be train or test")
+    sides = size if isinstance(size, Sequence) else ()
+    if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) >= _SMALLEST_SIDE for side in sides):
+        raise ValueError(
+            f"`size` (={size}) must be (height, width), whole numbers of pixels, at least {_SMALLEST_SIDE} each"
+        )
+    if granularity not in GRANULARITIES:
+        raise ValueError(f"`config.data.granularity` (={granularity!r}) must be 'word' or 'line'")
