@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from input_pipeline.datasets.rendered_check import check_rendered
 from input_pipeline.datasets.sample import Sample
 from input_pipeline.datasets.synthetic_background import (
     fill_polygon,
@@ -44,14 +45,7 @@ class SyntheticDataset:
 
         **Raises:** `ValueError` if one is out of range.
         """
-        if count < 0:
-            raise ValueError(f"`count` (={count}) must not be negative")
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"`seed` (={seed}) must be in [0, 2**32)")
-        if split not in get_args(Split):
-            raise ValueError(f"`split` (={split!r}) must be train or test")
-        if min(size) < _SMALLEST:
-            raise ValueError(f"`size` (={size}) must be at least {_SMALLEST} pixels each way, to hold a word")
+        check_rendered(count, seed, split, size, _SMALLEST)
         self.problems: list[str] = []
         self._count, self._seed, self._split, self._size = count, seed, split, size
 

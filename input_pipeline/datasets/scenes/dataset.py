@@ -1,14 +1,14 @@
 """The rendered scenes as a data set."""
 
 import os
-from collections.abc import Iterator, Sequence
-from numbers import Integral
+from collections.abc import Iterator
 from typing import get_args
 
 import cv2
 import numpy as np
 from jaxtyping import Float
 
+from input_pipeline.datasets.rendered_check import check_rendered
 from input_pipeline.datasets.sample import Sample
 from input_pipeline.datasets.scenes.backgrounds import Backgrounds
 from input_pipeline.datasets.scenes.camera import photograph, pick_camera
@@ -61,7 +61,9 @@ class SceneDataset:
 
         **Raises:** ValueError if one is out of range, FileNotFoundError if a folder is not there or holds nothing.
         """
-        _check(count, seed, split, size, granularity)
+        check_rendered(count, seed, split, size, _SMALLEST_SIDE)
+        if granularity not in GRANULARITIES:
+            raise ValueError(f"`config.data.granularity` (={granularity!r}) must be 'word' or 'line'")
         self._count, self._size, self._granularity = count, size, granularity
         # Not the split's own number, which `SyntheticDataset` draws by: of one seed, as in a mix of both, no scene then
         # begins with the random numbers of one of its pictures.
@@ -126,20 +128,3 @@ class SceneDataset:
         if not 0 <= index < self._count:
             raise IndexError(f"`index` (={index}) must be in [0, {self._count})")
         return index
-
-
-def _check(count: object, seed: object, split: str, size: object, granularity: str) -> None:
-    """Raises ValueError for what no scene can be rendered from."""
-    if not isinstance(count, Integral) or int(count) < 0:
-        raise ValueError(f"`count` (={count}) must be a whole number, not negative")
-    if not isinstance(seed, Integral) or not 0 <= int(seed) < 2**32:
-        raise ValueError(f"`seed` (={seed}) must be a whole number in [0, 2**32)")
-    if split not in get_args(Split):
-        raise ValueError(f"`split` (={split!r}) must be train or test")
-    sides = size if isinstance(size, Sequence) else ()
-    if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) >= _SMALLEST_SIDE for side in sides):
-        raise ValueError(
-            f"`size` (={size}) must be (height, width), whole numbers of pixels, at least {_SMALLEST_SIDE} each"
-        )
-    if granularity not in GRANULARITIES:
-        raise ValueError(f"`config.data.granularity` (={granularity!r}) must be 'word' or 'line'")
