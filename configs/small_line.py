@@ -28,7 +28,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.jitter = 0.3
     config.predict.follow_exif = False
     config.predict.size = 640
-    config.predict.box_threshold = 0.65
+    config.predict.threshold = 0.4
+    config.predict.box_threshold = 0.68
     small_word.small(config)
     config.train.steps = 3000
     config.train.learning_rate = 0.001

@@ -30,7 +30,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.jitter = 0.3
     config.predict.follow_exif = False
     config.predict.size = 1152
-    config.predict.box_threshold = 0.65
+    config.predict.threshold = 0.5
+    config.predict.box_threshold = 0.72
+    config.predict.unclip_ratio = 2.3
     return common.apply_arg(small(config), arg, {"next": next_piece})
 
 
@@ -64,5 +66,4 @@ def small(config: ConfigDict) -> ConfigDict:
     config.train.checkpoint_every = 500
     config.train.evaluate_every = 3000
     config.predict.shape = "polygon"
-    config.predict.threshold = 0.4
     return config
