@@ -5,13 +5,13 @@ import functools
 import json
 import os
 import pathlib
-import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple, NoReturn
 
 from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture
 from dbnet_jax.detector import DetectedPicture, Detector, Source
+from dbnet_jax.earlier_results import remove
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
 
@@ -42,7 +42,7 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
     files = picture_files(source, output)
-    earlier_texts, earlier_pictures = _texts_of_json(output), _pictures_of_page(output)
+    earlier = _texts_of_json(output)
     results = _Results(output, source if source.is_dir() else source.parent, files)
     try:
         with contextlib.closing(results.pictures(detector)) as shown:
@@ -50,9 +50,7 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
     finally:
         # Also what was found before something went wrong.
         results.write_json()
-        _remove(earlier_texts - results.texts, output / "icdar")
-    # Until the new page stood, the earlier one showed them.
-    _remove(earlier_pictures - _pictures_of_page(output), output / "pictures")
+        remove(earlier - results.texts, output / "icdar")
     return Predicted(page, len(results.found), results.skipped)
 
 
@@ -170,20 +168,3 @@ def _texts_of_json(output: pathlib.Path) -> set[pathlib.Path]:
         return {output / "icdar" / text for text in icdar_files(names)}
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return set()
-
-
-def _pictures_of_page(output: pathlib.Path) -> set[pathlib.Path]:
-    """The pictures that the page in `output` shows; none where there is no page."""
-    try:
-        page = (output / "index.html").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return set()
-    return {output / found for found in re.findall(r'<img src="(pictures/\d{5,}-[\w-]+\.jpg)"', page, re.ASCII)}
-
-
-def _remove(files: Iterable[pathlib.Path], folder: pathlib.Path) -> None:
-    """Removes those of the files that are there and in the folder, or in one inside of it."""
-    for file in files:
-        # A damaged list may hold any name.
-        if os.path.isfile(file) and file.parent.resolve().is_relative_to(folder.resolve()):
-            file.unlink()

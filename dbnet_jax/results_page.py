@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from dbnet_jax import visualize
+from dbnet_jax.earlier_results import pictures_of_page, remove
 from dbnet_jax.page_figure import color_scales, write_figure
 from dbnet_jax.progress import duration
 from dbnet_jax.results_style import STYLE
@@ -88,7 +89,8 @@ def write_results_page(
     """Writes `<folder>/index.html` and its JPEG files under `<folder>/pictures/`.
 
     Pictures are taken one at a time, so a generator keeps a whole test set out of memory. The page comes last
-    and in one move: while it is being made, an earlier page stands. It needs no network and no script.
+    and in one move: while it is being made, an earlier page stands, and its pictures go when the new one does. It needs
+    no network and no script.
 
     **Arguments:**
 
@@ -112,7 +114,9 @@ def write_results_page(
     content = _page(title, summary, sections + problems, kinds, cards)
     partial.write_text(content, encoding="utf-8", errors="backslashreplace")
     page = folder / "index.html"
+    earlier = pictures_of_page(page)
     os.replace(partial, page)
+    remove(earlier - pictures_of_page(page), folder / "pictures")
     return page
 
 

@@ -268,3 +268,11 @@ def test_one_picture_at_a_time_and_the_earlier_page_stands_until_the_end(tmp_pat
         file.unlink()
     fails = False
     assert "later" in write_results_page(tmp_path, "later", {}, pictures()).read_text(encoding="utf-8")
+
+
+def test_pictures_of_the_earlier_page_go_with_it_and_all_else_stays(tmp_path):
+    write_results_page(tmp_path, "earlier", {}, [_judged(name=f"{index}.png") for index in range(3)])
+    (tmp_path / "pictures/holiday.jpg").write_bytes(b"of the user")
+    page = write_results_page(tmp_path, "later", {}, [_judged(name="0.png"), _judged(name="b.png")])
+    there = {f"pictures/{file.name}" for file in (tmp_path / "pictures").iterdir()}
+    assert there == {*Page(page).references, "pictures/holiday.jpg"}
