@@ -47,10 +47,9 @@ class InProcesses:
         self._end = multiprocessing.util.Finalize(self, _end, ([process for process, _ in workers],), exitpriority=0)
         self._idle: queue.SimpleQueue[tuple[SpawnProcess, Connection]] = queue.SimpleQueue()
         # Not an argument of the process, which would be waited for even if it ended before it read that.
-        pickled = pickle.dumps(dataset)
         for process, connection in workers:
             with _told_if_it_ends(process, "read the data set"):
-                connection.send_bytes(pickled)
+                _send(connection, dataset)
             self._idle.put((process, connection))
 
     def __len__(self) -> int:
@@ -68,8 +67,8 @@ class InProcesses:
         process, connection = self._idle.get()
         try:
             with _told_if_it_ends(process, f"made sample {index}"):
-                connection.send(index)
-                answer = connection.recv()
+                _send(connection, index)
+                answer = pickle.loads(connection.recv_bytes())
         except BaseException:
             # Of an answer that Ctrl-C cut off, the rest would be taken for the next.
             process.kill()
@@ -83,6 +82,11 @@ class InProcesses:
     def close(self) -> None:
         """Ends the processes."""
         self._end()
+
+
+def _send(connection: Connection, value: object) -> None:
+    # `connection.send` views a buffer, and Python 3.12.1 crashes when it clears the traceback of one that failed.
+    connection.send_bytes(pickle.dumps(value))
 
 
 @contextlib.contextmanager
@@ -145,10 +149,10 @@ def _work(connection: Connection) -> None:
     answer: Sample | Exception
     with contextlib.suppress(EOFError, OSError):  # whoever asked has ended
         while True:
-            index = connection.recv()
+            index = pickle.loads(connection.recv_bytes())
             try:
                 answer = dataset[index]
             except Exception as error:
                 error.add_note(f"In a process of `config.data.render_processes`:\n{traceback.format_exc()}")
                 answer = error
-            connection.send(answer)
+            _send(connection, answer)
