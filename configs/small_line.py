@@ -27,9 +27,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.rotation = 20.0
     config.data.jitter = 0.3
     config.predict.follow_exif = False
-    config.predict.size = 640
+    config.predict.size = 736
     config.predict.threshold = 0.4
-    config.predict.box_threshold = 0.68
+    config.predict.box_threshold = 0.7
     small_word.small(config)
     config.train.steps = 3000
     config.train.learning_rate = 0.001
@@ -40,4 +40,4 @@ def next_piece(config: ConfigDict) -> None:
     """Later ones."""
     config.init.checkpoint = "small-line"
     small_word.larger_crops(config)
-    config.train.steps = 6000
+    config.train.steps = 5400
