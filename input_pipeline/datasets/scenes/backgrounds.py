@@ -133,6 +133,22 @@ def _railing(rng: np.random.Generator, picture: Picture) -> None:
         cv2.line(picture, ends[0], ends[1], color, thickness, cv2.LINE_AA, 4)
 
 
+def _holes(rng: np.random.Generator, picture: Picture) -> None:
+    """Rows of equal dots or slots, as in a grille: as long and as even as lines of print."""
+    size = np.array(picture.shape[1::-1])
+    start, angle = rng.random(2) * size, rng.uniform(-0.6, 0.6) + rng.choice([0, np.pi / 2])
+    along = np.array([np.cos(angle), np.sin(angle)])
+    step = float(np.exp(rng.uniform(np.log(6), np.log(40))))
+    down = np.array([-along[1], along[0]]) * step * rng.uniform(0.8, 2.5) + along * step * rng.choice([0, 0.5])
+    radius = np.array([rng.uniform(0.2, 0.42), rng.uniform(0.15, 0.4)]) * step
+    axes, color = np.rint(np.maximum(radius, 1)).astype(int).tolist(), pick_color(rng)
+    columns = int(rng.integers(4, 30))
+    for row in range(int(rng.integers(1, 16))):
+        for column in range(columns):
+            x, y = np.rint(start + column * step * along + row * down).astype(int).tolist()
+            cv2.ellipse(picture, (x, y), axes, np.degrees(angle), 0, 360, color, -1, cv2.LINE_AA)
+
+
 def _panel(rng: np.random.Generator, picture: Picture) -> None:
     """An empty sign."""
     size = np.array(picture.shape[1::-1])
@@ -141,4 +157,4 @@ def _panel(rng: np.random.Generator, picture: Picture) -> None:
     fill_polygon(picture, corners + rng.normal(0, 0.03, (4, 2)) * size, pick_color(rng))
 
 
-_CLUTTER: list[Callable[[np.random.Generator, Picture], None]] = [_things, _foliage, _facade, _railing, _panel]
+_CLUTTER: list[Callable[[np.random.Generator, Picture], None]] = [_things, _foliage, _facade, _railing, _holes, _panel]

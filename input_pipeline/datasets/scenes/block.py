@@ -101,7 +101,8 @@ def set_lines(
 
     **Returns:** the block; None when it would leave no ink.
     """
-    gap = round((space + font.tracking) * size)
+    # Twice: words stay words where letters stand far apart.
+    gap = round((space + 2 * font.tracking) * size)
     written = [[word for word in (_write(text, font, size) for text in line) if word] for line in lines]
     written = [line for line in written if line]
     if not written:
