@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from command_line import call_run
 from safetensors.numpy import save_file
 
 from configs import common
@@ -104,14 +105,15 @@ def test_every_option_of_the_model_is_written_down(tmp_path):
     assert (saved.scale_fusion, saved.attention, saved.attention_channels) == (True, "scale_spatial", 8)
 
 
-def test_what_no_shape_tells_may_be_set_by_who_knows(tmp_path):
+def test_what_no_shape_tells_may_be_set_by_who_knows(tmp_path, monkeypatch):
     """Our own deformable ResNet-50 under official names: that its offsets are strided and its pixels RGB is lost."""
     model = create_model("deformable_resnet50", **SMALL)
     weights = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), variable_shapes(model))
     save_file(export_torch_weights(weights, model), tmp_path / "ours.safetensors")
-    flags = ["--mode=convert", f"--input={tmp_path / 'ours.safetensors'}", f"--workdir={tmp_path / 'run'}"]
-    assert "misshapen" in run(*flags, "--set=width=8")
-    run(*flags, "--set=dcn_offsets=strided,normalization=imagenet")
+    words = ("--mode=convert", f"--input={tmp_path / 'ours.safetensors'}", f"--workdir={tmp_path / 'run'}")
+    with pytest.raises(ValueError, match="misshapen"):
+        call_run((*words, "--set=width=8"), monkeypatch)
+    call_run((*words, "--set=dcn_offsets=strided,normalization=imagenet"), monkeypatch)
     saved = load_config(tmp_path / "run")
     assert (saved.model.dcn_offsets, saved.data.normalization) == ("strided", "imagenet")
 

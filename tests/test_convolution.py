@@ -113,20 +113,19 @@ def test_a_doubled_image_is_convolved_without_its_doubling(hw):
 def test_levels_are_convolved_as_if_they_were_concatenated(count, use_bias):
     levels = [random(i, 2, 2 * 2**i, 3 * 2**i, 4 + i) for i in range(count)]
     conv = LevelsConv(5, use_bias=use_bias)
-    variables = conv.init(jax.random.key(7), levels)
-    variables = jax.tree.map(lambda leaf: random(8, *leaf.shape), variables)
+    shapes = jax.eval_shape(conv.init, jax.random.key(7), levels)
+    variables = jax.tree.map(lambda leaf: random(8, *leaf.shape), shapes)
     together = jnp.concatenate([upsample(x, 2 ** (count - 1 - i)) for i, x in enumerate(levels)], -1)
     expected = nn.Conv(5, (3, 3), padding=1, use_bias=use_bias).apply(variables, together)
     largest = float(jnp.abs(expected).max())
-    np.testing.assert_allclose(conv.apply(variables, levels), expected, atol=2e-6 * largest, rtol=0)
+    np.testing.assert_allclose(jax.jit(conv.apply)(variables, levels), expected, atol=2e-6 * largest, rtol=0)
 
 
 def test_the_pyramids_finest_level_is_a_lateral_sum_smoothed():
     """What the two convolutions and the sum give that the finest level is named after."""
     features = [random(i, 1, 32 >> i, 64 >> i, 6 * 2**i) for i in range(4)]
     fpn = FPN(inner_channels=16)
-    variables = fpn.init(jax.random.key(5), features)
-    found = fpn.apply(variables, features)
+    found, variables = jax.jit(fpn.init_with_output)(jax.random.key(5), features)
     p = variables["params"]
     above = 0
     for i, level in ((3, 5), (2, 4), (1, 3), (0, 2)):

@@ -17,6 +17,8 @@ from jax import lax
 from dbnet_jax.bilinear import sample
 from dbnet_jax.models.deformable import DeformableConv, _flat_head, deformable_conv
 
+# Compiled whole: an operation at a time takes longer.
+compiled_conv = jax.jit(deformable_conv, static_argnames=("strides", "padding", "dilation"))
 GOLDEN = pathlib.Path(__file__).parent / "data" / "dcn_op.npz"
 
 
@@ -85,7 +87,7 @@ def test_without_displacement_it_is_the_plain_convolution(size, strides, padding
     x, kernel = random(2, 13, 10, 4), random(size, size, 4, 3)
     expected = plain_conv(x, kernel, strides, padding, dilation)
     points = (*expected.shape[:3], 1, size**2)
-    out = deformable_conv(
+    out = compiled_conv(
         x, jnp.zeros((*points, 2)), jnp.ones(points), kernel, strides=strides, padding=padding, dilation=dilation
     )
     np.testing.assert_allclose(out, expected, atol=1e-4)
@@ -94,9 +96,9 @@ def test_without_displacement_it_is_the_plain_convolution(size, strides, padding
 def test_each_group_of_channels_is_displaced_on_its_own():
     x, kernel = random(2, 6, 7, 4), random(3, 3, 4, 3)
     offset, mask = random(2, 6, 7, 2, 9, 2), random(2, 6, 7, 2, 9)
-    out = deformable_conv(x, offset, mask, kernel)
+    out = compiled_conv(x, offset, mask, kernel)
     halves = [
-        deformable_conv(
+        compiled_conv(
             x[..., 2 * g : 2 * g + 2], offset[:, :, :, g, None], mask[:, :, :, g, None], kernel[:, :, 2 * g : 2 * g + 2]
         )
         for g in range(2)
@@ -110,7 +112,7 @@ def test_whole_displacements_read_other_pixels_and_zeros_outside():
     points = (1, 5, 6, 1, 1)
     for dy, dx in ((1, -2), (-3, 4), (100, 0), (0, -1e9)):
         offset = jnp.broadcast_to(jnp.array([float(dy), float(dx)]), (*points, 2))
-        out = deformable_conv(x, offset, jnp.ones(points), kernel, padding=0)
+        out = compiled_conv(x, offset, jnp.ones(points), kernel, padding=0)
         expected = np.zeros(x.shape, np.float32)
         for row in range(5):
             for col in range(6):
@@ -122,8 +124,7 @@ def test_whole_displacements_read_other_pixels_and_zeros_outside():
 def test_a_fresh_layer_is_half_of_a_plain_convolution_and_its_offsets_learn():
     x = random(1, 8, 9, 4)
     layer = DeformableConv(3, strides=2)
-    variables = layer.init(jax.random.key(0), x)
-    out = layer.apply(variables, x)
+    out, variables = jax.jit(layer.init_with_output)(jax.random.key(0), x)
     np.testing.assert_allclose(out, 0.5 * plain_conv(x, variables["params"]["kernel"], 2, 1, 1), atol=1e-5)
     gradients = jax.jit(jax.grad(lambda v: (layer.apply(v, x) ** 2).sum()))(variables)["params"]["offset"]
     assert np.abs(gradients["kernel"]).max(axis=(0, 1, 2)).min() > 0  # every offset and every mask
@@ -132,11 +133,11 @@ def test_a_fresh_layer_is_half_of_a_plain_convolution_and_its_offsets_learn():
 def test_official_offsets_are_the_head_of_the_flat_memory():
     x = random(2, 6, 8, 4)
     layer = DeformableConv(3, strides=2, offsets="official")
-    variables = layer.init(jax.random.key(0), x)
+    variables = jax.jit(layer.init)(jax.random.key(0), x)
     raw = random(2, 27, 6, 8)
     offset = np.stack([sample.ravel()[: 18 * 12].reshape(18, 3, 4) for sample in np.asarray(raw[:, :18])])
     logits = np.stack([sample.ravel()[: 9 * 12].reshape(9, 3, 4) for sample in np.asarray(raw[:, 18:])])
-    expected = deformable_conv(
+    expected = compiled_conv(
         x,
         jnp.asarray(offset.transpose(0, 2, 3, 1).reshape(2, 3, 4, 1, 9, 2)),
         jax.nn.sigmoid(jnp.asarray(logits.transpose(0, 2, 3, 1)))[..., None, :],
@@ -152,7 +153,7 @@ def test_official_offsets_are_the_head_of_the_flat_memory():
         return raw.transpose(0, 2, 3, 1)
 
     with nn.intercept_methods(raw_instead):
-        given = layer.apply(variables, x)
+        given = jax.jit(layer.apply)(variables, x)
     np.testing.assert_allclose(given, expected, atol=1e-5)
 
 
@@ -164,7 +165,8 @@ def test_a_point_at_the_border_has_no_gradient_and_one_between_pixels_has():
         points = jnp.stack([y, jnp.float32(2.0)])[None, None]
         return sample(x.reshape(1, 20, 2), (4, 5), points).sum()
 
-    slopes = [float(jax.grad(value)(jnp.float32(y))) for y in (-1.0, -0.5, 0.0, 1.0, 3.0, 3.5, 4.0)]
+    slope = jax.jit(jax.grad(value))
+    slopes = [float(slope(jnp.float32(y))) for y in (-1.0, -0.5, 0.0, 1.0, 3.0, 3.5, 4.0)]
     column = np.asarray(x[0, :, 2].sum(-1))
     steps = np.diff(np.concatenate([[0.0], column, [0.0]]))
     np.testing.assert_allclose(slopes, [0, steps[0], steps[1], steps[2], steps[4], steps[4], 0], atol=1e-6)
@@ -172,7 +174,8 @@ def test_a_point_at_the_border_has_no_gradient_and_one_between_pixels_has():
 
 def test_what_is_no_number_does_not_pass_for_a_point_outside():
     x = random(1, 4, 5, 2)
-    values = sample(x.reshape(1, 20, 2), (4, 5), jnp.array([[[jnp.nan, 1.0], [1.0, 1.0], [jnp.inf, 0.0], [1e30, 0.0]]]))
+    points = jnp.array([[[jnp.nan, 1.0], [1.0, 1.0], [jnp.inf, 0.0], [1e30, 0.0]]])
+    values = jax.jit(sample, static_argnums=1)(x.reshape(1, 20, 2), (4, 5), points)
     assert np.isnan(values[0, 0]).all()
     np.testing.assert_array_equal(values[0, 1:], np.stack([x[0, 1, 1], np.zeros(2), np.zeros(2)]))
 
@@ -190,19 +193,21 @@ def test_bfloat16_keeps_its_positions_exact():
     x = jnp.broadcast_to(jnp.arange(width) % 100.0, (1, width))[:, None, :, None].astype(jnp.bfloat16)
     points = (1, 1, width, 1, 1)
     offset = jnp.zeros((*points, 2), jnp.bfloat16)
-    out = deformable_conv(x, offset, jnp.ones(points, jnp.bfloat16), jnp.ones((1, 1, 1, 1)), padding=0)
+    out = compiled_conv(x, offset, jnp.ones(points, jnp.bfloat16), jnp.ones((1, 1, 1, 1)), padding=0)
     assert out.dtype == jnp.bfloat16
     np.testing.assert_array_equal(out, x)
-    gradient = jax.grad(
-        lambda x: deformable_conv(x, offset, jnp.ones(points), jnp.ones((1, 1, 1, 1)), padding=0).sum().astype(float)
-    )(x)
+
+    def total(x: jax.Array) -> jax.Array:
+        return deformable_conv(x, offset, jnp.ones(points), jnp.ones((1, 1, 1, 1)), padding=0).sum().astype(float)
+
+    gradient = jax.jit(jax.grad(total))(x)
     np.testing.assert_array_equal(gradient.astype(jnp.float32), np.ones(x.shape))
 
 
 def test_it_lowers_for_every_platform():
     layer = DeformableConv(8, strides=2)
     x = random(1, 8, 8, 4)
-    variables = layer.init(jax.random.key(0), x)
+    variables = jax.eval_shape(layer.init, jax.random.key(0), x)
     step = jax.jit(jax.value_and_grad(lambda v, x: layer.apply(v, x).sum()))
     exported = jax.export.export(step, platforms=["cpu", "cuda", "tpu"])(variables, x)
     assert exported.platforms == ("cpu", "cuda", "tpu")

@@ -19,14 +19,14 @@ NORM = functools.partial(nn.BatchNorm, use_running_average=True, epsilon=1e-5)
 CHANNELS = {"large": (24, 40, 112, 960), "small": (16, 24, 48, 576)}
 
 
-def variables_of(model: MobileNetV3) -> dict[tuple[str, ...], jax.ShapeDtypeStruct]:
+@functools.cache
+def variables_of(size: str, layout: str) -> dict[tuple[str, ...], jax.ShapeDtypeStruct]:
+    model = MobileNetV3(size, NORM, layout=layout)
     return flatten_dict(jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
 
 
 def parameters(size: str, layout: str) -> int:
-    return sum(
-        leaf.size for path, leaf in variables_of(MobileNetV3(size, NORM, layout=layout)).items() if path[0] == "params"
-    )
+    return sum(leaf.size for path, leaf in variables_of(size, layout).items() if path[0] == "params")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -53,7 +53,7 @@ def test_the_layouts_differ_where_they_should():
     assert parameters("large", "official") == 2965336
     assert parameters("large", "torchvision") == 2971952
     assert parameters("small", "torchvision") == 927008
-    official, torchvision = (set(variables_of(MobileNetV3("large", NORM, layout=layout))) for layout in LAYOUTS)
+    official, torchvision = (set(variables_of("large", layout)) for layout in LAYOUTS)
     assert ("params", "block1", "expand_conv", "kernel") in official - torchvision
     assert ("params", "block4", "squeeze", "bias") in torchvision - official
     assert {path[1:3] for path in official ^ torchvision} == {
@@ -65,9 +65,9 @@ def test_the_layouts_differ_where_they_should():
 
 def test_unknown_sizes_and_layouts_are_refused():
     with pytest.raises(ValueError, match="`size` \\(='medium'\\) must be one of \\('large', 'small'\\)"):
-        variables_of(MobileNetV3("medium", NORM))
+        variables_of("medium", "torchvision")
     with pytest.raises(ValueError, match="`layout` \\(='timm'\\)"):
-        variables_of(MobileNetV3("large", NORM, layout="timm"))
+        variables_of("large", "timm")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -31,7 +31,7 @@ def random(*shape: int) -> jax.Array:
 def test_the_maps_have_the_size_of_the_images_and_lie_in_0_1(name):
     model = create_model(name, **NARROW)
     images = random(2, 64, 96, 3)
-    outputs = jax.jit(model.apply)(jax.jit(model.init)(jax.random.key(0), images), images)
+    outputs, _ = jax.jit(model.init_with_output)(jax.random.key(0), images)
     for key in ("probability_map", "threshold_map", "binary_map"):
         assert outputs[key].shape == (2, 64, 96)
         assert outputs[key].dtype == jnp.float32
@@ -41,9 +41,8 @@ def test_the_maps_have_the_size_of_the_images_and_lie_in_0_1(name):
 def shapes_of(name: str, **options: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], int]:
     """What the model gives for a batch of two, and its number of parameters; nothing is computed."""
     model, images = create_model(name, **options), jnp.zeros((2, 64, 96, 3))
-    variables = jax.eval_shape(model.init, jax.random.key(0), images)
-    size = sum(a.size for a in jax.tree.leaves(variables["params"]))
-    return jax.eval_shape(model.apply, variables, images), size
+    outputs, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+    return outputs, sum(a.size for a in jax.tree.leaves(variables["params"]))
 
 
 # Backbones without their classifiers and dead weights; counted by torchvision's and the official modules.
@@ -103,7 +102,7 @@ def test_steepness_of_the_binarisation_is_an_option():
     outputs = {}
     for k in (10.0, 50.0):
         model = create_model("resnet18", **NARROW, k=k)
-        outputs[k] = jax.jit(model.apply)(jax.jit(model.init)(jax.random.key(0), images), images)
+        outputs[k], _ = jax.jit(model.init_with_output)(jax.random.key(0), images)
     steeper = differentiable_binarization(outputs[10.0]["probability_map"], outputs[10.0]["threshold_map"], 50.0)
     np.testing.assert_allclose(outputs[50.0]["binary_map"], steeper, atol=1e-5)
 
@@ -213,7 +212,7 @@ def convolutions(compiled: str) -> int:
 def test_the_probability_map_alone_compiles_no_threshold_head():
     model = create_model("resnet18", **NARROW)
     images = jnp.zeros((1, 64, 64, 3), jnp.uint8)
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
 
     def lowered(names: tuple[str, ...]) -> str:
         return make_eval_step(model, "imagenet").lower(variables, images, names).compile().as_text()

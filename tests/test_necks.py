@@ -23,7 +23,7 @@ def random(*shape: int, seed: int = 0) -> jax.Array:
 def test_scale_channel_weights_are_a_softmax_of_the_mean_over_the_pixels():
     levels = [random(2, 2**i, 2 * 2**i, 8, seed=i) for i in range(4)]
     fusion = ScaleFusion("scale_channel", 8, NORM)
-    variables = fusion.init(jax.random.key(9), levels)
+    found, variables = jax.jit(fusion.init_with_output)(jax.random.key(9), levels)
     p = jax.tree.map(np.asarray, variables["params"])
     upsampled = [upsample(level, 8 >> i) for i, level in enumerate(levels)]
     conv = nn.Conv(8, (3, 3), padding=1).apply({"params": variables["params"]["conv"]}, jnp.concatenate(upsampled, -1))
@@ -32,7 +32,7 @@ def test_scale_channel_weights_are_a_softmax_of_the_mean_over_the_pixels():
     weights = np.exp(hidden) / np.exp(hidden).sum(-1, keepdims=True)
     assert np.ptp(weights) > 0.05
     expected = np.concatenate([weights[:, None, None, i, None] * upsampled[i] for i in range(4)], -1)
-    np.testing.assert_allclose(fusion.apply(variables, levels), expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_an_enhancement_goes_down_and_then_up_the_pyramid(monkeypatch):
@@ -57,7 +57,6 @@ def test_an_enhancement_goes_down_and_then_up_the_pyramid(monkeypatch):
 def test_a_serial_threshold_head_sees_every_fourth_pixel_of_the_probability_map():
     features = [random(1, 16 >> i, 16 >> i, 4, seed=i) for i in range(4)]
     decoder = Decoder(inner_channels=16, serial=True)
-    variables = jax.jit(decoder.init)(jax.random.key(0), features)
     seen = {}
 
     def look(next_call, args, kwargs, context):
@@ -65,8 +64,12 @@ def test_a_serial_threshold_head_sees_every_fourth_pixel_of_the_probability_map(
             seen["levels"] = args[0]
         return next_call(*args, **kwargs)
 
-    with nn.intercept_methods(look):
-        outputs = decoder.apply(variables, features)
-    finest = seen["levels"][-1]
-    assert [level.shape[1:] for level in seen["levels"]] == [(2, 2, 4), (4, 4, 4), (8, 8, 4), (16, 16, 5)]
+    @jax.jit
+    def run(features):
+        with nn.intercept_methods(look):
+            return decoder.init_with_output(jax.random.key(0), features)[0], seen["levels"]
+
+    outputs, levels = run(features)
+    finest = levels[-1]
+    assert [level.shape[1:] for level in levels] == [(2, 2, 4), (4, 4, 4), (8, 8, 4), (16, 16, 5)]
     np.testing.assert_array_equal(finest[..., -1], outputs["probability_map"][:, ::4, ::4])

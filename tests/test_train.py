@@ -5,6 +5,7 @@ import pathlib
 import signal
 import time
 
+import jax
 import numpy as np
 import pytest
 import tiny
@@ -41,6 +42,20 @@ def test_a_run_leaves_its_config_metrics_scores_checkpoints_and_page(run):
     assert load_config(run).to_dict() == tiny.config("evaluate_every=3").to_dict()
 
 
+def test_the_device_path_learns_what_the_host_path_learns(run, tmp_path):
+    """Six steps of each from the same weights: the losses differ by what borders and rounding differ."""
+    config = tiny.config("render=device,canvas=(64,64)")
+    config.train.checkpoint_every = 0
+    train_and_evaluate(config, tmp_path)
+    host, device = (
+        [entry["loss"] for entry in map(json.loads, lines.splitlines()) if "loss" in entry]
+        for lines in ((folder / "metrics.jsonl").read_text() for folder in (run, tmp_path))
+    )
+    assert len(host) == len(device) == 6
+    np.testing.assert_allclose(device, host, rtol=0.05)
+    assert jax.device_count() == 8
+
+
 def test_a_finished_run_started_again_only_scores(run):
     before = (run / "metrics.jsonl").read_text()
     assert train_and_evaluate(tiny.config("evaluate_every=3"), run) == json.loads((run / "evaluation.json").read_text())
@@ -74,10 +89,10 @@ def test_a_loss_that_is_not_finite_stops_names_the_pictures_and_keeps_the_last_g
 
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path):
     # Checkpoints of odd steps hold a half-filled accumulation.
-    extra = "steps=40,accumulate=2,checkpoint_every=3"
+    extra = "steps=40,accumulate=2,checkpoint_every=7"
     whole = tiny.start(tmp_path / "whole", extra=extra)
     killed = tiny.start(tmp_path / "killed", extra=extra)
-    while not any((tmp_path / f"killed/checkpoints/{step}").exists() for step in (3, 6, 9)):
+    while not any((tmp_path / f"killed/checkpoints/{step}").exists() for step in (7, 14, 21)):
         assert killed.poll() is None, killed.communicate()[0]
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
