@@ -40,17 +40,18 @@ def next_piece(config: ConfigDict) -> None:
     """Later ones: half of the pictures are photographs, text is larger and more of it is seen at once."""
     config.init.checkpoint = "small-word"
     config.data.mix = "scenes*1@0.9"
-    config.data.scale = (0.7, 2.3)
+    config.data.scale = (0.7, 2.8)
     larger_crops(config)
-    config.train.steps = 8400
+    config.data.picture_size = (720, 720)
+    config.train.steps = 9600
     config.train.learning_rate = 0.001
 
 
 def larger_crops(config: ConfigDict) -> None:
     """As many pixels a batch in fewer crops, which hold long words and lines."""
     config.data.picture_size = (640, 640)
-    config.data.crop = (480, 480)
-    config.train.batch_size = 5
+    config.data.crop = (640, 640)
+    config.train.batch_size = 3
 
 
 def small(config: ConfigDict) -> ConfigDict:
