@@ -6,7 +6,8 @@ MSRA-TD500 (configs/msra_td500.py says where from), every tenth held out to scor
     python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
         --config.init.checkpoint=small-word --workdir=runs/small_line_1
 
-Pieces after the first: `--config=configs/small_line.py:next,seed=2`; see configs/small_word.py.
+Pieces after the first: `--config=configs/small_line.py:next,seed=2`; `:resnet18` for an accelerator: see
+configs/small_word.py.
 """
 
 from ml_collections import ConfigDict
@@ -33,7 +34,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
     small_word.small(config)
     config.train.steps = 3000
     config.train.learning_rate = 0.001
-    return common.apply_arg(config, arg, {"next": next_piece})
+    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+
+
+def resnet18(config: ConfigDict) -> None:
+    """The whole network, from the word detector of its size."""
+    small_word.resnet18(config)
+    config.data.picture_size = (640, 640)
+    config.train.steps = 4000
 
 
 def next_piece(config: ConfigDict) -> None:

@@ -11,6 +11,7 @@ out.
 
 Pieces after the first: `--config=configs/small_word.py:next,seed=2`, from the shipped weights unless
 `config.init.checkpoint` names others; each with a seed of its own, or it would see the first one's pictures again.
+`:resnet18` is the network of full width, for an accelerator.
 """
 
 from ml_collections import ConfigDict
@@ -33,7 +34,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.threshold = 0.5
     config.predict.box_threshold = 0.72
     config.predict.unclip_ratio = 2.3
-    return common.apply_arg(small(config), arg, {"next": next_piece})
+    return common.apply_arg(small(config), arg, {"next": next_piece, "resnet18": resnet18})
 
 
 def next_piece(config: ConfigDict) -> None:
@@ -52,6 +53,19 @@ def larger_crops(config: ConfigDict) -> None:
     config.data.picture_size = (640, 640)
     config.data.crop = (640, 640)
     config.train.batch_size = 3
+
+
+def resnet18(config: ConfigDict) -> None:
+    """The whole network, for an accelerator that draws its own label maps and cores that render for it."""
+    config.model.width = 64
+    config.model.inner_channels = 256
+    config.model.dtype = "bfloat16"
+    config.data.render = "device"
+    config.data.render_processes = 12
+    config.data.picture_size = (720, 720)
+    config.data.crop = (640, 640)
+    config.train.batch_size = 32
+    config.train.steps = 12_000
 
 
 def small(config: ConfigDict) -> ConfigDict:
