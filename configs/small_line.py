@@ -48,4 +48,5 @@ def next_piece(config: ConfigDict) -> None:
     """Later ones."""
     config.init.checkpoint = "small-line"
     small_word.larger_crops(config)
-    config.train.steps = 5400
+    config.data.scale = (0.3, 1.0)
+    config.train.steps = 5000
