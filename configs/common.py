@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
     config.model = model = ConfigDict()
     model.backbone = "resnet18"  # "resnet34", "resnet50", "resnet101", "mobilenet_v3_large", "mobilenet_v3_small"
     model.width = 64  # channels of a ResNet's first stage; 16 makes a narrow model, a quarter of a MobileNet too
+    model.max_width = config_dict.placeholder(int)  # the most channels that a stage of a ResNet has; None is no limit
     model.dcn = False  # deformable convolution in a ResNet's stages conv3 to conv5
     model.dcn_offsets = "strided"  # or "official", which the released deformable ResNet-50 weights need
     model.mobilenet = "official"  # or "torchvision", the MobileNets that there are ImageNet weights of
@@ -41,6 +42,7 @@ def get_config() -> ConfigDict:
     # A workdir, a file of --mode=export, shipped weights by name, or a PyTorch file of a whole detector: all weights,
     # and a fresh optimiser.
     init.checkpoint = ""
+    init.widen = False  # True: the checkpoint's network may be narrower; the new channels start silent
 
     config.data = data = ConfigDict()
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them

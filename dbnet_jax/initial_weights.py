@@ -16,6 +16,7 @@ from dbnet_jax.pretrained import pretrained_names, pretrained_path
 from dbnet_jax.pytorch.files import check_file, read_state_dict
 from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights, variable_shapes
 from dbnet_jax.weights_file import is_weights_file
+from dbnet_jax.widening import widened
 
 
 def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
@@ -26,7 +27,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     **Returns:** all variables, those of the backbone, or None when nothing is named.
 
     **Raises:** FileNotFoundError when the named file or folder does not exist; ValueError when both fields are set or
-    the weights do not fit; ImportError as `pytorch.files.read_state_dict`.
+    the weights do not fit, or cannot be widened; ImportError as `pytorch.files.read_state_dict`.
     """
     backbone, checkpoint = config.init.backbone, config.init.checkpoint
     if backbone and checkpoint:
@@ -34,14 +35,23 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
             f"`config.init.backbone` (={backbone!r}) and `config.init.checkpoint` (={checkpoint!r}) are both set: "
             "the checkpoint has a backbone already"
         )
+    source = _own_weights(checkpoint) if checkpoint else None
+    if config.init.widen and not source:
+        raise ValueError(
+            f"`config.init.widen` (=True) needs a `config.init.checkpoint` (={checkpoint!r}) of this package: a "
+            "workdir, a file of --mode=export or the name of shipped weights"
+        )
     if backbone:
         state_dict = read_state_dict(check_file(backbone, "config.init.backbone"))
         variables = load_backbone_weights(state_dict, model)
         _warn_of_habits(config, describe(state_dict))
-    elif checkpoint and (source := _own_weights(checkpoint)):
+    elif source:
         saved = load_config(source)
         # On the host, like the others: who takes them decides on the devices.
-        variables = _fitted(jax.tree.map(np.asarray, restore_variables(saved, source)), model, checkpoint)
+        variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), model)
+        if config.init.widen:
+            variables = widened(variables, model, config.seed)
+        _check_fit(variables, model, checkpoint)
         _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
         state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
@@ -60,19 +70,24 @@ def _own_weights(checkpoint: str) -> pathlib.Path | None:
     return pretrained_path(checkpoint) if not path.exists() and checkpoint in pretrained_names() else None
 
 
-def _fitted(variables: Variables, model: nn.Module, checkpoint: str) -> Variables:
-    """The variables without a threshold head that the model has not. **Raises:** ValueError when they do not fit."""
+def _without_surplus(variables: Variables, model: nn.Module) -> Variables:
+    """The variables without a threshold head that the model has not."""
+    wanted = flatten_dict(variable_shapes(model))
+    kept = {p: leaf for p, leaf in flatten_dict(variables).items() if p in wanted or p[1] != "threshold_head"}
+    return dict(unflatten_dict(kept))
+
+
+def _check_fit(variables: Variables, model: nn.Module, checkpoint: str) -> None:
     wanted = {path: leaf.shape for path, leaf in flatten_dict(variable_shapes(model)).items()}
-    have = flatten_dict(variables)
-    kept = {path: leaf for path, leaf in have.items() if path in wanted or path[1] != "threshold_head"}
-    differing = [path for path in {**wanted, **kept} if path not in kept or wanted.get(path) != kept[path].shape]
+    have = {path: leaf.shape for path, leaf in flatten_dict(variables).items()}
+    differing = [path for path in {**wanted, **have} if wanted.get(path) != have.get(path)]
     if differing:
         some = ", ".join("/".join(path[1:]) for path in differing[:5])
         raise ValueError(
             f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes; its "
-            f"own config names it; {len(differing)} arrays differ, {some}, …"
+            f"own config names it; {len(differing)} arrays differ, {some}, … `config.init.widen` = True starts from "
+            "weights of fewer channels"
         )
-    return dict(unflatten_dict(kept))
 
 
 def _warn_of_habits(config: ConfigDict, found: dict[str, Any]) -> None:

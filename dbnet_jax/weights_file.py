@@ -240,12 +240,13 @@ def _facts(config: ConfigDict, parameters: int, size: int) -> list[str]:
     """Lines for the card; `size` is the file's, in bytes."""
     model, predict = config.model, config.predict
     deformable = ", deformable convolution" if model.dcn else ""
+    limit = f" to {model.max_width}" if model.max_width is not None else ""
     fused = ", scale fusion (DBNet++)" if model.scale_fusion else ""
     by_rule = f"are resized by the rule {predict.resize!r}, size {predict.size}"
     resized = "keep their size" if predict.resize == "none" else by_rule
     return [
-        f"Network: {model.backbone}, width {model.width}{deformable}, {model.neck} of {model.inner_channels} channels"
-        f"{fused}; {parameters:,} parameters, {size / 1e6:.1f} MB",
+        f"Network: {model.backbone}, width {model.width}{limit}{deformable}, {model.neck} of {model.inner_channels} "
+        f"channels{fused}; {parameters:,} parameters, {size / 1e6:.1f} MB",
         f"Detects: {predict.shape}s; pictures {resized}; box threshold {predict.box_threshold}",
         f"Pixels: normalization {config.data.normalization!r}",
     ]

@@ -49,6 +49,8 @@ def create_model(name: str = "resnet18", **options: Any) -> DBNet:
 def _check(model: DBNet) -> None:
     if model.dcn and model.backbone in MOBILENETS:
         raise ValueError(f"`dcn` (=True) is for ResNets: {model.backbone} wants `dcn` = False")
+    if model.max_width is not None and model.backbone in MOBILENETS:
+        raise ValueError(f"`max_width` (={model.max_width}) is for ResNets: {model.backbone} wants None")
     if model.serial and not model.adaptive:
         raise ValueError(
             "`serial` (=True) is an input of the threshold head, which a model of standard binarisation (`adaptive` = "
@@ -59,7 +61,7 @@ def _check(model: DBNet) -> None:
             raise ValueError(f"`{field}` (={getattr(model, field)!r}) must be one of {words}")
     # The attention of the scale fusion looks at a quarter of the channels, and has a gate of a quarter of those.
     inner = 16 if model.scale_fusion and model.attention_channels is None else 4
-    for field, multiple in (("width", 1), ("inner_channels", inner), ("attention_channels", 4)):
+    for field, multiple in (("width", 1), ("max_width", 1), ("inner_channels", inner), ("attention_channels", 4)):
         value = getattr(model, field)
         if value is not None and (value < 1 or value % multiple):
             raise ValueError(f"`{field}` (={value}) must be positive and a multiple of {multiple}")

@@ -25,6 +25,7 @@ class DBNet(Decoder):
     - `backbone`: a name in `resnet.RESNETS` or `MOBILENETS`.
     - `width`: channels of a ResNet's first stage; 64 is the paper's, less makes a narrow model. A MobileNet has
         width / 64 of its channels.
+    - `max_width`: the most channels that a stage of a ResNet has (before a bottleneck's expansion); None is no limit.
     - `dcn`: a ResNet's stages conv3, conv4 and conv5 have deformable convolutions, where the official code has them.
     - `dcn_offsets`: "strided" or "official", see `DeformableConv`.
     - `mobilenet`: "official" or "torchvision", whose blocks differ a little, see `MobileNetV3`.
@@ -32,6 +33,7 @@ class DBNet(Decoder):
 
     backbone: str = "resnet18"
     width: int = 64
+    max_width: int | None = None
     dcn: bool = False
     dcn_offsets: str = "strided"
     mobilenet: str = "official"
@@ -64,4 +66,5 @@ class DBNet(Decoder):
         block, stage_sizes = RESNETS[self.backbone]
         conv = partial(DeformableConv, offsets=self.dcn_offsets) if self.dcn else Conv
         makers = (Conv, conv, conv, conv)
-        return ResNet(block, stage_sizes, norm, self.width, makers, self.dtype, name="backbone")(images)
+        widths = (self.width, self.max_width)
+        return ResNet(block, stage_sizes, norm, *widths, makers, self.dtype, name="backbone")(images)

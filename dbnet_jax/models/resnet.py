@@ -73,6 +73,8 @@ class ResNet(nn.Module):
     - `stage_sizes`: blocks in each of the four stages.
     - `width`: channels of the stem and the first stage; 64 in the paper, less in a narrow model. Each later stage
         doubles it.
+    - `max_width`: the most that a stage has before its block's expansion; None is no limit. Most weights are the last
+        stages', most work the first ones'.
     - `norm`: makes a normalisation; called as `norm(name=…)`.
     - `conv3x3`: makes the 3×3 convolution of a stage, one maker a stage, called as
         `conv3x3(features, strides=…, name=…)`: here a deformable convolution takes a plain one's place.
@@ -85,6 +87,7 @@ class ResNet(nn.Module):
     stage_sizes: Sequence[int]
     norm: ModuleDef
     width: int = 64
+    max_width: int | None = None
     conv3x3: Sequence[ModuleDef] = (Conv, Conv, Conv, Conv)
     dtype: Any = jnp.float32
 
@@ -95,9 +98,10 @@ class ResNet(nn.Module):
         x = max_pool(nn.relu(self.norm(name="bn1")(x)))
         features = []
         for stage, blocks in enumerate(self.stage_sizes):
+            width = self.width * 2**stage
             for index in range(blocks):
                 x = self.block(
-                    self.width * 2**stage,
+                    width if self.max_width is None else min(width, self.max_width),
                     conv=conv,
                     conv3x3=partial(self.conv3x3[stage], dtype=self.dtype),
                     norm=self.norm,
