@@ -1,10 +1,6 @@
-"""Training with pixels made on the device: without TensorFlow, exact in what it sees and in how it resumes."""
+"""The batches of training with pixels made on the device: exact in what they hold, from any step and process."""
 
 import itertools
-import os
-import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,7 +15,6 @@ from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
 from input_pipeline.threads import thread_batches
 
-DEVICE = "render=device,canvas=(64,64)"
 CANVAS = (80, 80)
 
 
@@ -107,41 +102,3 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 def test_choices_that_do_not_go_together_are_refused(tmp_path, extra, words):
     with pytest.raises(ValueError, match=words):
         train_and_evaluate(tiny.config(extra), tmp_path)
-
-
-def weights(workdir):
-    return tiny.weights(workdir, DEVICE)
-
-
-def test_a_run_without_tensorflow_resumes_exactly_and_the_cache_changes_nothing(tmp_path):
-    """A whole run, one that goes on after its end is lost, one with its pictures on the device; none has TensorFlow."""
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "sitecustomize.py").write_text(
-        "import sys\nfor name in ('tensorflow', 'tensorflow_datasets', 'array_record'):\n    sys.modules[name] = None\n"
-    )
-
-    def run(workdir: str, extra: str) -> None:
-        fields = ",".join((tiny.FIELDS, DEVICE, extra))
-        process = subprocess.run(
-            [sys.executable, "run.py", f"--config=configs/quickstart.py:{fields}", f"--workdir={tmp_path / workdir}"],
-            cwd=tiny.ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(hidden)},
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert process.returncode == 0, process.stderr
-        assert "hmean" in process.stdout
-
-    run("whole", "cache=none")
-    run("stored", "cache=device")
-    for a, b in zip(weights(tmp_path / "whole"), weights(tmp_path / "stored"), strict=True):
-        np.testing.assert_array_equal(a, b)
-    # The later checkpoint is gone as if the run had been killed before it.
-    steps = sorted(int(path.name) for path in (tmp_path / "whole/checkpoints").iterdir() if path.name.isdigit())
-    assert steps[-1] == 6
-    shutil.rmtree(tmp_path / "whole/checkpoints" / str(steps[-1]))
-    run("whole", "cache=device")
-    for a, b in zip(weights(tmp_path / "whole"), weights(tmp_path / "stored"), strict=True):
-        np.testing.assert_array_equal(a, b)

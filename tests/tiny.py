@@ -5,6 +5,8 @@ import pathlib
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import jax
 import numpy as np
@@ -30,7 +32,9 @@ def config(extra: str = "") -> ConfigDict:
     return quickstart.get_config(",".join(filter(None, (FIELDS, extra))))
 
 
-def start(workdir: pathlib.Path, *flags: str, extra: str = "") -> subprocess.Popen[str]:
+def start(
+    workdir: pathlib.Path, *flags: str, extra: str = "", environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[str]:
     """`python run.py` on the tiny config in a process of its own, on one CPU device."""
     fields = ",".join(filter(None, (FIELDS, extra)))
     command = [
@@ -43,7 +47,7 @@ def start(workdir: pathlib.Path, *flags: str, extra: str = "") -> subprocess.Pop
     return subprocess.Popen(
         command,
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
