@@ -97,7 +97,7 @@ def set_lines(
     - `size`: of the font, in pixels.
     - `align`: of shorter lines: 0 left, 0.5 centred, 1 right.
     - `leading`: from baseline to baseline, in font sizes.
-    - `space`: between words, in font sizes.
+    - `space`: between words, in font sizes, besides twice the font's tracking.
 
     **Returns:** the block; None when it would leave no ink.
     """
