@@ -129,7 +129,12 @@ def get_config() -> ConfigDict:
     # Which side becomes `size`: "short", "long" or "height", the other in proportion and padded; "none" keeps the
     # picture's size; "official" makes the height `size` and stretches the width to `stretch_width`.
     predict.resize = "short"
-    predict.size = 736  # pixels
+    # Pixels. None looks at a picture twice: at `first_size`, and at the one of `sizes` that brings half of what was
+    # found nearest to `text_height`.
+    predict.size = config_dict.FieldReference(736, field_type=int)
+    predict.first_size = 736  # pixels
+    predict.sizes = (512, 736, 1152, 1536)  # pixels
+    predict.text_height = 48.0  # pixels
     predict.stretch_width = config_dict.placeholder(
         int
     )  # pixels, of "official"; None is in proportion, up to a multiple of 32

@@ -37,11 +37,11 @@ PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "follow_exif": (True, False),
 }
 # Of `predict` too: which numbers a field takes.
-WHOLE = ("size", "max_side", "batch_size", "max_candidates", "stretch_width")
-OPTIONAL = ("unclip_ratio", "stretch_width")  # None is a choice
+WHOLE = ("size", "first_size", "max_side", "batch_size", "max_candidates", "stretch_width")
+OPTIONAL = ("size", "unclip_ratio", "stretch_width")  # None is a choice
 RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("threshold", "box_threshold"), ("in [0, 1]", lambda value: 0 <= value <= 1)),
-    **dict.fromkeys(("unclip_ratio", *WHOLE), ("positive", lambda value: 0 < value < math.inf)),
+    **dict.fromkeys(("unclip_ratio", "text_height", *WHOLE), ("positive", lambda value: 0 < value < math.inf)),
     "min_size": ("0 or more", lambda value: 0 <= value < math.inf),
 }
 
@@ -79,6 +79,14 @@ def check_predict(predict: ConfigDict) -> None:
         if not isinstance(value, kind) or isinstance(value, bool) or not holds(value):
             whole, none = " and whole" * (name in WHOLE), ", or None" * (name in OPTIONAL)
             raise ValueError(f"`config.predict.{name}` (={value!r}) must be {wanted}{whole}{none}")
+    sizes = predict.sizes
+    if not sizes or not all(isinstance(one, int) and one > 0 for one in sizes):
+        raise ValueError(f"`config.predict.sizes` (={sizes!r}) must be positive and whole, one or more")
+    if predict.size is None and predict.resize not in ("short", "long", "height"):
+        raise ValueError(
+            "`config.predict.size` (=None) is for pictures that are resized by a side: `config.predict.resize` "
+            f"(={predict.resize!r}) must be one of ('short', 'long', 'height')"
+        )
     if predict.stretch_width is not None and predict.resize != "official":
         raise ValueError(
             f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar, cast
 
@@ -22,11 +22,12 @@ from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.pretrained import DEFAULT, pretrained_path
 from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
 from dbnet_jax.saved_run import load_config, restore_variables
+from dbnet_jax.text_size import size_for_text
 
 # Of no named size: pictures of one call differ, and their maps are of another size still.
 Picture = UInt8[np.ndarray, "_ _ 3"]
 Source = Picture | str | os.PathLike[str] | Callable[[], Picture]
-Context = TypeVar("Context")
+Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 
 
@@ -55,6 +56,12 @@ class Sizes(NamedTuple):
 
     picture: tuple[int, int]
     seen: tuple[int, int]
+
+
+class _Failed(NamedTuple):
+    """What was raised, and not given, in a picture's place."""
+
+    error: Exception
 
 
 class Detector:
@@ -156,46 +163,74 @@ class Detector:
 
         **Raises:** any other error, in the place of its picture.
         """
-
-        def finish(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Detections:
-            return self._extract(_seen(outputs, sizes), sizes)
-
-        return self._overlapped(images, self._fit, (self._map,), finish)
+        return self._each(images, (self._map,), lambda image: None, lambda _, detections, maps: detections)
 
     def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:
         """As `detect_many`, with the pictures themselves and all of their maps, to look at."""
+        return self._each(images, maps_of(self.config), lambda image: image, DetectedPicture)
 
-        def fit(image: Picture) -> tuple[Picture, tuple[Picture, Sizes]]:
-            pixels, sizes = self._fit(image)
-            return pixels, (image, sizes)
-
-        def finish(outputs: Mapping[str, np.ndarray], context: tuple[Picture, Sizes]) -> DetectedPicture:
-            image, sizes = context
-            maps = _seen(outputs, sizes)
-            return DetectedPicture(image, self._extract(maps, sizes), maps)
-
-        return self._overlapped(images, fit, maps_of(self.config), finish)
-
-    def _overlapped(
+    def _each(
         self,
         images: Iterable[Source],
-        fit: Callable[[Picture], tuple[Picture, Context]],
         names: tuple[str, ...],
-        finish: Callable[[Mapping[str, np.ndarray], Context], Result],
+        keep: Callable[[Picture], Kept],
+        finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Generator[Result | ValueError, None, None]:
-        def read(source: Source) -> tuple[Picture, Context] | ValueError:
+        """What `finish` makes of each picture, seen at the configured size or at that which its text wants."""
+        predict = self.config.predict
+        if predict.size is not None:
+            yield from self._look(((image, predict.size) for image in images), names, keep, finish)
+            return
+
+        def choose(image: Picture, first: Detections, _: Maps) -> tuple[Picture, int]:
+            return image, self._size_for(image, first)
+
+        at_first = ((image, predict.first_size) for image in images)
+        with contextlib.closing(self._look(at_first, (self._map,), lambda image: image, choose)) as chosen:
+            yield from self._look(_errors_in_place(chosen), names, keep, finish)
+
+    def _look(
+        self,
+        sized: Iterable[tuple[Source, int] | ValueError | _Failed],
+        names: tuple[str, ...],
+        keep: Callable[[Picture], Kept],
+        finish: Callable[[Kept, Detections, Maps], Result],
+    ) -> Generator[Result | ValueError, None, None]:
+        """Takes each picture, or what went wrong with it before, through the network at the size that it comes with.
+
+        Of the picture itself it holds what `keep` does.
+        """
+
+        def read(one: tuple[Source, int] | ValueError | _Failed) -> tuple[Picture, tuple[Kept, Sizes]] | ValueError:
+            if isinstance(one, _Failed):
+                raise one.error
+            if isinstance(one, ValueError):
+                return one
             try:
-                image = self._read(source)
+                image = self._read(one[0])
             except ValueError as error:
                 return error
-            return fit(image)
+            pixels, sizes = self._fit(image, one[1])
+            return pixels, (keep(image), sizes)
 
-        stages = Stages(read, lambda batch: self._eval_step(self._variables, batch, names), finish)
-        return overlapped(images, stages, batch_size=self._batch_size, least=self._devices)
+        def done(outputs: Mapping[str, np.ndarray], context: tuple[Kept, Sizes]) -> Result:
+            kept, sizes = context
+            maps = _seen(outputs, sizes)
+            return finish(kept, self._extract(maps, sizes), maps)
+
+        stages = Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
+        return overlapped(sized, stages, batch_size=self._batch_size, least=self._devices)
 
     def _alone(self, source: Source, names: tuple[str, ...]) -> tuple[Detections, Maps]:
         """One picture through the same stages, on this thread."""
-        pixels, sizes = self._fit(self._read(source))
+        image, size = self._read(source), self.config.predict.size
+        if size is None:
+            first, _ = self._look_alone(image, self.config.predict.first_size, (self._map,))
+            size = self._size_for(image, first)
+        return self._look_alone(image, size, names)
+
+    def _look_alone(self, image: Picture, size: int, names: tuple[str, ...]) -> tuple[Detections, Maps]:
+        pixels, sizes = self._fit(image, size)
         outputs = jax.device_get(self._eval_step(self._variables, np.stack([pixels] * self._devices), names))
         maps = _seen({name: values[0] for name, values in outputs.items()}, sizes)
         return self._extract(maps, sizes), maps
@@ -211,11 +246,22 @@ class Detector:
             raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
         return image
 
-    def _fit(self, image: Picture) -> tuple[Picture, Sizes]:
-        """The picture at the size at which the network sees it, padded to a shape that many pictures share."""
-        predict, size = self.config.predict, (image.shape[0], image.shape[1])
-        seen = resized_size(size, predict.resize, predict.size, predict.max_side, predict.stretch_width)
-        return resize_and_pad(image, seen, padded_size(seen, predict.resize, predict.size)), Sizes(size, seen)
+    def _sizes(self, image: Picture, size: int) -> Sizes:
+        predict, picture = self.config.predict, (image.shape[0], image.shape[1])
+        return Sizes(picture, resized_size(picture, predict.resize, size, predict.max_side, predict.stretch_width))
+
+    def _size_for(self, image: Picture, first: Detections) -> int:
+        """The size at which to look again."""
+        predict = self.config.predict
+        picture, seen = self._sizes(image, predict.first_size)
+        scale = seen[0] / picture[0]
+        return size_for_text(first.polygons, predict.first_size, scale, predict.sizes, predict.text_height)
+
+    def _fit(self, image: Picture, size: int | None = None) -> tuple[Picture, Sizes]:
+        """The picture as the network sees it, by default at first, padded to a shape that many pictures share."""
+        size = size or self.config.predict.size or self.config.predict.first_size
+        sizes = self._sizes(image, size)
+        return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes
 
     def _extract(self, maps: Mapping[str, Any], sizes: Sizes) -> Detections:
         predict = self.config.predict
@@ -229,6 +275,16 @@ class Detector:
             max_candidates=predict.max_candidates,
             min_size=predict.min_size,
         )
+
+
+def _errors_in_place(
+    chosen: Iterable[tuple[Picture, int] | ValueError],
+) -> Iterator[tuple[Picture, int] | ValueError | _Failed]:
+    """With the error that ends the first look as a value: the pictures before it have their second look first."""
+    try:
+        yield from chosen
+    except Exception as error:
+        yield _Failed(error)
 
 
 def _seen(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Maps:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.config_check import check_predict
 from dbnet_jax.model_card import CardScore, ModelCard
 from dbnet_jax.network import maps_of
-from dbnet_jax.saved_config import changed_fields, without_paths
+from dbnet_jax.saved_config import changed_fields, config_from_json, without_paths
 from dbnet_jax.saved_run import load_config, restore_checkpoint
 from dbnet_jax.weights_file import save_weights
 
@@ -117,9 +117,10 @@ def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tup
     if not file.is_file():
         return (), [f"the card has no scores, {file} is not there: {again}"]
     found, now = json.loads(file.read_text()), config.predict.to_dict()
-    measured = found.get("measured_with", {"predict": {}})
+    measured = found.get("measured_with")
+    fields = config_from_json(json.dumps({"predict": measured["predict"]})).predict.to_dict() if measured else {}
     # Neither of these two changes a score: pictures to score are read by their data set.
-    if measured["predict"] | {name: now[name] for name in ("follow_exif", "batch_size")} != now:
+    if fields | {name: now[name] for name in ("follow_exif", "batch_size")} != now:
         return (), [f"the card has no scores: {file} was measured with other fields of `config.predict`; {again}"]
     if file.stat().st_mtime < (workdir / "checkpoints" / str(step)).stat().st_mtime:
         return (), [f"the card has no scores: {file} is older than the checkpoint of step {step}; {again}"]

@@ -21,6 +21,10 @@ FOLDERS = (
 """Fields that name a folder or a file of the machine that trained."""
 
 
+# Fields that have a default, and None for another choice.
+_OR_NONE = ("predict.size",)
+
+
 def config_from_json(text: str) -> ConfigDict:
     """The config that `text` holds; fields that are younger than it have their defaults.
 
@@ -82,7 +86,7 @@ def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[
 def _set(section: ConfigDict, name: str, value: Any, field: str) -> None:
     try:
         # ml_collections takes None for anything.
-        if value is None and section.get(name) is not None:
+        if value is None and section.get(name) is not None and field not in _OR_NONE:
             raise TypeError("None is no choice")
         section[name] = _tuples(value)
     except (TypeError, OverflowError) as error:

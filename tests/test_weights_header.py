@@ -110,7 +110,7 @@ def test_other_arrays_than_the_config_describes(file, tmp_path):
         ("model.attention_channels", 2.5, r"`config\.model\.attention_channels` \(=2\.5\) must be of type int"),
         ("model.scale_fusion", "no", r"`config\.model\.scale_fusion` \(='no'\) must be of type bool"),
         ("predict.size", [1], r"`config\.predict\.size` \(=\[1\]\) must be of type int"),
-        ("predict.size", None, r"`config\.predict\.size` \(=None\) must be of type int"),
+        ("predict.batch_size", None, r"`config\.predict\.batch_size` \(=None\) must be of type int"),
         ("predict.box_threshold", "0.5", r"`config\.predict\.box_threshold` \(='0\.5'\) must be of type float"),
         ("predict.threshold", 10**400, r"`config\.predict\.threshold` \(=10+\) must be of type float"),
         ("predict.shape", {"a": 1}, r"`config\.predict\.shape` \(=\{'a': 1\}\) must be of type str"),
@@ -127,13 +127,13 @@ def test_a_field_of_another_type(file, tmp_path, field, value, wanted):
 
 
 def test_a_whole_number_may_stand_for_a_float_and_nothing_where_it_is_a_choice():
-    config = config_from_json('{"seed": 3, "predict": {"box_threshold": 1, "unclip_ratio": 2, "stretch_width": null}}')
-    assert (config.seed, config.predict.box_threshold, config.predict.stretch_width) == (3, 1.0, None)
+    config = config_from_json('{"seed": 3, "predict": {"box_threshold": 1, "unclip_ratio": 2, "size": null}}')
+    assert (config.seed, config.predict.box_threshold, config.predict.size) == (3, 1.0, None)
     assert isinstance(config.predict.box_threshold, float)
     assert isinstance(config.predict.unclip_ratio, float)
     # The choice has a type all the same.
     with pytest.raises(TypeError):
-        config.predict.stretch_width = "wide"
+        config.predict.size = "wide"
 
 
 fields = st.sampled_from(["width", "size", "crop", "unclip_ratio", "items", "a.b", ""])
@@ -153,7 +153,7 @@ def test_any_json_is_a_config_or_a_value_error(json_object: dict[str, Any]):
     except ValueError:
         return
     assert isinstance(config.model.width, int)
-    assert isinstance(config.predict.size, int)
+    assert isinstance(config.predict.size, int | None)
     assert isinstance(config.data.crop, tuple)
     assert isinstance(config.predict.unclip_ratio, float | None)
 
