@@ -40,23 +40,18 @@ def assert_same(a, b) -> None:
         np.testing.assert_array_equal(x, y)
 
 
-def run(*flags: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "run.py", *flags], cwd=tiny.ROOT, capture_output=True, text=True, check=False, timeout=240
-    )
-    return done.stdout + done.stderr
-
-
 # ---------------------------------------------------------------- --mode=convert
-def test_the_command_line_makes_a_workdir_that_evaluates(trained, tmp_path):
+def test_the_command_line_makes_a_workdir_that_evaluates(trained, tmp_path, monkeypatch, capsys):
     file, _, _ = trained
     # The config's model is another one: the weights decide.
     config = f"configs/quickstart.py:{tiny.FIELDS},width=16,dcn=True,scale_fusion=True"
-    output = run("--mode=convert", f"--input={file}", f"--workdir={tmp_path}", f"--config={config}")
+    command = ("run.py", "--mode=convert", f"--input={file}", f"--workdir={tmp_path}", f"--config={config}")
+    done = subprocess.run([sys.executable, *command], cwd=tiny.ROOT, capture_output=True, text=True, timeout=240)
+    output = done.stdout + done.stderr
     for line in ("backbone: resnet18", "width: 4", "dcn: False", "normalization: official", "dead_arrays: 0"):
         assert line in output.splitlines(), output
-    output = run("--mode=evaluate", f"--workdir={tmp_path}")
-    assert "hmean" in output, output
+    call_run(("--mode=evaluate", f"--workdir={tmp_path}"), monkeypatch)
+    assert "hmean" in capsys.readouterr().out
     assert json.loads((tmp_path / "evaluation.json").read_text())["images"] == 4
 
 
@@ -118,7 +113,7 @@ def test_what_no_shape_tells_may_be_set_by_who_knows(tmp_path, monkeypatch):
     assert (saved.model.dcn_offsets, saved.data.normalization) == ("strided", "imagenet")
 
 
-def test_what_cannot_be_converted_leaves_nothing(trained, tmp_path):
+def test_what_cannot_be_converted_leaves_nothing(trained, tmp_path, monkeypatch):
     _, model, variables = trained
     backbone = export_torch_weights(variables, model, "torchvision")
     with pytest.raises(ValueError, match="a backbone alone"):
@@ -127,8 +122,9 @@ def test_what_cannot_be_converted_leaves_nothing(trained, tmp_path):
     del torn["decoder.in5.weight"]
     with pytest.raises(ValueError, match=r"missing: decoder\.in5\.weight"):
         converted(torn, tmp_path / "run", common.get_config())
+    with pytest.raises(FileNotFoundError, match="`path`"):
+        call_run(("--mode=convert", "--input=nowhere.pth", f"--workdir={tmp_path / 'run'}"), monkeypatch)
     assert not (tmp_path / "run").exists()
-    assert "FileNotFoundError: `path`" in run("--mode=convert", "--input=nowhere.pth", f"--workdir={tmp_path / 'run'}")
 
 
 def test_no_run_goes_on_from_converted_weights(trained, tmp_path):

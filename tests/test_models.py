@@ -61,8 +61,7 @@ def test_every_backbone_makes_maps(name):
         assert (outputs[key].shape, outputs[key].dtype) == ((2, 64, 96), jnp.float32)
 
 
-@pytest.mark.parametrize("neck", ["fpn", "fpe"])
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_large", "mobilenet_v3_small"])
+@pytest.mark.parametrize(("name", "neck"), [("resnet18", "fpn"), ("mobilenet_v3_small", "fpe")])
 def test_every_neck_goes_with_scale_fusion(name, neck):
     plain, size = shapes_of(name, neck=neck)
     fused, fused_size = shapes_of(name, neck=neck, scale_fusion=True)
