@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -76,6 +76,24 @@ def overlapped(
         yield from run.results(iter(sources))
     finally:
         run.close()
+
+
+class Failed(NamedTuple):
+    """What was raised, and not given, in a picture's place."""
+
+    error: Exception
+
+
+def errors_in_place(results: Iterable[Result]) -> Iterator[Result | Failed]:
+    """The results of a run that are the sources of another one, with the error that ends them as the last.
+
+    Its stages raise it in that place: an error of the sources would end the run with its first results still on their
+    way.
+    """
+    try:
+        yield from results
+    except Exception as error:
+        yield Failed(error)
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,18 @@
 import contextlib
 import copy
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, NotRequired, TypedDict, TypeVar, cast
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
 from dbnet_jax.config_check import change_predict, check_predict
 from dbnet_jax.decode import read_image
-from dbnet_jax.detection_pipeline import Stages, overlapped
+from dbnet_jax.detected_picture import DetectedPicture, Maps, Picture, Sizes, without_padding
+from dbnet_jax.detection_pipeline import Failed, Stages, errors_in_place, overlapped
 from dbnet_jax.mesh import Variables, replicated
 from dbnet_jax.network import make_eval_step, maps_of, model_from_config
 from dbnet_jax.postprocess import Detections, extract_polygons
@@ -24,44 +23,9 @@ from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
 from dbnet_jax.saved_run import load_config, restore_variables
 from dbnet_jax.text_size import size_for_text
 
-# Of no named size: pictures of one call differ, and their maps are of another size still.
-Picture = UInt8[np.ndarray, "_ _ 3"]
 Source = Picture | str | os.PathLike[str] | Callable[[], Picture]
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
-
-
-class Maps(TypedDict):
-    """The maps of one picture, float32 [height, width] in [0, 1], at the size at which the network saw it.
-
-    A network of `binarization="standard"` has the first alone.
-    """
-
-    probability_map: Float[np.ndarray, "height width"]
-    threshold_map: NotRequired[Float[np.ndarray, "height width"]]
-    binary_map: NotRequired[Float[np.ndarray, "height width"]]
-
-
-@dataclass(frozen=True)
-class DetectedPicture:
-    """A picture, RGB in [0, 255], what was found in it, and the maps that the network made of it."""
-
-    image: Picture
-    detections: Detections
-    maps: Maps
-
-
-class Sizes(NamedTuple):
-    """(height, width) of a picture, and that at which the network sees it, without what it is padded with."""
-
-    picture: tuple[int, int]
-    seen: tuple[int, int]
-
-
-class _Failed(NamedTuple):
-    """What was raised, and not given, in a picture's place."""
-
-    error: Exception
 
 
 class Detector:
@@ -187,11 +151,11 @@ class Detector:
 
         at_first = ((image, predict.first_size) for image in images)
         with contextlib.closing(self._look(at_first, (self._map,), lambda image: image, choose)) as chosen:
-            yield from self._look(_errors_in_place(chosen), names, keep, finish)
+            yield from self._look(errors_in_place(chosen), names, keep, finish)
 
     def _look(
         self,
-        sized: Iterable[tuple[Source, int] | ValueError | _Failed],
+        sized: Iterable[tuple[Source, int] | ValueError | Failed],
         names: tuple[str, ...],
         keep: Callable[[Picture], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
@@ -201,8 +165,8 @@ class Detector:
         Of the picture itself it holds what `keep` does.
         """
 
-        def read(one: tuple[Source, int] | ValueError | _Failed) -> tuple[Picture, tuple[Kept, Sizes]] | ValueError:
-            if isinstance(one, _Failed):
+        def read(one: tuple[Source, int] | ValueError | Failed) -> tuple[Picture, tuple[Kept, Sizes]] | ValueError:
+            if isinstance(one, Failed):
                 raise one.error
             if isinstance(one, ValueError):
                 return one
@@ -215,7 +179,7 @@ class Detector:
 
         def done(outputs: Mapping[str, np.ndarray], context: tuple[Kept, Sizes]) -> Result:
             kept, sizes = context
-            maps = _seen(outputs, sizes)
+            maps = without_padding(outputs, sizes)
             return finish(kept, self._extract(maps, sizes), maps)
 
         stages = Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
@@ -232,7 +196,7 @@ class Detector:
     def _look_alone(self, image: Picture, size: int, names: tuple[str, ...]) -> tuple[Detections, Maps]:
         pixels, sizes = self._fit(image, size)
         outputs = jax.device_get(self._eval_step(self._variables, np.stack([pixels] * self._devices), names))
-        maps = _seen({name: values[0] for name, values in outputs.items()}, sizes)
+        maps = without_padding({name: values[0] for name, values in outputs.items()}, sizes)
         return self._extract(maps, sizes), maps
 
     def _read(self, source: Source) -> Picture:
@@ -275,19 +239,3 @@ class Detector:
             max_candidates=predict.max_candidates,
             min_size=predict.min_size,
         )
-
-
-def _errors_in_place(
-    chosen: Iterable[tuple[Picture, int] | ValueError],
-) -> Iterator[tuple[Picture, int] | ValueError | _Failed]:
-    """With the error that ends the first look as a value: the pictures before it have their second look first."""
-    try:
-        yield from chosen
-    except Exception as error:
-        yield _Failed(error)
-
-
-def _seen(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Maps:
-    """A picture's maps without what was padded."""
-    height, width = sizes.seen
-    return cast(Maps, {name: values[:height, :width] for name, values in outputs.items()})

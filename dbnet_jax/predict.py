@@ -10,7 +10,8 @@ from collections.abc import Generator, Sequence
 from typing import NamedTuple, NoReturn
 
 from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture
-from dbnet_jax.detector import DetectedPicture, Detector, Source
+from dbnet_jax.detected_picture import DetectedPicture
+from dbnet_jax.detector import Detector, Source
 from dbnet_jax.earlier_results import remove
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
