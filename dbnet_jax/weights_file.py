@@ -242,7 +242,8 @@ def _facts(config: ConfigDict, parameters: int, size: int) -> list[str]:
     deformable = ", deformable convolution" if model.dcn else ""
     limit = f" to {model.max_width}" if model.max_width is not None else ""
     fused = ", scale fusion (DBNet++)" if model.scale_fusion else ""
-    chosen = f"{', '.join(map(str, predict.sizes))}: that which makes their text {predict.text_height:g} pixels high"
+    height = f"{predict.text_height:g} pixels of height"
+    chosen = f"whichever of {predict.sizes} brings half of their text nearest to {height}"
     by_rule = f"are resized by the rule {predict.resize!r}, size {chosen if predict.size is None else predict.size}"
     resized = "keep their size" if predict.resize == "none" else by_rule
     return [
