@@ -105,6 +105,8 @@ def test_every_camera_keeps_the_size_and_most_of_the_light():
         assert picture.shape == scene.shape
         assert picture[45:75, 60:90].mean() > picture[:30].mean() + 4
     np.testing.assert_array_equal(photograph(np.random.default_rng(0), scene, Camera()), scene)
+    np.testing.assert_array_equal(photograph(np.random.default_rng(0), scene, Camera(exposure=0.5)), scene // 2)
+    assert {pick_camera(np.random.default_rng(seed)).exposure == 1 for seed in range(20)} == {True, False}
 
 
 def test_inks_vary():
