@@ -46,7 +46,7 @@ def write_report(
     everything["measured_with"] = {
         "data": config.data.name,
         "split": config.data.eval_split,
-        "predict": config.predict.to_dict(),
+        "predict": json.loads(json.dumps(config.predict.to_dict())),  # as it is read from the file
     }
     if jax.process_index() > 0:
         return everything
