@@ -82,11 +82,8 @@ def check_predict(predict: ConfigDict) -> None:
     sizes = predict.sizes
     if not sizes or not all(isinstance(one, int) and one > 0 for one in sizes):
         raise ValueError(f"`config.predict.sizes` (={sizes!r}) must be positive and whole, one or more")
-    if predict.size is None and predict.resize not in ("short", "long", "height"):
-        raise ValueError(
-            "`config.predict.size` (=None) is for pictures that are resized by a side: `config.predict.resize` "
-            f"(={predict.resize!r}) must be one of ('short', 'long', 'height')"
-        )
+    if predict.size is None and predict.resize == "official":
+        raise ValueError("`config.predict.size` (=None) needs a number with `config.predict.resize` = 'official'")
     if predict.stretch_width is not None and predict.resize != "official":
         raise ValueError(
             f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"

@@ -47,6 +47,8 @@ class Detector:
         self._devices = 1 if mesh is None else mesh.size
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
+        # Of pictures that keep their size it has no say, and a second look would see the same.
+        self._size = config.predict.first_size if config.predict.resize == "none" else config.predict.size
         self._map = f"{config.predict.map}_map"
         if self._map not in maps_of(config):
             raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
@@ -142,8 +144,8 @@ class Detector:
     ) -> Generator[Result | ValueError, None, None]:
         """What `finish` makes of each picture, seen at the configured size or at that which its text wants."""
         predict = self.config.predict
-        if predict.size is not None:
-            yield from self._look(((image, predict.size) for image in images), names, keep, finish)
+        if self._size is not None:
+            yield from self._look(((image, self._size) for image in images), names, keep, finish)
             return
 
         def choose(image: Picture, first: Detections, _: Maps) -> tuple[Picture, int]:
@@ -187,7 +189,7 @@ class Detector:
 
     def _alone(self, source: Source, names: tuple[str, ...]) -> tuple[Detections, Maps]:
         """One picture through the same stages, on this thread."""
-        image, size = self._read(source), self.config.predict.size
+        image, size = self._read(source), self._size
         if size is None:
             first, _ = self._look_alone(image, self.config.predict.first_size, (self._map,))
             size = self._size_for(image, first)
@@ -223,7 +225,7 @@ class Detector:
 
     def _fit(self, image: Picture, size: int | None = None) -> tuple[Picture, Sizes]:
         """The picture as the network sees it, by default at first, padded to a shape that many pictures share."""
-        size = size or self.config.predict.size or self.config.predict.first_size
+        size = size or self._size or self.config.predict.first_size
         sizes = self._sizes(image, size)
         return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes
 

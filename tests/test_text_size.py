@@ -98,6 +98,10 @@ def test_an_error_of_the_first_look_is_no_bad_picture(monkeypatch):
         list(detector.detect_many([page(20)]))
 
 
-def test_a_picture_of_its_own_size_has_no_other():
-    with pytest.raises(ValueError, match=r"`config.predict.size` \(=None\).*\(='none'\) must be one of \('short'"):
-        BrightnessDetector(**AUTOMATIC, resize="none")
+def test_a_picture_that_keeps_its_size_is_looked_at_once():
+    detector = BrightnessDetector(**AUTOMATIC, resize="none")
+    assert_same(detector.detect(page(60)), BrightnessDetector(resize="none").detect(page(60)))
+    assert len(list(detector.detect_many([page(60)]))) == 1
+    assert len(detector.calls) == 2
+    with pytest.raises(ValueError, match=r"`config.predict.size` \(=None\) needs a number .* 'official'"):
+        BrightnessDetector(**AUTOMATIC, resize="official")
