@@ -105,7 +105,7 @@ def test_fields_of_the_data_may_stand_behind_the_colon(cli, monkeypatch, tmp_pat
     assert found.config.predict.follow_exif is False
 
 
-@pytest.mark.parametrize("field", ["box_threshold=7", "threshold=-1", "min_size=-5", "max_candidates=0", "size=None"])
+@pytest.mark.parametrize("field", ["box_threshold=7", "threshold=-1", "min_size=-5", "max_candidates=0", "size=0"])
 def test_a_number_out_of_its_range_is_refused(cli, photo, field):
     with pytest.raises(ValueError, match=rf"`config.predict.{field.partition('=')[0]}` \(=.*\) must be"):
         cli("--mode=predict", f"--input={photo}", f"--set={field}")
