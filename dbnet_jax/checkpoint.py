@@ -11,6 +11,7 @@ import pathlib
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -51,9 +52,8 @@ class Checkpoints:
         # Told what each item is, also a process that only reads knows their shapes before it restores.
         registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
         for item in ("model", "average", "training"):
-            handler = ocp.StandardCheckpointHandler()
-            registry.add(item, ocp.args.StandardSave, handler)
-            registry.add(item, ocp.args.StandardRestore, handler)
+            registry.add(item, ocp.args.PyTreeSave, ocp.PyTreeCheckpointHandler(type_handler_registry=_saved_types()))
+            registry.add(item, ocp.args.StandardRestore, ocp.StandardCheckpointHandler())
         self._manager = ocp.CheckpointManager(self._folder, options=options, handler_registry=registry)
 
     def save(self, state: TrainState, hmean: float | None = None) -> None:
@@ -67,13 +67,13 @@ class Checkpoints:
         items = {"model": state.variables, "training": {"opt_state": state.opt_state, "step": state.step}}
         if state.average is not None:
             items["average"] = state.average
-        saves = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        saves = {name: ocp.args.PyTreeSave(item) for name, item in items.items()}
         metrics = None if hmean is None else {"hmean": hmean}
         self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
 
     def save_variables(self, variables: Variables, step: int = 0) -> None:
         """Saves variables alone, to detect with or to start other runs from; no run goes on from them."""
-        saves = {"model": ocp.args.StandardSave(variables)}
+        saves = {"model": ocp.args.PyTreeSave(variables)}
         self._manager.save(step, args=ocp.args.Composite(**saves), force=True)
 
     def restore(self, state: TrainState) -> TrainState | None:
@@ -152,6 +152,17 @@ class Checkpoints:
     def __exit__(self, *error: object) -> None:
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+def _saved_types() -> Any:
+    """How arrays are written: those of less than 8 MB on 8 devices by one device each.
+
+    Left alone, Orbax has every device write its slice of each, for whose cutting a run's first save compiles a program
+    a shape: 9 s for a ResNet-18.
+    """
+    arrays = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20)
+    numpy_arrays = ocp.type_handlers.NumpyHandler()
+    return ocp.type_handlers.create_type_handler_registry((jax.Array, arrays), (np.ndarray, numpy_arrays))
 
 
 def _hmean(metrics: Any) -> float:
