@@ -1,5 +1,8 @@
 """Which checkpoints stay, which one is the best, and what comes back."""
 
+import contextlib
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,13 +14,28 @@ from dbnet_jax.mesh import data_mesh, replicated
 from dbnet_jax.train_state import TrainState
 
 
-def state(step: int, *, average: bool = False, width: int = 3) -> TrainState:
+def state(step: int, *, average: bool = False, width: int = 3, devices: int = 1) -> TrainState:
     """A state that remembers its step in every array."""
     variables = {"params": {"kernel": jnp.full(width, float(step))}, "batch_stats": {"mean": jnp.full(1, float(step))}}
     opt_state = optax.sgd(0.1, momentum=0.9).init(variables["params"])
     mean = jax.tree.map(lambda a: a + 0.5, variables) if average else None
-    sharding = replicated(data_mesh(jax.devices()[:1]))
+    sharding = replicated(data_mesh(jax.devices()[:devices]))
     return jax.device_put(TrainState(jnp.int32(step), variables, opt_state, mean), sharding)
+
+
+@contextlib.contextmanager
+def recorded(compiled: list[str]) -> Iterator[None]:
+    """What XLA compiles meanwhile, by jax's own count."""
+
+    def note(event: str, *_: object, **__: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        yield
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
 
 
 def kept(folder) -> list[int]:
@@ -55,6 +73,20 @@ def test_the_whole_state_comes_back_and_detection_takes_the_average(tmp_path):
     for a, b in zip(jax.tree.leaves(restored), jax.tree.leaves(state(3, average=True)), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(variables["params"]["kernel"], 3.5)
+
+
+def test_eight_devices_save_without_compiling_anything_and_it_all_comes_back(tmp_path):
+    # A width that no other test has: its programs are not compiled yet.
+    saved = state(3, width=8 * 977, devices=8)
+    compiled = []
+    with Checkpoints(tmp_path) as checkpoints, recorded(compiled):
+        checkpoints.save(saved)
+    assert compiled == []
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(state(0, width=8 * 977, devices=8))
+    for a, b in zip(jax.tree.leaves(restored), jax.tree.leaves(saved), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.sharding == b.sharding
 
 
 def test_what_is_not_there_or_does_not_fit_is_named(tmp_path):
