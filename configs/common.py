@@ -75,10 +75,11 @@ def get_config() -> ConfigDict:
     data.threshold_distance = "true"  # to an edge; or "official", longer near corners
     data.min_text_size = 8  # pixels; text with a side under it is ignored
     data.max_bad_share = 0.1  # a larger share of unusable pictures stops training, and --mode=evaluate
+    # Or "line": of HierText, of the rendered scenes, and of ICDAR2015, whose words are then joined to lines.
+    data.granularity = "word"
     # Of one's own data only (docs/own_data.md):
     data.train_labels = ""  # the labels to train from, relative to `dir`; "" finds them by the names of the format
     data.eval_labels = ""  # those of the pictures to score on; "" finds them, or holds out every tenth picture
-    data.granularity = "word"  # of HierText and of the rendered scenes; or "line"
     # Of the two that are rendered only, "synthetic" (the quickstart's) and "scenes":
     data.train_pictures = 20_000
     data.eval_pictures = 200

@@ -1,6 +1,7 @@
 """What a new run starts from: `config.init`."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -17,6 +18,8 @@ from dbnet_jax.pytorch.files import check_file, read_state_dict
 from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights, variable_shapes
 from dbnet_jax.weights_file import is_weights_file
 from dbnet_jax.widening import widened
+
+Path = tuple[str, ...]
 
 
 def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
@@ -46,12 +49,12 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
         variables = load_backbone_weights(state_dict, model)
         _warn_of_habits(config, describe(state_dict))
     elif source:
-        saved = load_config(source)
+        saved, wanted = load_config(source), flatten_dict(variable_shapes(model))
         # On the host, like the others: who takes them decides on the devices.
-        variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), model)
+        variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
         if config.init.widen:
             variables = widened(variables, model, config.seed)
-        _check_fit(variables, model, checkpoint)
+        _check_fit(variables, wanted, checkpoint)
         _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
         state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
@@ -70,17 +73,15 @@ def _own_weights(checkpoint: str) -> pathlib.Path | None:
     return pretrained_path(checkpoint) if not path.exists() and checkpoint in pretrained_names() else None
 
 
-def _without_surplus(variables: Variables, model: nn.Module) -> Variables:
+def _without_surplus(variables: Variables, wanted: Mapping[Path, Any]) -> Variables:
     """The variables without a threshold head that the model has not."""
-    wanted = flatten_dict(variable_shapes(model))
     kept = {p: leaf for p, leaf in flatten_dict(variables).items() if p in wanted or p[1] != "threshold_head"}
     return dict(unflatten_dict(kept))
 
 
-def _check_fit(variables: Variables, model: nn.Module, checkpoint: str) -> None:
-    wanted = {path: leaf.shape for path, leaf in flatten_dict(variable_shapes(model)).items()}
-    have = {path: leaf.shape for path, leaf in flatten_dict(variables).items()}
-    differing = [path for path in {**wanted, **have} if wanted.get(path) != have.get(path)]
+def _check_fit(variables: Variables, wanted: Mapping[Path, Any], checkpoint: str) -> None:
+    want, have = ({path: leaf.shape for path, leaf in leaves.items()} for leaves in (wanted, flatten_dict(variables)))
+    differing = [path for path in {**want, **have} if want.get(path) != have.get(path)]
     if differing:
         some = ", ".join("/".join(path[1:]) for path in differing[:5])
         raise ValueError(

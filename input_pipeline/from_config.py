@@ -12,6 +12,7 @@ from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, open_dataset
 from input_pipeline.datasets.cached import CachedDataset
 from input_pipeline.datasets.in_processes import InProcesses
+from input_pipeline.datasets.joined_words import JoinedWords
 from input_pipeline.datasets.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.datasets.stored import StoredDataset
@@ -36,7 +37,11 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
         )
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
     folder = os.path.expanduser(data.dir) or "(`config.data.dir` is not set)"
+    if data.granularity not in ("word", "line"):
+        raise ValueError(f"`config.data.granularity` (={data.granularity!r}) must be 'word' or 'line'")
     dataset = open_dataset(data.name, folder, split, source=data.source, **_options(config, purpose))
+    if data.name == "icdar2015" and data.granularity == "line":
+        dataset = JoinedWords(dataset)
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
     if purpose == "train" and data.name in RENDERED and data.render_processes:

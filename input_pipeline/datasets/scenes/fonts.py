@@ -168,7 +168,7 @@ def pick_font(rng: np.random.Generator, faces: tuple[str, ...]) -> Font:
     return Font(
         face=face,
         weight=int(rng.integers(2, 10)) * 100 if face in BUILTIN else 0,
-        # Half of them have a seventh of a size or less; the letters of names over doors stand a width apart.
+        # Half of them have a seventh of a size or less; the letters of names over doors stand up to a width apart.
         tracking=math.exp(rng.uniform(math.log(0.02), 0.0)) if rng.random() < 0.25 else 0.0,
         stretch=float(rng.uniform(0.7, 1.35)) if rng.random() < 0.5 else 1.0,
     )
