@@ -161,8 +161,10 @@ def _saved_types() -> Any:
     a shape: 9 s for a ResNet-18.
     """
     arrays = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20)
-    numpy_arrays = ocp.type_handlers.NumpyHandler()
-    return ocp.type_handlers.create_type_handler_registry((jax.Array, arrays), (np.ndarray, numpy_arrays))
+    numpy_arrays, numbers = ocp.type_handlers.NumpyHandler(), ocp.type_handlers.ScalarHandler()
+    return ocp.type_handlers.create_type_handler_registry(
+        (jax.Array, arrays), (np.ndarray, numpy_arrays), (np.number, numbers), (int, numbers)
+    )
 
 
 def _hmean(metrics: Any) -> float:
