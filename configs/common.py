@@ -135,7 +135,7 @@ def get_config() -> ConfigDict:
     predict.size = config_dict.FieldReference(736, field_type=int)
     predict.first_size = 736  # pixels
     predict.sizes = (512, 736, 1152, 1536)  # pixels
-    predict.text_height = 56.0  # pixels
+    predict.text_height = 48.0  # pixels
     predict.stretch_width = config_dict.placeholder(
         int
     )  # pixels, of "official"; None is in proportion, up to a multiple of 32

@@ -6,7 +6,8 @@ MSRA-TD500 (configs/msra_td500.py says where from), every tenth held out to scor
     python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
         --config.init.checkpoint=small-word --workdir=runs/small_line_1
 
-Pieces after the first: `--config=configs/small_line.py:next,seed=2`; `:resnet18` for an accelerator: see
+Pieces after the first: `--config=configs/small_line.py:next,seed=2`, with `--config.data.mix=scenes*0.7@1.6,icdar2015=DIR@1.6`
+for those who have the photos of ICDAR2015, whose words are joined to lines; `:resnet18` for an accelerator: see
 configs/small_word.py.
 """
 
@@ -30,7 +31,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.follow_exif = False
     config.predict.size = 736
     config.predict.threshold = 0.4
-    config.predict.box_threshold = 0.7
+    config.predict.box_threshold = 0.65
+    config.predict.unclip_ratio = 2.3
     small_word.small(config)
     config.train.steps = 3000
     config.train.learning_rate = 0.001
@@ -45,8 +47,9 @@ def resnet18(config: ConfigDict) -> None:
 
 
 def next_piece(config: ConfigDict) -> None:
-    """Later ones."""
+    """Later ones, beside which `config.data.mix` may have ICDAR2015's photos too, by lines."""
     config.init.checkpoint = "small-line"
     small_word.larger_crops(config)
     config.data.scale = (0.3, 1.0)
-    config.train.steps = 5000
+    config.data.jitter = 0.4
+    config.train.steps = 4800
