@@ -6,8 +6,8 @@ MSRA-TD500 (configs/msra_td500.py says where from), every tenth held out to scor
     python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
         --config.init.checkpoint=small-word --workdir=runs/small_line_1
 
-Pieces after the first: `--config=configs/small_line.py:next,seed=2`, with `--config.data.mix=scenes*0.7@1.6,icdar2015=DIR@1.6`
-for those who have the photos of ICDAR2015, whose words are joined to lines; `:resnet18` for an accelerator: see
+Pieces after the first: `--config=configs/small_line.py:next,seed=2`; who has ICDAR2015's photos adds them, their words
+joined to lines: `--config.data.mix=scenes*0.7@1.6,icdar2015=ICDAR2015@1.6`. `:resnet18` is for an accelerator. See
 configs/small_word.py.
 """
 

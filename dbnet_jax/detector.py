@@ -120,8 +120,8 @@ class Detector:
     def detect_many(self, images: Iterable[Source]) -> Generator[Detections | ValueError, None, None]:
         """The text in each of any number of pictures, read and post-processed in threads while the network has others.
 
-        Pictures of one padded shape share batches; see `overlapped`, which also says what it holds and how it ends. With
-        `config.predict.size` None it holds twice as many: those between the two looks wait decoded.
+        Pictures of one padded shape share batches; see `overlapped`, which also says what it holds and how it ends.
+        With `config.predict.size` None it holds twice as many: those between the two looks wait decoded.
 
         **Arguments:** `images`: each as `detect` takes it; functions are called in the threads.
 
