@@ -18,7 +18,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).resolve().p
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 # The networks here are tiny: compiling them well takes longer than running them badly.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-# Half of XLA:CPU's compiling there is for its newer way to fuse; releases from 0.11 on stop at a flag they do not know.
+# Half of XLA:CPU's compiling there is for its newer way to fuse. Jax 0.12 has no such flag, and stops at it.
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
