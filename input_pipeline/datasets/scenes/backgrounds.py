@@ -1,6 +1,7 @@
 """What scenes stand on: photographs where there are some, otherwise drawn grounds with things that are not text."""
 
 import functools
+import itertools
 import os
 import pathlib
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from input_pipeline.datasets.synthetic_background import fill_polygon, paint_bac
 Picture = UInt8[np.ndarray, "height width 3"]
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _PHOTO_SHARE = 0.75
+# Shares of the grounds that get things which are not text. Most photographs have some of their own.
+_DRAWN_CLUTTERED, _PHOTOS_CLUTTERED = 0.7, 0.25
 _LONGEST = 1024  # pixels: larger photographs are shrunk
 # Photographs that are kept, by each process that renders: at most 128 MB of them. More would spare little: of the
 # thousands that a training set of scenes wants, few are met again in time.
@@ -48,12 +51,12 @@ class Backgrounds:
         if self._files and rng.random() < _PHOTO_SHARE:
             photo = _read_photo(self._files[rng.integers(len(self._files))])
             if not isinstance(photo, str):
-                return _crop(rng, photo, size)
+                picture = _crop(rng, photo, size)
+                _add_clutter(rng, picture, _PHOTOS_CLUTTERED)
+                return picture
             problems.append(photo)
         picture = paint_background(rng, size)
-        if rng.random() < 0.7:
-            for _ in range(rng.integers(1, 4)):
-                _CLUTTER[rng.integers(len(_CLUTTER))](rng, picture)
+        _add_clutter(rng, picture, _DRAWN_CLUTTERED)
         return picture
 
 
@@ -81,6 +84,13 @@ def _crop(rng: np.random.Generator, photo: Picture, size: tuple[int, int]) -> UI
         part = part[:, ::-1]
     interpolation = cv2.INTER_AREA if share > 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(part, size[::-1], interpolation=interpolation), np.uint8)
+
+
+def _add_clutter(rng: np.random.Generator, picture: Picture, share: float) -> None:
+    """Paints things that are not text, in place, with probability `share`."""
+    if rng.random() < share:
+        for _ in range(rng.integers(1, 4)):
+            _CLUTTER[rng.integers(len(_CLUTTER))](rng, picture)
 
 
 # What a detector must not take for text. Each paints in place.
@@ -134,7 +144,10 @@ def _railing(rng: np.random.Generator, picture: Picture) -> None:
 
 
 def _holes(rng: np.random.Generator, picture: Picture) -> None:
-    """Rows of equal dots or slots, as in a grille: as long and as even as lines of print."""
+    """Rows of equal dots or slots, as in a grille: as long and as even as lines of print.
+
+    Half of them have a rim on one side, where light falls into a hole or on a stud.
+    """
     size = np.array(picture.shape[1::-1])
     start, angle = rng.random(2) * size, rng.uniform(-0.6, 0.6) + rng.choice([0, np.pi / 2])
     along = np.array([np.cos(angle), np.sin(angle)])
@@ -142,11 +155,13 @@ def _holes(rng: np.random.Generator, picture: Picture) -> None:
     down = np.array([-along[1], along[0]]) * step * rng.uniform(0.8, 2.5) + along * step * rng.choice([0, 0.5])
     radius = np.array([rng.uniform(0.2, 0.42), rng.uniform(0.15, 0.4)]) * step
     axes, color = np.rint(np.maximum(radius, 1)).astype(int).tolist(), pick_color(rng)
-    columns = int(rng.integers(4, 30))
-    for row in range(int(rng.integers(1, 16))):
-        for column in range(columns):
-            x, y = np.rint(start + column * step * along + row * down).astype(int).tolist()
-            cv2.ellipse(picture, (x, y), axes, np.degrees(angle), 0, 360, color, -1, cv2.LINE_AA)
+    columns, rows = int(rng.integers(4, 30)), int(rng.integers(1, 16))
+    layers = [(np.zeros(2), color)]
+    if rng.random() < 0.5:
+        layers.insert(0, (rng.uniform(-0.1, 0.1, 2) * step, pick_color(rng)))
+    for (aside, shade), row, column in itertools.product(layers, range(rows), range(columns)):
+        x, y = np.rint(start + aside + column * step * along + row * down).astype(int).tolist()
+        cv2.ellipse(picture, (x, y), axes, np.degrees(angle), 0, 360, shade, -1, cv2.LINE_AA)
 
 
 def _panel(rng: np.random.Generator, picture: Picture) -> None:
