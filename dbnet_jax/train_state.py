@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
 from dbnet_jax.mesh import Variables, replicated
+from dbnet_jax.models.initialization import fresh_variables
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -49,8 +50,7 @@ def create_state(
     """
 
     def create(given: Variables) -> TrainState:
-        fresh = model.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3), jnp.float32))
-        variables = unflatten_dict(flatten_dict(fresh) | flatten_dict(given))
+        variables = unflatten_dict(flatten_dict(fresh_variables(model, seed)) | flatten_dict(given))
         # A copy, not the same buffers: the step donates both.
         copy = jax.tree.map(jnp.copy, variables) if average else None
         return TrainState(jnp.int32(0), dict(variables), optimizer.init(variables["params"]), copy)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -16,6 +15,7 @@ from jaxtyping import Float, Int
 
 from dbnet_jax.mesh import Variables
 from dbnet_jax.models import DBNet
+from dbnet_jax.models.initialization import fresh_variables
 from dbnet_jax.models.resnet import RESNETS
 from dbnet_jax.torch_weights import variable_shapes
 
@@ -43,8 +43,7 @@ def widened(narrow: Variables, model: nn.Module, seed: int) -> Variables:
         raise ValueError("`config.init.widen` (=True) is for ResNets without scale fusion")
     old = flatten_dict(narrow)
     _check_fit(old, flatten_dict(variable_shapes(model)))
-    fresh = jax.jit(lambda: model.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3), jnp.float32)))()
-    new = flatten_dict(jax.tree.map(np.asarray, dict(fresh)))
+    new = flatten_dict(jax.device_get(jax.jit(lambda: fresh_variables(model, seed))()))
     return dict(unflatten_dict({path: _array(path, old[path], leaf) for path, leaf in new.items()}))
 
 

@@ -18,6 +18,7 @@ from dbnet_jax.detector import make_eval_step
 from dbnet_jax.models import create_model
 from dbnet_jax.models.batch_norm import BatchNorm
 from dbnet_jax.models.head import PixelPatches
+from dbnet_jax.models.initialization import fresh_variables
 from dbnet_jax.models.layers import Conv, max_pool
 
 NARROW = {"width": 8, "inner_channels": 16}
@@ -27,11 +28,14 @@ def random(*shape: int) -> jax.Array:
     return jax.random.normal(jax.random.key(sum(shape)), shape)
 
 
+def fresh(model: nn.Module) -> Any:
+    return jax.jit(lambda: fresh_variables(model, 0))()
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_the_maps_have_the_size_of_the_images_and_lie_in_0_1(name):
     model = create_model(name, **NARROW)
-    images = random(2, 64, 96, 3)
-    outputs, _ = jax.jit(model.init_with_output)(jax.random.key(0), images)
+    outputs = jax.jit(model.apply)(fresh(model), random(2, 64, 96, 3))
     for key in ("probability_map", "threshold_map", "binary_map"):
         assert outputs[key].shape == (2, 64, 96)
         assert outputs[key].dtype == jnp.float32
@@ -98,7 +102,7 @@ def test_options_of_the_decoder_change_what_they_say():
 
 def test_steepness_of_the_binarisation_is_an_option():
     model = create_model("resnet18", **NARROW, k=10.0)
-    outputs, _ = jax.jit(model.init_with_output)(jax.random.key(0), random(1, 64, 64, 3))
+    outputs = jax.jit(model.apply)(fresh(model), random(1, 64, 64, 3))
     maps = outputs["probability_map"], outputs["threshold_map"]
     np.testing.assert_allclose(outputs["binary_map"], differentiable_binarization(*maps, 10.0), atol=1e-5)
     assert np.abs(outputs["binary_map"] - differentiable_binarization(*maps, 50.0)).max() > 0.01
@@ -114,7 +118,7 @@ def test_steepness_of_the_binarisation_is_an_option():
 def test_every_parameter_learns(options):
     """A gradient reaches each parameter: no branch is left out, none is dead."""
     model, images = create_model("resnet18", **options, **NARROW), random(2, 64, 64, 3)
-    variables = jax.jit(model.init)(jax.random.key(0), images)
+    variables = fresh(model)
 
     def loss(params: Any) -> jax.Array:
         outputs, _ = model.apply(variables | {"params": params}, images, train=True, mutable=["batch_stats"])
@@ -190,7 +194,7 @@ def test_pixel_patches_are_a_transposed_convolution():
 def test_bfloat16_keeps_parameters_and_statistics_in_float32():
     model = create_model("resnet18", dtype=jnp.bfloat16, **NARROW)
     images = random(2, 64, 64, 3)
-    variables = jax.jit(model.init)(jax.random.key(0), images)
+    variables = fresh(model)
     outputs, updates = training_mode(model)(variables, images)
     assert {a.dtype for a in jax.tree.leaves((variables, updates))} == {jnp.dtype("float32")}
     assert {a.dtype for a in outputs.values()} == {jnp.dtype("float32")}

@@ -17,7 +17,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from dbnet_jax.bilinear import sample
-from dbnet_jax.models.layers import Conv, he_normal
+from dbnet_jax.models.initialization import he_normal
+from dbnet_jax.models.layers import Conv
 
 OFFSETS = ("strided", "official")
 Sum = Float[Array, "batch pixels features"]

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.layers import Dtype, he_normal
+from dbnet_jax.models.initialization import he_normal
+from dbnet_jax.models.layers import Dtype
 
 
 def depthwise_conv(

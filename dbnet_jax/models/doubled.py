@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dbnet_jax.models.convolution import convolve
-from dbnet_jax.models.layers import Dtype, he_normal, upsample
+from dbnet_jax.models.initialization import he_normal
+from dbnet_jax.models.layers import Dtype, upsample
 
 # Features from coarse to fine, each of twice the height and width of the one before it.
 Levels = list[Float[Array, "batch _ _ _"]]

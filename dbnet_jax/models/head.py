@@ -1,5 +1,6 @@
 """The head that turns pyramid features into the logits of one full-size map (paper section 3.1)."""
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float
 
 from dbnet_jax.models.convolution import pixel_product
 from dbnet_jax.models.doubled import Levels, LevelsConv
+from dbnet_jax.models.initialization import he_normal
 from dbnet_jax.models.layers import Dtype, ModuleDef
 
 
@@ -53,9 +55,9 @@ class PixelPatches(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*pixels channels"]) -> Float[Array, "*pixels 4 features"]:
         channels = x.shape[-1]
-        # He's fan-in: every output pixel is a sum over the channels of one input pixel.
-        scale = nn.initializers.normal((2.0 / channels) ** 0.5)
-        kernel = self.param("kernel", scale, (2, 2, channels, self.features), jnp.float32)
+        # Every output pixel is a sum over the channels of one input pixel.
+        initial = partial(he_normal, fan_in=channels)
+        kernel = self.param("kernel", initial, (2, 2, channels, self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, 4 * self.features)
         y = pixel_product(x.astype(self.dtype), matrix.astype(self.dtype))

@@ -13,11 +13,11 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from dbnet_jax.models.convolution import convolve, pixel_product
+from dbnet_jax.models.initialization import he_normal
 
 Dtype = Any
 # Makes a layer: a module class, or a partial one whose type and training mode are decided once for a whole network.
 ModuleDef = Callable[..., Any]
-he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class Conv(nn.Module):
