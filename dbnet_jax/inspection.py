@@ -20,6 +20,7 @@ from dbnet_jax.inspection_page import InspectedExample, write_inspection_page
 from dbnet_jax.problem_list import MOST_LISTED, count_problems, in_short, lost_in_words
 from dbnet_jax.text_shapes import PictureText, Statistics
 from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.annotation_alone import annotation_alone
 from input_pipeline.datasets.sample import Dataset, Sample, origin
 from input_pipeline.examples import LABELS, Example
 from input_pipeline.from_config import make_examples, open_split
@@ -171,15 +172,14 @@ def collect_statistics(config: ConfigDict, dataset: Remembered, bad_samples: Bad
 
 def _annotations_alone(dataset: Dataset, indices: list[int], bad_samples: BadSamples) -> dict[str, PictureText]:
     """The text of pictures that are not decoded, by their names, of a data set that can tell it."""
-    annotation = getattr(dataset, "annotation", None)
     measured: dict[str, PictureText] = {}
-    if annotation is None:
-        return measured
     for index in indices:
         try:
-            found = annotation(index)
+            found = annotation_alone(dataset, index)
         except BadPicture as error:
             bad_samples.add(dataset.name(index), str(error), origin(dataset, index))
+            continue
+        if found is None:
             continue
         bad_samples.add_problems(found.problems)
         measured[dataset.name(index)] = PictureText.measure(None, found.polygons, found.ignore)

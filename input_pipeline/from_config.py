@@ -1,7 +1,7 @@
 """What an experiment's config asks of the data."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, open_dataset
-from input_pipeline.datasets.cached import CachedDataset
+from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, WORDS_ALONE, open_dataset
+from input_pipeline.datasets.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.in_processes import InProcesses
 from input_pipeline.datasets.joined_words import JoinedWords
 from input_pipeline.datasets.mixed import MixedDataset, Part, labels_of, parse_mix
@@ -35,10 +35,28 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
             "(--set=data.name=icdar2015,dir=DIR to evaluate).\nYour own pictures, as docs/own_data.md says: "
             f"{', '.join(OWN_DATA)}\nBenchmarks: {', '.join(BENCHMARKS)}\nRendered: {', '.join(RENDERED)}"
         )
+    if data.cache not in ("none", "host", "device"):
+        raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none', 'host' or 'device'")
+    parts = parse_mix(data.mix) if purpose == "train" else []
+    dataset = _open(config, purpose, sets=1 + len(parts))
+    if parts:
+        dataset = _mix(config, dataset, parts)
+    if purpose == "train" and data.cache == "device":
+        return StoredDataset(dataset, tuple(data.canvas))
+    return dataset
+
+
+def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
+    """The set of `config.data.name` alone, one of `sets` that are mixed."""
+    data = config.data
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
+    if data.name in RENDERED and split == "trainval":
+        split = "train"  # nothing of these is held out
     folder = os.path.expanduser(data.dir) or "(`config.data.dir` is not set)"
     if data.granularity not in ("word", "line"):
         raise ValueError(f"`config.data.granularity` (={data.granularity!r}) must be 'word' or 'line'")
+    if data.granularity == "line" and data.name in WORDS_ALONE:
+        raise ValueError(f"`config.data.granularity` (='line'): {data.name} has words alone, and no lines")
     dataset = open_dataset(data.name, folder, split, source=data.source, **_options(config, purpose))
     if data.name == "icdar2015" and data.granularity == "line":
         dataset = JoinedWords(dataset)
@@ -46,14 +64,9 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
     if purpose == "train" and data.name in RENDERED and data.render_processes:
         dataset = InProcesses(dataset, data.render_processes)
-    if purpose == "train" and data.mix:
-        dataset = _mix(config, dataset)
-    if data.cache not in ("none", "host", "device"):
-        raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none', 'host' or 'device'")
-    if purpose == "train" and data.cache == "host":
-        return CachedDataset(dataset)
-    if purpose == "train" and data.cache == "device":
-        return StoredDataset(dataset, tuple(data.canvas))
+    # What is rendered beside photographs is too much to keep, and comes once.
+    if purpose == "train" and data.cache == "host" and not (sets > 1 and data.name in RENDERED):
+        return CachedDataset(dataset, memory_for_cache() / sets)
     return dataset
 
 
@@ -78,15 +91,14 @@ def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
     return {"tfds_dir": data.tfds_dir} if data.source == "tfds" else {}
 
 
-def _mix(config: ConfigDict, dataset: Dataset) -> Dataset:
+def _mix(config: ConfigDict, dataset: Dataset, parts: Sequence[Part]) -> Dataset:
     """The training set with the sets of `config.data.mix`, each with its own training pictures."""
-    parts = parse_mix(config.data.mix)
     added = []
     for part in parts:
         changed = config.copy_and_resolve_references()
-        alone = {"source": "files", "train_labels": "", "eval_labels": "", "mix": "", "cache": "none"}
+        alone = {"source": "files", "train_labels": "", "eval_labels": ""}
         changed.data.update({"name": part.name, "dir": part.folder, **alone})
-        added.append(open_split(changed, "train"))
+        added.append(_open(changed, "train", sets=1 + len(parts)))
     own = Part(config.data.name, config.data.dir)
     weights, zooms = [1.0, *(part.weight for part in parts)], [1.0, *(part.zoom for part in parts)]
     return MixedDataset([dataset, *added], weights, zooms, labels_of([own, *parts]))

@@ -49,7 +49,7 @@ def train_batches(
         except Exception as error:
             failures.append(error)
             raise
-        return (example["image"], *(example[key] for key in LABELS), str(example["name"]).encode())
+        return (example["image"], *(example[key] for key in LABELS), os.fsencode(str(example["name"])))
 
     dataset = _tf_dataset(make, batch_size, share, process_index, crop, first_step)
     iterator = dataset.as_numpy_iterator()
@@ -60,7 +60,7 @@ def train_batches(
             # TensorFlow wraps what Python raised into a text of its own: give back the original.
             raise failures[0] if failures else error from None
         batch = {"image": image, **dict(zip(LABELS, labels, strict=True))}
-        yield batch, [name.decode() for name in names]
+        yield batch, [os.fsdecode(name) for name in names]
 
 
 def _tf_dataset(

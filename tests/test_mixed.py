@@ -2,10 +2,11 @@
 
 import collections
 
+import cv2
 import numpy as np
 import pytest
 
-from configs import quickstart
+from configs import own_data, quickstart
 from dbnet_jax.decode import BadPicture
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
@@ -53,6 +54,8 @@ class Spoilt(Few):
             raise BadPicture(f"gt_{index}.txt: cannot be read")
         raise BadPicture(f"{self.name(index)}: is damaged")
 
+    annotation = __getitem__
+
 
 def test_names_and_problems_say_of_which_set_they_are():
     mixed = MixedDataset([Few("a", 2), Few("a", 1), Spoilt("a", 3)], [2.0, 1.0, 3.0], labels=["x", "y", "z"])
@@ -79,7 +82,12 @@ def test_names_and_problems_say_of_which_set_they_are():
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda dataset: dataset, CachedDataset, lambda dataset: StoredDataset(dataset, (4, 4))]
+    "wrap",
+    [
+        lambda dataset: dataset,
+        lambda dataset: CachedDataset(dataset, 1e9),
+        lambda dataset: StoredDataset(dataset, (4, 4)),
+    ],
 )
 def test_the_limit_is_of_each_set(wrap):
     # Of 40 samples ten are of three pictures that are all bad.
@@ -107,7 +115,7 @@ def test_an_epoch_passes_the_first_set_once():
     small, large = Few("a", 270), Few("b", 10_000)
     mixed = MixedDataset([small, large], [1.0, 0.5])
     assert len(mixed) == 30_000
-    assert pass_length(mixed) == pass_length(CachedDataset(mixed)) == 405
+    assert pass_length(mixed) == pass_length(CachedDataset(mixed, 1e9)) == 405
     assert pass_length(small) == 270
     config = quickstart.get_config()
     config.data.update({"train_pictures": 40, "mix": "synthetic*0.5", "cache": "host"})
@@ -127,8 +135,21 @@ class Labelled(Few):
 
 def test_annotations_come_from_the_set_that_has_them():
     mixed = MixedDataset([Few("a", 2), Labelled("b", 3)], [1.0, 1.0])
-    assert [mixed.annotation(i).problems for i in range(len(mixed))][-3:] == [["of b0"], ["of b1"], ["of b2"]]
-    assert mixed.annotation(1) == Annotation()  # whose set only gives it with the picture
+    assert [mixed.annotation(i).problems for i in range(3, 6)] == [["of b0"], ["of b1"], ["of b2"]]
+    assert mixed.annotation(1) is None  # its set gives it with the picture alone
+    cached = CachedDataset(mixed, 1e9)
+    assert (cached.annotation(1), cached.annotation(5)) == (None, mixed.annotation(5))
+
+
+def test_what_is_rendered_holds_nothing_out(tmp_path):
+    config = own_data.get_config("data.name=icdar_folder,train_split=trainval")
+    labels = tmp_path / "gt"
+    labels.mkdir()
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((40, 40, 3), np.uint8))
+        (labels / f"gt_{name}.txt").write_text("5,5,30,5,30,20,5,20,word\n")
+    config.data.update({"dir": str(tmp_path), "mix": "synthetic", "train_pictures": 2})
+    assert len(open_split(config, "train")) == 4
 
 
 def test_a_zoomed_set_enters_training_larger():

@@ -140,7 +140,7 @@ def test_a_set_of_only_bad_pictures_ends():
 
 def test_a_cached_set_gives_the_same_and_reads_once():
     dataset = Numbered(5, bad=(3,))
-    cached = CachedDataset(dataset)
+    cached = CachedDataset(dataset, most_bytes=1e9)
     assert (len(cached), cached.name(4)) == (5, "picture_4.jpg")
     options = (0, Augmentation(CROP), {}, BadSamples(5, 0.5))
     for position in range(15):
@@ -148,6 +148,15 @@ def test_a_cached_set_gives_the_same_and_reads_once():
     assert {index: dataset.reads[index] for index in (0, 1, 2, 4)} == dict.fromkeys((0, 1, 2, 4), 1)
     # The bad one may have been mended.
     assert dataset.reads[3] >= 3
+
+
+def test_a_set_that_does_not_fit_is_cached_in_part():
+    dataset = Numbered(6)
+    cached = CachedDataset(dataset, most_bytes=3.5 * dataset[0].image.nbytes)
+    dataset.reads.clear()
+    for index in (*range(6), *range(6)):
+        np.testing.assert_array_equal(cached[index].image, Numbered(6)[index].image)
+    assert [dataset.reads[index] for index in range(6)] == [1, 1, 1, 2, 2, 2]
 
 
 # Batches
@@ -170,6 +179,13 @@ def test_a_batch_holds_the_examples_at_its_positions(uninterrupted):
             for key, values in batch.items():
                 np.testing.assert_array_equal(values[row], example[key])
         assert all(batch[key].dtype == np.float32 for key in LABELS)
+
+
+def test_names_that_are_no_text_come_through(monkeypatch):
+    """As of a file that was named on a machine with another encoding, unpacked on Linux."""
+    monkeypatch.setattr(Numbered, "name", lambda self, index: f"caf\udce9_{index}.jpg")
+    ((_, names),) = take(1)
+    assert {name[:5] for name in names} == {"caf\udce9_"}
 
 
 def test_a_slow_picture_keeps_its_place(uninterrupted):

@@ -14,7 +14,7 @@ from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.datasets.synthtext import SynthText
 from input_pipeline.datasets.total_text import TotalText
 
-__all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "Dataset", "Sample", "open_dataset"]
+__all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "WORDS_ALONE", "Dataset", "Sample", "open_dataset"]
 
 BENCHMARKS: dict[str, type[Benchmark]] = {
     "icdar2015": Icdar2015,
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, type[Benchmark]] = {
     "synthtext": SynthText,
 }
 RENDERED = ("synthetic", "scenes")
+WORDS_ALONE = ("total_text", "mlt2017", "synthtext", "synthetic", "textocr", "coco_text")  # whose labels tell no lines
 DATASETS = (*BENCHMARKS, *OWN_DATA, *RENDERED)
 
 

@@ -1,26 +1,48 @@
-"""A data set that is read once."""
+"""A data set whose pictures are read once, as far as the memory goes."""
 
+import os
+import threading
+
+from input_pipeline.datasets.annotation_alone import annotation_alone
+from input_pipeline.datasets.annotations import Annotation
 from input_pipeline.datasets.sample import Dataset, Sample, origin, pass_length
+
+# Of the machine's memory, for all sets that are cached: the other half is the network's and the system's.
+_SHARE = 0.5
 
 
 class CachedDataset:
-    """Keeps every sample of another data set in the host's memory, decoded, from its first reading on.
+    """Keeps samples of another data set in the host's memory, decoded, from their first reading on.
 
-    A picture that cannot be used is tried again each time: its file may have been mended.
+    Once `most_bytes` are full, others are read each time: a set of any size can be cached. A picture that cannot be
+    used is tried again each time too: its file may have been mended.
+
+    **Arguments:**
+
+    - `dataset`: the set.
+    - `most_bytes`: of pixels that are kept.
     """
 
-    def __init__(self, dataset: Dataset):
+    def __init__(self, dataset: Dataset, most_bytes: float):
         self._dataset = dataset
         self._samples: dict[int, Sample] = {}
+        self._left = most_bytes
+        self._lock = threading.Lock()
         self.problems = dataset.problems
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        if index not in self._samples:
-            self._samples[index] = self._dataset[index]
-        return self._samples[index]
+        kept = self._samples.get(index)
+        if kept is not None:
+            return kept
+        sample = self._dataset[index]
+        with self._lock:
+            if sample.image.nbytes <= self._left and index not in self._samples:
+                self._left -= sample.image.nbytes
+                self._samples[index] = sample
+        return sample
 
     @property
     def pass_length(self) -> int:
@@ -34,3 +56,14 @@ class CachedDataset:
     def name(self, index: int) -> str:
         """The name of sample `index`, without reading it."""
         return self._dataset.name(index)
+
+    def annotation(self, index: int) -> Annotation | None:
+        """See `annotation_alone`."""
+        return annotation_alone(self._dataset, index)
+
+
+def memory_for_cache() -> float:
+    """Bytes of pictures that this machine may keep; no limit where its memory is not known."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return float("inf")
+    return _SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dbnet_jax.decode import BadPicture
+from input_pipeline.datasets.annotation_alone import annotation_alone
 from input_pipeline.datasets.annotations import Annotation
 from input_pipeline.datasets.sample import Dataset, Sample
 
@@ -140,19 +141,13 @@ class MixedDataset:
         part, _ = self._find(index)
         return self._labels[part], len(self._datasets[part])
 
-    def annotation(self, index: int) -> Annotation:
-        """The text of picture `index`, without decoding the picture where its own set can tell it alone.
-
-        **Raises:** BadPicture when it cannot be used.
-        """
+    def annotation(self, index: int) -> Annotation | None:
+        """See `annotation_alone`: of a set that must make or decode the picture for it, None."""
         part, position = self._find(index)
-        dataset = self._datasets[part]
         with self._labelled_errors(part, position):
-            if read := getattr(dataset, "annotation", None):
-                found = read(position)
-            else:
-                sample = dataset[position]
-                found = Annotation(sample.polygons, sample.ignore, sample.texts, sample.problems, sample.scripts)
+            found = annotation_alone(self._datasets[part], position)
+        if found is None:
+            return None
         return dataclasses.replace(found, problems=[self._labelled(part, problem) for problem in found.problems])
 
     def _labelled(self, part: int, text: str) -> str:
