@@ -25,6 +25,12 @@ AHEAD = 2
 PATIENCE = 4
 
 
+class Ready(NamedTuple):
+    """The result of a picture that needs the network no more."""
+
+    result: Any
+
+
 @dataclass(frozen=True)
 class Stages(Generic[Source, Context, Result]):
     """What happens to a picture.
@@ -32,13 +38,14 @@ class Stages(Generic[Source, Context, Result]):
     **Arguments:**
 
     - `read`: called in threads. Gives the pixels as the network takes them, and what `finish` must know of the
-        picture; or, as a value and not raised, the error for which there is no picture.
+        picture; or what comes out in its place: as a value and not raised, the error for which there is no picture, or
+        a result that is `Ready`.
     - `forward`: called on the calling thread. Sends a batch to the device, and gives its outputs, arrays
         [batch, …] by name, without waiting for them.
     - `finish`: called in threads. Takes a picture's own outputs, NumPy arrays, and what `read` told; gives the result.
     """
 
-    read: Callable[[Source], tuple[Pixels, Context] | ValueError]
+    read: Callable[[Source], tuple[Pixels, Context] | ValueError | Ready]
     forward: Callable[[UInt8[np.ndarray, "batch height width 3"]], dict[str, Any]]
     finish: Callable[[dict[str, np.ndarray], Context], Result]
 
@@ -151,10 +158,12 @@ class _Run(Generic[Source, Context, Result]):
             reading, result = self._reading.popleft()
             if error := reading.exception():
                 result.set_exception(error)
-            elif isinstance(reading.result(), ValueError):
-                result.set_result(reading.result())
+            elif isinstance(found := reading.result(), Ready):
+                result.set_result(found.result)
+            elif isinstance(found, ValueError):
+                result.set_result(found)
             else:
-                pixels, context = reading.result()
+                pixels, context = found
                 member = _Member(self._position, pixels, context, result)
                 self._groups.setdefault(pixels.shape, []).append(member)
             self._position += 1

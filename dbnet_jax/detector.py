@@ -14,9 +14,9 @@ from ml_collections import ConfigDict
 from dbnet_jax.config_check import change_predict, check_predict
 from dbnet_jax.decode import read_image
 from dbnet_jax.detected_picture import DetectedPicture, Maps, Picture, Sizes, without_padding
-from dbnet_jax.detection_pipeline import Failed, Stages, errors_in_place, overlapped
+from dbnet_jax.detection_pipeline import Failed, Ready, Stages, errors_in_place, overlapped
 from dbnet_jax.mesh import Variables, replicated
-from dbnet_jax.network import make_eval_step, maps_of, model_from_config
+from dbnet_jax.network import detection_map, make_eval_step, maps_of, model_from_config
 from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.pretrained import DEFAULT, pretrained_path
 from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
@@ -49,9 +49,7 @@ class Detector:
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
         # Of pictures that keep their size it has no say, and a second look would see the same.
         self._size = config.predict.first_size if config.predict.resize == "none" else config.predict.size
-        self._map = f"{config.predict.map}_map"
-        if self._map not in maps_of(config):
-            raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
+        self._map = detection_map(config)
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
     @classmethod
@@ -149,8 +147,11 @@ class Detector:
             yield from self._look(((image, self._size) for image in images), names, keep, finish)
             return
 
-        def choose(image: Picture, first: Detections, _: Maps) -> tuple[Picture, int]:
-            return image, self._size_for(image, first)
+        def choose(image: Picture, first: Detections, maps: Maps) -> tuple[Picture, int] | Ready:
+            size = self._size_for(image, first)
+            # A second look at this size would see the same.
+            enough = size == predict.first_size and names == (self._map,)
+            return Ready(finish(keep(image), first, maps)) if enough else (image, size)
 
         at_first = ((image, predict.first_size) for image in images)
         with contextlib.closing(self._look(at_first, (self._map,), lambda image: image, choose)) as chosen:
@@ -158,20 +159,22 @@ class Detector:
 
     def _look(
         self,
-        sized: Iterable[tuple[Source, int] | ValueError | Failed],
+        sized: Iterable[tuple[Source, int] | Ready | ValueError | Failed],
         names: tuple[str, ...],
         keep: Callable[[Picture], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Generator[Result | ValueError, None, None]:
-        """Takes each picture, or what went wrong with it before, through the network at the size that it comes with.
+        """Takes each picture through the network at the size that it comes with, or hands on what became of it before.
 
         Of the picture itself it holds what `keep` does.
         """
 
-        def read(one: tuple[Source, int] | ValueError | Failed) -> tuple[Picture, tuple[Kept, Sizes]] | ValueError:
+        def read(
+            one: tuple[Source, int] | Ready | ValueError | Failed,
+        ) -> tuple[Picture, tuple[Kept, Sizes]] | Ready | ValueError:
             if isinstance(one, Failed):
                 raise one.error
-            if isinstance(one, ValueError):
+            if isinstance(one, Ready | ValueError):
                 return one
             try:
                 image = self._read(one[0])
@@ -192,8 +195,11 @@ class Detector:
         """One picture through the same stages, on this thread."""
         image, size = self._read(source), self._size
         if size is None:
-            first, _ = self._look_alone(image, self.config.predict.first_size, (self._map,))
-            size = self._size_for(image, first)
+            first_size = self.config.predict.first_size
+            first = self._look_alone(image, first_size, (self._map,))
+            size = self._size_for(image, first[0])
+            if size == first_size and names == (self._map,):
+                return first
         return self._look_alone(image, size, names)
 
     def _look_alone(self, image: Picture, size: int, names: tuple[str, ...]) -> tuple[Detections, Maps]:

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config_check import check_predict
 from dbnet_jax.model_card import CardScore, ModelCard
-from dbnet_jax.network import maps_of
+from dbnet_jax.network import detection_map
 from dbnet_jax.saved_config import changed_fields, config_from_json, without_paths
 from dbnet_jax.saved_run import load_config, restore_checkpoint
 from dbnet_jax.weights_file import save_weights
@@ -106,8 +106,7 @@ def _check_changes(config: ConfigDict, saved: ConfigDict) -> None:
             f"`config` is not the run's in {', '.join(others)}: only fields of `config.predict` change with an export"
         )
     check_predict(config.predict)
-    if f"{config.predict.map}_map" not in maps_of(config):
-        raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
+    detection_map(config)  # refuses one that the network has not
 
 
 def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tuple[CardScore, ...], list[str]]:
@@ -137,5 +136,9 @@ def _data(config: ConfigDict) -> str:
 
 def _command(config: ConfigDict, name: str) -> str:
     """A command that trains with this config, whatever its file is called now."""
-    fields = [f"--config.{name}={value}" for name, value in changed_fields(config).items()]
-    return shlex.join(["python", "run.py", "--config=configs/common.py", *fields, f"--workdir=runs/{name}"])
+    changed = changed_fields(config)
+    fields = [f"--config.{field}={value}" for field, value in changed.items() if value is not None]
+    # A flag of a number takes no None.
+    nothing = ",".join(f"{field}=None" for field, value in changed.items() if value is None)
+    file = "--config=configs/common.py" + (f":{nothing}" if nothing else "")
+    return shlex.join(["python", "run.py", file, *fields, f"--workdir=runs/{name}"])

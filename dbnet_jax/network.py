@@ -41,6 +41,14 @@ def maps_of(config: ConfigDict) -> tuple[str, ...]:
     return _MAPS_OF[binarization]
 
 
+def detection_map(config: ConfigDict) -> str:
+    """The map that text is found in, by `config.predict.map`. **Raises:** ValueError when the network has it not."""
+    name = f"{config.predict.map}_map"
+    if name not in maps_of(config):
+        raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
+    return name
+
+
 def make_eval_step(model: nn.Module, normalization: str, mesh: Mesh | None = None) -> Any:
     """Compiles `(variables, images, names) -> {name: map}` for uint8 images [batch, height, width, 3].
 

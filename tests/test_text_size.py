@@ -87,6 +87,25 @@ def test_many_come_out_as_one_by_one_and_errors_in_their_place(tmp_path):
         next(ended)
 
 
+def test_a_picture_that_was_seen_at_its_size_is_not_seen_again():
+    def looks(height: int, maps: bool = False) -> list[int]:
+        detector = BrightnessDetector(**AUTOMATIC)
+        counts = []
+        for look in (
+            lambda: detector.detect_with_maps(page(height)) if maps else detector.detect(page(height)),
+            lambda: list((detector.detect_many_with_maps if maps else detector.detect_many)([page(height)])),
+        ):
+            before = len(detector.calls)
+            look()
+            counts.append(len(detector.calls) - before)
+        return counts
+
+    assert looks(24) == [1, 1]
+    assert looks(12) == looks(60) == [2, 2]
+    # The first look makes one map alone.
+    assert looks(24, maps=True) == [2, 2]
+
+
 def test_an_error_of_the_first_look_is_no_bad_picture(monkeypatch):
     detector = BrightnessDetector(**AUTOMATIC)
 
