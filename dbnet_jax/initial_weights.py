@@ -1,5 +1,6 @@
 """What a new run starts from: `config.init`."""
 
+import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +33,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     **Raises:** FileNotFoundError when the named file or folder does not exist; ValueError when both fields are set or
     the weights do not fit, or cannot be widened; ImportError as `pytorch.files.read_state_dict`.
     """
-    backbone, checkpoint = config.init.backbone, config.init.checkpoint
+    backbone, checkpoint = map(os.path.expanduser, (config.init.backbone, config.init.checkpoint))
     if backbone and checkpoint:
         raise ValueError(
             f"`config.init.backbone` (={backbone!r}) and `config.init.checkpoint` (={checkpoint!r}) are both set: "

@@ -7,11 +7,14 @@ import os
 import pathlib
 from collections import Counter
 from collections.abc import Generator, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture
+import numpy as np
+from jaxtyping import UInt8
+
+from dbnet_jax.decode import PICTURE_SUFFIXES, BadPicture, read_image
 from dbnet_jax.detected_picture import DetectedPicture
-from dbnet_jax.detector import Detector, Source
+from dbnet_jax.detector import Detector
 from dbnet_jax.earlier_results import remove
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.results_page import ResultPicture, write_results_page
@@ -32,8 +35,8 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
 
     Writes `<output>/detections.json`, `<output>/icdar/res_NAME.txt` for each picture (x1,y1,…,xn,yn, a line an
     instance; pictures of inner folders in folders of the same names) and `<output>/index.html`. A picture that does
-    not decode, or is a link that leads nowhere, is skipped, and named in the first and the last of them. What an
-    earlier run left in `output` goes, and no other file.
+    not decode, cannot be read or is a link that leads nowhere is skipped, and named in the first and the last of them.
+    What an earlier run left in `output` goes, and no other file.
 
     **Arguments:** `detector`; `source`; `output`, a folder.
 
@@ -45,6 +48,7 @@ def predict_files(detector: Detector, source: str | os.PathLike[str], output: st
     files = picture_files(source, output)
     earlier = _texts_of_json(output)
     results = _Results(output, source if source.is_dir() else source.parent, files)
+    output.mkdir(parents=True, exist_ok=True)  # where it cannot be, that is the error to show
     try:
         with contextlib.closing(results.pictures(detector)) as shown:
             page = write_results_page(output, f"Text in {source.name}", results.summary, shown)
@@ -71,8 +75,9 @@ class _Results:
 
     def pictures(self, detector: Detector) -> Generator[ResultPicture, None, None]:
         """The pictures as the page takes them, each when its own files are written."""
-        texts = icdar_files(self._names)
-        with contextlib.closing(detector.detect_many_with_maps(map(_readable, self._files))) as found:
+        texts, follow_exif = icdar_files(self._names), detector.config.predict.follow_exif
+        sources = (functools.partial(_read, file, follow_exif) for file in self._files)
+        with contextlib.closing(detector.detect_many_with_maps(sources)) as found:
             for name, text, one in zip(self._names, texts, found, strict=True):
                 if isinstance(one, ValueError):
                     self.skipped[name.as_posix()] = str(one)
@@ -123,13 +128,14 @@ def _leads_nowhere(file: pathlib.Path) -> bool:
     return file.is_symlink() and not file.exists()
 
 
-def _readable(file: pathlib.Path) -> Source:
-    """What the detector is given for a file."""
-    return functools.partial(_refuse_link, file) if _leads_nowhere(file) else file
-
-
-def _refuse_link(file: pathlib.Path) -> NoReturn:
-    raise BadPicture(f"{file}: is a link that leads nowhere, to {os.readlink(file)}")
+def _read(file: pathlib.Path, follow_exif: bool) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture in a file. **Raises:** BadPicture, whatever is wrong: one file of many must not end the others."""
+    if _leads_nowhere(file):
+        raise BadPicture(f"{file}: is a link that leads nowhere, to {os.readlink(file)}")
+    try:
+        return read_image(file, follow_exif=follow_exif)
+    except OSError as error:
+        raise BadPicture(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 def icdar_files(pictures: Sequence[pathlib.Path]) -> list[pathlib.Path]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from brightness import BrightnessDetector, quad, white_box
 
-from dbnet_jax import results_page
+from dbnet_jax import predict, results_page
 from dbnet_jax.network import MAPS
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.predict import as_icdar, as_json, icdar_files, predict_files
@@ -247,6 +247,31 @@ def test_what_an_earlier_run_found_goes_also_where_this_one_fails(folder, tmp_pa
     # The page is the earlier one, with its pictures.
     assert (tmp_path / "index.html").read_text() == page
     assert len(list((tmp_path / "pictures").iterdir())) == 4 * (len(PICTURES) + 1)
+
+
+def test_a_file_that_cannot_be_read_ends_nothing(detector, tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        write(photos / name, white_box((80, 120), *box(0)))
+    read = predict.read_image
+
+    def refuse(file, **options):
+        if file.name == "b.png":
+            raise PermissionError(13, "Permission denied")
+        return read(file, **options)
+
+    monkeypatch.setattr(predict, "read_image", refuse)
+    found = predict_files(detector, photos, tmp_path / "out")
+    assert (found.pictures, list(found.skipped)) == (2, ["b.png"])
+    assert "cannot be read: Permission denied" in found.skipped["b.png"]
+
+
+def test_an_output_that_cannot_be_made_is_the_error(detector, tmp_path):
+    write(tmp_path / "a.png", white_box((80, 120), *box(0)))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="file/out"):
+        predict_files(detector, tmp_path / "a.png", tmp_path / "file" / "out")
 
 
 def test_a_link_that_leads_nowhere_is_named(detector, tmp_path, capsys):
