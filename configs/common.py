@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from ml_collections import ConfigDict, config_dict
 
 
-def get_config() -> ConfigDict:
+def get_config(arg: str | None = None) -> ConfigDict:
     """ResNet-18, the paper's recipe (arXiv 1911.08947, section 4.2) with the official code's losses."""
     config = ConfigDict()
     # Initial weights, the order of the pictures and every random choice follow from it.
@@ -146,7 +146,7 @@ def get_config() -> ConfigDict:
     config.evaluate = evaluate = ConfigDict()
     evaluate.protocol = "iou"  # or "deteval", "pascal", "icdar2013", "td500"
     evaluate.page_pictures = 40  # how many pictures the results page shows, those with the most errors first
-    return config
+    return config if arg is None else apply_arg(config, arg, {})
 
 
 def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:

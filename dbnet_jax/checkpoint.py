@@ -72,7 +72,10 @@ class Checkpoints:
         self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
 
     def save_variables(self, variables: Variables, step: int = 0) -> None:
-        """Saves variables alone, to detect with or to start other runs from; no run goes on from them."""
+        """Saves variables alone, to detect with or to start other runs from; no run goes on from them.
+
+        **Arguments:** `variables`, `params` and `batch_stats`; `step`, that they are saved under.
+        """
         saves = {"model": ocp.args.PyTreeSave(variables)}
         self._manager.save(step, args=ocp.args.Composite(**saves), force=True)
 

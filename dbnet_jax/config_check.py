@@ -29,6 +29,17 @@ NOT_NEGATIVE = (
     "loss.negative_ratio",
     "loss.min_negatives",
 )
+# Whole numbers, and the least that each may be.
+LEAST = {
+    "train.batch_size": 1,
+    "train.accumulate": 1,
+    "train.keep_checkpoints": 1,  # or nothing could go on
+    "train.steps": 0,
+    "train.warmup": 0,
+    "train.checkpoint_every": 0,
+    "train.evaluate_every": 0,
+    "train.picture_every": 0,
+}
 PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "map": ("probability", "binary"),
     "shape": tuple(UNCLIP_RATIOS),
@@ -54,6 +65,11 @@ def check_training(config: ConfigDict) -> None:
     for field in NOT_NEGATIVE:
         if _value(config, field) < 0:
             raise ValueError(f"`config.{field}` (={_value(config, field)}) must not be negative")
+    for field, least in LEAST.items():
+        if _value(config, field) < least:
+            raise ValueError(f"`config.{field}` (={_value(config, field)}) must be {least} or more")
+    if not config.train.steps and not config.train.epochs > 0:
+        raise ValueError(f"`config.train.epochs` (={config.train.epochs}) must be positive, or `config.train.steps`")
     if config.data.cache == "device" and config.data.render != "device":
         raise ValueError("`config.data.cache` (='device') needs `config.data.render` = 'device'")
     if config.data.render == "device" and config.data.threshold_distance != "true":

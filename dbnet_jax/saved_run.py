@@ -42,14 +42,21 @@ def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdi
 
 
 def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str]) -> Variables:
-    """The variables of the run that `config.predict.checkpoint` names, see `Checkpoints`; or those in a file."""
+    """The variables of the run that `config.predict.checkpoint` names, see `Checkpoints`; or those in a file.
+
+    **Raises:** as `restore_checkpoint` of a run, as `load_variables` of a file.
+    """
     if _is_file(workdir_or_file):
         return load_variables(workdir_or_file, config)
     return restore_checkpoint(config, workdir_or_file)[0]
 
 
 def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> tuple[Variables, int]:
-    """The variables of the run in `workdir` that `config.predict.checkpoint` names, and the step that they are from."""
+    """The variables of the run in `workdir` that `config.predict.checkpoint` names, and the step that they are from.
+
+    **Raises:** FileNotFoundError when there is no checkpoint; ValueError when it is of another network than
+    `config.model` describes.
+    """
     like = variable_shapes(model_from_config(config))
     if not (pathlib.Path(workdir) / "checkpoints").is_dir():
         raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")

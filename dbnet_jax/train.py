@@ -159,8 +159,9 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
     try:
         yield
     except Exception:
-        # Many processes save together or not at all, and the others know nothing of what failed in this one.
-        if jax.process_count() == 1:
+        # Many processes save together or not at all, and the others know nothing of what failed in this one. Before the
+        # first step nothing is learned, and a checkpoint would keep the next run from reading `config.init`.
+        if jax.process_count() == 1 and int(state.step) > 0:
             check.now()
             checkpoints.save(state)
         raise

@@ -32,6 +32,21 @@ def test_the_commands_of_the_reproduction_page_are_configs_that_can_train():
         check_training(importlib.import_module(f"configs.{name}").get_config(arg or None))
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("train.batch_size=0", r"`config.train.batch_size` \(=0\) must be 1 or more"),
+        ("accumulate=0", r"`config.train.accumulate` \(=0\) must be 1 or more"),
+        ("keep_checkpoints=0", r"`config.train.keep_checkpoints` \(=0\) must be 1 or more"),
+        ("steps=-1", r"`config.train.steps` \(=-1\) must be 0 or more"),
+        ("steps=0,epochs=0", r"`config.train.epochs` \(=0.0\) must be positive"),
+    ],
+)
+def test_numbers_that_could_train_nothing_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        check_training(quickstart.get_config(fields))
+
+
 def test_words_are_variants_and_pairs_set_fields():
     config = icdar2015.get_config("cpu,backbone=resnet50,steps=10,crop=(64,96),learning_rate=1,train.batch_size=4")
     assert config.model.width == 16

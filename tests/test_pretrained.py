@@ -20,11 +20,12 @@ from command_line import call_run
 from ml_collections import config_flags
 
 import run as command
+from configs import small_word
 from configs.common import apply_arg
 from dbnet_jax import pretrained
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.detector import Detector, load_config
-from dbnet_jax.export import code_version, export_run
+from dbnet_jax.export import _command, code_version, export_run
 from dbnet_jax.initial_weights import initial_variables
 from dbnet_jax.network import model_from_config
 from dbnet_jax.pretrained import find_weights, pretrained_names, pretrained_path
@@ -176,7 +177,15 @@ def test_the_card_tells_what_the_run_left(workdir, tmp_path, cli):
 
 def test_the_cards_command_gives_the_same_config(exported, monkeypatch):
     config, _, card = load_weights(exported)
-    python, script, *words, workdir = shlex.split(card.command)
+    assert_command_gives(config, card.command, monkeypatch)
+    # None is no word for a flag.
+    shipped = small_word.get_config("next")
+    assert shipped.predict.size is None
+    assert_command_gives(shipped, _command(shipped, "small-word"), monkeypatch)
+
+
+def assert_command_gives(config, command, monkeypatch) -> None:
+    python, script, *words, workdir = shlex.split(command)
     assert (python, script, workdir) == ("python", "run.py", "--workdir=runs/small-word")
     parsed = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=parsed)

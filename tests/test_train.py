@@ -7,10 +7,13 @@ import subprocess
 import time
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import tiny
 
+from dbnet_jax import train
+from dbnet_jax.checkpoint import has_checkpoint
 from dbnet_jax.detector import Detector, load_config
 from dbnet_jax.evaluator import Evaluator
 from dbnet_jax.train import train_and_evaluate
@@ -67,6 +70,8 @@ def test_the_detector_comes_back_from_the_workdir(run):
     detector = Detector.from_checkpoint(run, box_threshold=0.0, threshold=0.01, checkpoint="latest")
     found = detector.detect(np.random.default_rng(0).integers(0, 255, (70, 90, 3)).astype(np.uint8))
     assert len(found.polygons) == len(found.scores)
+    for have, saved in zip(jax.tree.leaves(detector._variables), tiny.weights(run), strict=True):
+        np.testing.assert_array_equal(have, saved)
     with pytest.raises(ValueError, match="box_treshold"):
         Detector.from_checkpoint(run, box_treshold=0.5)
     with pytest.raises(FileNotFoundError, match="no run"):
@@ -135,6 +140,19 @@ def test_sigterm_saves_and_the_same_command_goes_on_as_if_nothing_had_happened(r
     assert [line["step"] for line in losses(tmp_path)] == [1, 2, 3, 4, 5, 6]
     for a, b in zip(tiny.weights(run), tiny.weights(tmp_path), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_that_learned_nothing_leaves_no_checkpoint(tmp_path, monkeypatch):
+    """Or the next one, with other initial weights, would go on from it."""
+
+    def fail(*arguments: Any) -> Any:
+        raise ValueError("no data")
+        yield
+
+    monkeypatch.setattr(train, "make_batches", fail)
+    with pytest.raises(ValueError, match="no data"):
+        train_and_evaluate(tiny.config(), tmp_path)
+    assert not has_checkpoint(tmp_path)
 
 
 def test_an_evaluation_that_fails_loses_no_step(tmp_path, monkeypatch):
