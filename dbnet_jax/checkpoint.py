@@ -59,17 +59,27 @@ class Checkpoints:
     def save(self, state: TrainState, hmean: float | None = None) -> None:
         """Starts to save the state under its step; the state may be donated once this returns.
 
+        What is saved already is not saved again, unless it gets its score now.
+
         **Arguments:** `state`; `hmean` in [0, 1] where the state has been evaluated.
         """
         step = int(state.step)
         if step == self._manager.latest_step():
-            return
+            if hmean is None or self.is_scored(step):
+                return
+            # Orbax adds no score to a checkpoint; the one before it is there meanwhile.
+            self._manager.wait_until_finished()
+            self._manager.delete(step)
         items = {"model": state.variables, "training": {"opt_state": state.opt_state, "step": state.step}}
         if state.average is not None:
             items["average"] = state.average
         saves = {name: ocp.args.PyTreeSave(item) for name, item in items.items()}
         metrics = None if hmean is None else {"hmean": hmean}
         self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
+
+    def is_scored(self, step: int) -> bool:
+        """Whether the checkpoint of `step` has been evaluated."""
+        return bool(self._manager.metrics(step))
 
     def save_variables(self, variables: Variables, step: int = 0) -> None:
         """Saves variables alone, to detect with or to start other runs from; no run goes on from them.

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
@@ -135,11 +135,16 @@ class Evaluator:
             raise ValueError(f"`protocol` (={protocol!r}) must be one of {sorted(PROTOCOLS)}")
         self.dataset, self.protocol, self.too_many_bad = dataset, protocol, too_many_bad
 
-    def run(self, detector: Detector) -> Evaluation:
-        """Detects and scores. **Raises:** ValueError when no picture could be read, or too few with "raise"."""
+    def run(self, detector: Detector, between: Callable[[], None] = lambda: None) -> Evaluation:
+        """Detects and scores.
+
+        **Arguments:** `detector`; `between`, called after each picture, which may raise to end it all.
+
+        **Raises:** ValueError when no picture could be read, or too few with "raise".
+        """
         start = time.perf_counter()
         mine = range(jax.process_index(), len(self.dataset), jax.process_count())
-        rows = _gather(self._detect(detector, mine))
+        rows = _gather(self._detect(detector, mine, between))
         rows.sort(key=lambda row: row["index"])
         skipped = [row["skipped"] for row in rows if "skipped" in row]
         rows = [row for row in rows if "skipped" not in row]
@@ -179,7 +184,7 @@ class Evaluator:
         if jax.process_index() == 0:
             logging.warning("%s:\n%s", message, named)
 
-    def _detect(self, detector: Detector, indices: Sequence[int]) -> list[dict[str, Any]]:
+    def _detect(self, detector: Detector, indices: Sequence[int], between: Callable[[], None]) -> list[dict[str, Any]]:
         """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""
         truths: dict[int, dict[str, Any]] = {}
 
@@ -195,6 +200,7 @@ class Evaluator:
                     rows.append({"index": index, "skipped": str(one)})
                 else:
                     rows.append(truths.pop(index) | _found(one))
+                between()
         return rows
 
 

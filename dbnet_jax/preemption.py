@@ -45,6 +45,14 @@ class Preemption:
         """True once, at the same step on every process, after one of them was told to stop."""
         return self._told or (jax.distributed.is_initialized() and self._reached(step))
 
+    def stop_here(self) -> None:
+        """Ends a process alone that was told to stop, within what takes long; many must agree on a step for that.
+
+        **Raises:** SystemExit.
+        """
+        if self._told:
+            raise SystemExit(EXIT_CODE)
+
     def __exit__(self, *error: object) -> None:
         self._give_back()
 

@@ -112,15 +112,18 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
         ):
             epoch = f"{counted(pass_length(train_set), 'picture')} an epoch to train on"
             log.message(f"{epoch}, {len(eval_set)} to score on; {counted(mesh.size, 'device')}")
-            for step in range(first_step + 1, total_steps + 1):
-                with log.stage("data"), saved_if_it_fails(checkpoints, state, check):
-                    batch, names = next(batches)
-                with log.stage("step"):
-                    state, metrics = train_step(state, to_global(mesh, batch), *pictures)
-                    check.later(step, metrics, names)
-                if step == first_step + 1:
-                    log.message(str(train_step.cost))
-                log.step(step, check, lambda batches_seen: schedule(batches_seen // accumulate), train_step.cost)
+            # An evaluation that an earlier run was stopped in, or that failed there, is made up first.
+            unscored = first_step > 0 and not checkpoints.is_scored(first_step)
+            for step in range(first_step if unscored else first_step + 1, total_steps + 1):
+                if step > first_step:
+                    with log.stage("data"), saved_if_it_fails(checkpoints, state, check):
+                        batch, names = next(batches)
+                    with log.stage("step"):
+                        state, metrics = train_step(state, to_global(mesh, batch), *pictures)
+                        check.later(step, metrics, names)
+                    if step == first_step + 1:
+                        log.message(str(train_step.cost))
+                    log.step(step, check, lambda batches_seen: schedule(batches_seen // accumulate), train_step.cost)
 
                 if step % steps_per_epoch == 0:
                     log.message(bad_samples.report())
@@ -129,18 +132,18 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                         detector = detector.with_variables(local_variables(state, local_mesh))
                         log.picture(step, "detection", training_picture(detector, eval_set))
                 stopping = preemption.reached(step)
-                if step == total_steps or (due(step, train.evaluate_every) and not stopping):
+                if (step == total_steps or due(step, train.evaluate_every)) and not stopping:
                     check.now()
                     with log.stage("evaluation"), saved_if_it_fails(checkpoints, state, check):
                         detector = detector.with_variables(local_variables(state, local_mesh))
-                        evaluation = evaluator.run(detector)
+                        evaluation = evaluator.run(detector, preemption.stop_here)
                     log.evaluation(step, evaluation)
                     checkpoints.save(state, evaluation.scores.hmean)
                 elif stopping or due(step, train.checkpoint_every):
                     check.now()
                     with log.stage("checkpoint"):
                         checkpoints.save(state)
-                if stopping and step < total_steps:
+                if stopping:
                     log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
                     raise SystemExit(EXIT_CODE)
             log.message(bad_samples.report())
@@ -155,10 +158,10 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
 @contextlib.contextmanager
 def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: FiniteCheck) -> Iterator[None]:
-    """Saves what was learned so far when the data or an evaluation ends the run."""
+    """Saves what was learned so far when the data or an evaluation ends the run, or it is told to stop in one."""
     try:
         yield
-    except Exception:
+    except (Exception, SystemExit):
         # Many processes save together or not at all, and the others know nothing of what failed in this one. Before the
         # first step nothing is learned, and a checkpoint would keep the next run from reading `config.init`.
         if jax.process_count() == 1 and int(state.step) > 0:

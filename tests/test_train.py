@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ import pytest
 import tiny
 
 from dbnet_jax import train
-from dbnet_jax.checkpoint import has_checkpoint
+from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.detector import Detector, load_config
 from dbnet_jax.evaluator import Evaluator
 from dbnet_jax.train import train_and_evaluate
@@ -155,14 +156,29 @@ def test_a_run_that_learned_nothing_leaves_no_checkpoint(tmp_path, monkeypatch):
     assert not has_checkpoint(tmp_path)
 
 
-def test_an_evaluation_that_fails_loses_no_step(tmp_path, monkeypatch):
-    def fail(self: Evaluator, detector: Detector) -> None:
+def test_an_evaluation_that_fails_or_is_stopped_loses_no_step_and_is_made_up(run, tmp_path, monkeypatch):
+    evaluate = Evaluator.run
+
+    def fail(self: Evaluator, detector: Detector, between: Callable[[], None]) -> Any:
         raise RuntimeError("the evaluation failed")
 
-    monkeypatch.setattr(Evaluator, "run", fail)
-    with pytest.raises(RuntimeError, match="the evaluation failed"):
-        train_and_evaluate(tiny.config("checkpoint_every=0,evaluate_every=5"), tmp_path)
-    assert [folder.name for folder in (tmp_path / "checkpoints").glob("[0-9]*")] == ["5"]
+    def stop(self: Evaluator, detector: Detector, between: Callable[[], None]) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return evaluate(self, detector, between)
+
+    for how, error in ((fail, RuntimeError), (stop, SystemExit)):
+        monkeypatch.setattr(Evaluator, "run", how)
+        with pytest.raises(error):
+            train_and_evaluate(tiny.config("checkpoint_every=0,evaluate_every=3"), tmp_path)
+        assert [folder.name for folder in (tmp_path / "checkpoints").glob("[0-9]*")] == ["3"]
+    monkeypatch.setattr(Evaluator, "run", evaluate)
+    train_and_evaluate(tiny.config("checkpoint_every=0,evaluate_every=3"), tmp_path)
+    lines = list(map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines()))
+    assert [line["step"] for line in lines if "evaluation/hmean" in line] == [3, 6]
+    with Checkpoints(tmp_path) as checkpoints:
+        assert all(checkpoints.is_scored(step) for step in (3, 6))
+    for a, b in zip(tiny.weights(run), tiny.weights(tmp_path), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(
