@@ -166,9 +166,9 @@ def test_an_evaluation_that_fails_or_is_stopped_loses_no_step_and_is_made_up(run
         signal.raise_signal(signal.SIGTERM)
         return evaluate(self, detector, between)
 
-    for how, error in ((fail, RuntimeError), (stop, SystemExit)):
+    for how, error, text in ((fail, RuntimeError, "the evaluation failed"), (stop, SystemExit, "143")):
         monkeypatch.setattr(Evaluator, "run", how)
-        with pytest.raises(error):
+        with pytest.raises(error, match=text):
             train_and_evaluate(tiny.config("checkpoint_every=0,evaluate_every=3"), tmp_path)
         assert [folder.name for folder in (tmp_path / "checkpoints").glob("[0-9]*")] == ["3"]
     monkeypatch.setattr(Evaluator, "run", evaluate)
