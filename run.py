@@ -25,42 +25,29 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-
-class PathParser(flags.ArgumentParser[str]):
-    """A path, in which ~ is one's home: behind an equals sign shells leave it alone."""
-
-    def parse(self, argument: str) -> str:
-        """The path without ~."""
-        return os.path.expanduser(argument)
-
-
-def define_path(name: str, help: str) -> flags.FlagHolder[str | None]:
-    """A flag that names a file or a folder; None where it is not given."""
-    return flags.DEFINE(PathParser(), name, None, help, serializer=None)
-
-
 CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
-WORKDIR = define_path("workdir", "The run's folder: checkpoints, metrics, results.")
+WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
 MODE = flags.DEFINE_enum(
     "mode", "train", ["train", "evaluate", "predict", "convert", "export", "inspect", "score"], "What to do."
 )
-WEIGHTS = define_path(
-    "weights", "predict, evaluate: shipped weights, by name, or a file of --mode=export; predict: or small-word."
+WEIGHTS = flags.DEFINE_string(
+    "weights", None, "predict, evaluate: shipped weights, by name, or a file of --mode=export; predict: or small-word."
 )
-CARD = define_path("card", "export: a JSON file with more for the model card: limits, licences, scores….")
+CARD = flags.DEFINE_string("card", None, "export: a JSON file with more for the model card: limits, licences, scores….")
 SET = flags.DEFINE_string(
     "set", None, "all but train: fields changed in the run's config, by export those of predict alone: key=value,…."
 )
 TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came from.")
-INPUT = define_path("input", "predict: a picture, or a folder of them. convert: a file.")
-OUTPUT = define_path(
+INPUT = flags.DEFINE_string("input", None, "predict: a picture, or a folder of them. convert: a file.")
+OUTPUT = flags.DEFINE_string(
     "output",
+    None,
     "Where results go; by default in <workdir>, or in runs/detections/ and runs/evaluations/ beside run.py with "
     "--weights. score: nowhere unless given. export: the file, NAME.safetensors.",
 )
 COUNT = flags.DEFINE_integer("count", 24, "inspect: training examples to draw.", lower_bound=0)
-DETECTIONS = define_path("detections", "score: a folder, zip or detections.json of what was found.")
-TRUTH = define_path("truth", "score: a folder or zip of what is there.")
+DETECTIONS = flags.DEFINE_string("detections", None, "score: a folder, zip or detections.json of what was found.")
+TRUTH = flags.DEFINE_string("truth", None, "score: a folder or zip of what is there.")
 PROTOCOL = flags.DEFINE_string("protocol", "iou", "score: iou, deteval, pascal, icdar2013 or td500.")
 COORDINATOR = flags.DEFINE_string(
     "coordinator",
@@ -77,6 +64,9 @@ def main(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
         raise app.UsageError(f"unknown arguments {arguments[1:]}: a field is set as --config.section.field=value")
     logging.set_verbosity(logging.WARNING)
+    for flag in (WORKDIR, WEIGHTS, CARD, INPUT, OUTPUT, DETECTIONS, TRUTH):
+        if flag.value is not None:  # behind an equals sign shells leave ~ alone
+            flags.FLAGS[flag.name].value = os.path.expanduser(flag.value)
     if COORDINATOR.value:
         import jax
 

@@ -63,6 +63,12 @@ def test_folders_whose_names_hold_a_dot_have_results_of_their_own(cli, photo, tm
         assert cli("--mode=predict", f"--input={tmp_path / name}") == f"results: {results / page}/index.html\n"
 
 
+def test_a_tilde_behind_an_equals_sign_is_ones_home(cli, photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    printed = cli("--mode=predict", "--input=~/set.1/photo.png", "--output=~/found")
+    assert printed == f"results: {tmp_path}/found/index.html\n"
+
+
 def test_it_fails_when_no_picture_could_be_read_and_all_is_written(cli, photo, tmp_path, capsys):
     notes = tmp_path / "notes.txt"
     notes.write_text("no picture")
