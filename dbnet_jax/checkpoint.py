@@ -67,7 +67,7 @@ class Checkpoints:
         if step == self._manager.latest_step():
             if hmean is None or self.is_scored(step):
                 return
-            # Orbax adds no score to a checkpoint; the one before it is there meanwhile.
+            # Orbax adds no score to a checkpoint. Meanwhile the one before it is there, where `keep` is not 1.
             self._manager.wait_until_finished()
             self._manager.delete(step)
         items = {"model": state.variables, "training": {"opt_state": state.opt_state, "step": state.step}}

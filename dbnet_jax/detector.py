@@ -149,9 +149,8 @@ class Detector:
 
         def choose(image: Picture, first: Detections, maps: Maps) -> tuple[Picture, int] | Ready:
             size = self._size_for(image, first)
-            # A second look at this size would see the same.
-            enough = size == predict.first_size and names == (self._map,)
-            return Ready(finish(keep(image), first, maps)) if enough else (image, size)
+            seen = self._has_seen(size, names)
+            return Ready(finish(keep(image), first, maps)) if seen else (image, size)
 
         at_first = ((image, predict.first_size) for image in images)
         with contextlib.closing(self._look(at_first, (self._map,), lambda image: image, choose)) as chosen:
@@ -195,10 +194,9 @@ class Detector:
         """One picture through the same stages, on this thread."""
         image, size = self._read(source), self._size
         if size is None:
-            first_size = self.config.predict.first_size
-            first = self._look_alone(image, first_size, (self._map,))
+            first = self._look_alone(image, self.config.predict.first_size, (self._map,))
             size = self._size_for(image, first[0])
-            if size == first_size and names == (self._map,):
+            if self._has_seen(size, names):
                 return first
         return self._look_alone(image, size, names)
 
@@ -229,6 +227,10 @@ class Detector:
         picture, seen = self._sizes(image, predict.first_size)
         scale = seen[0] / picture[0]
         return size_for_text(first.polygons, predict.first_size, scale, predict.sizes, predict.text_height)
+
+    def _has_seen(self, size: int, names: tuple[str, ...]) -> bool:
+        """Whether a second look, at this size and for these maps, would see what the first one did."""
+        return size == self.config.predict.first_size and names == (self._map,)
 
     def _fit(self, image: Picture, size: int | None = None) -> tuple[Picture, Sizes]:
         """The picture as the network sees it, by default at first, padded to a shape that many pictures share."""

@@ -67,13 +67,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     model = model_from_config(config)
     train, accumulate = config.train, config.train.accumulate
     schedule = make_schedule(train, total_steps, steps_per_epoch)
-    optimizer = make_optimizer(
-        schedule,
-        kind=train.optimizer,
-        momentum=train.momentum,
-        weight_decay=train.weight_decay,
-        accumulate=accumulate,
-    )
+    optimizer = optimizer_of(train, schedule)
     initial = None if has_checkpoint(workdir) else initial_variables(config, model)
     state = create_state(model, optimizer, config.seed, average=train.ema_decay > 0, mesh=mesh, initial=initial)
     train_step = MeasuredStep(
@@ -116,7 +110,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
             unscored = first_step > 0 and not checkpoints.is_scored(first_step)
             for step in range(first_step if unscored else first_step + 1, total_steps + 1):
                 if step > first_step:
-                    with log.stage("data"), saved_if_it_fails(checkpoints, state, check):
+                    with log.stage("data"), saved_if_it_fails(checkpoints, state, check, log):
                         batch, names = next(batches)
                     with log.stage("step"):
                         state, metrics = train_step(state, to_global(mesh, batch), *pictures)
@@ -128,13 +122,13 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                 if step % steps_per_epoch == 0:
                     log.message(bad_samples.report())
                 if due(step, train.picture_every):
-                    with log.stage("picture"), saved_if_it_fails(checkpoints, state, check):
+                    with log.stage("picture"), saved_if_it_fails(checkpoints, state, check, log):
                         detector = detector.with_variables(local_variables(state, local_mesh))
                         log.picture(step, "detection", training_picture(detector, eval_set))
                 stopping = preemption.reached(step)
                 if (step == total_steps or due(step, train.evaluate_every)) and not stopping:
                     check.now()
-                    with log.stage("evaluation"), saved_if_it_fails(checkpoints, state, check):
+                    with log.stage("evaluation"), saved_if_it_fails(checkpoints, state, check, log):
                         detector = detector.with_variables(local_variables(state, local_mesh))
                         evaluation = evaluator.run(detector, preemption.stop_here)
                     log.evaluation(step, evaluation)
@@ -157,7 +151,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
 
 @contextlib.contextmanager
-def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: FiniteCheck) -> Iterator[None]:
+def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: FiniteCheck, log: TrainLog) -> Iterator[None]:
     """Saves what was learned so far when the data or an evaluation ends the run, or it is told to stop in one."""
     try:
         yield
@@ -167,6 +161,7 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
         if jax.process_count() == 1 and int(state.step) > 0:
             check.now()
             checkpoints.save(state)
+            log.message(f"stopped: step {int(state.step)} is saved, and the same command goes on from there")
         raise
 
 
@@ -179,6 +174,17 @@ def renderer_of(config: ConfigDict) -> Render | None:
 def to_device(pictures: np.ndarray, mesh: Mesh) -> jax.Array:
     """Pictures on every device of the mesh."""
     return jax.make_array_from_process_local_data(replicated(mesh), pictures, pictures.shape)
+
+
+def optimizer_of(train: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """The optimiser of `config.train`."""
+    return make_optimizer(
+        schedule,
+        kind=train.optimizer,
+        momentum=train.momentum,
+        weight_decay=train.weight_decay,
+        accumulate=train.accumulate,
+    )
 
 
 def make_schedule(train: ConfigDict, total_steps: int, steps_per_epoch: int) -> optax.Schedule:

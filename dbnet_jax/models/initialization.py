@@ -46,13 +46,15 @@ def he_normal(
 def fresh_variables(model: nn.Module, seed: int) -> dict[str, Any]:
     """What `model.init` makes, its random kernels cut from one draw; a pure function of `seed`. To be compiled.
 
-    JAX compiles its generator once more for each kernel that draws, which takes longer than the training step: 28 s of
-    a core for a ResNet-18 on a CPU, and 3 this way.
+    JAX compiles its generator once more for each kernel that draws: 28 s of a core for a ResNet-18 on a CPU, and 3 in
+    this way.
 
     **Arguments:**
 
     - `model`: a detector.
     - `seed`: in [0, 2³²).
+
+    **Returns:** `params` and `batch_stats`, float32, of the shapes that `model` has.
     """
 
     def init(draw: _Draw) -> dict[str, Any]:
