@@ -50,7 +50,7 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
     """The set of `config.data.name` alone, one of `sets` that are mixed."""
     data = config.data
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
-    if data.name in RENDERED and split == "trainval":
+    if purpose == "train" and data.name in RENDERED and split == "trainval":
         split = "train"  # nothing of these is held out
     folder = os.path.expanduser(data.dir) or "(`config.data.dir` is not set)"
     if data.granularity not in ("word", "line"):

@@ -180,6 +180,16 @@ def test_a_mix_counts_each_picture_once():
     assert summary["pictures, with those repeated"] == "40"
 
 
+def test_of_a_mix_no_more_is_made_than_is_asked_for(monkeypatch):
+    """Pictures that are rendered have no annotation to read alone."""
+    monkeypatch.setattr(inspection, "MOST_PICTURES", 5)
+    few, many = Annotated(4), Numbered(60)
+    mixed = MixedDataset([few, many], [1.0, 15.0], (), ["few", "many"])
+    statistics = collect_statistics(tiny.config("mix=synthetic"), Remembered(mixed), BadSamples(len(mixed), 1.0))
+    assert len(few.reads) + sum(many.reads.values()) <= 5
+    assert "5 of 64" in statistics.coverage
+
+
 # What is written
 
 

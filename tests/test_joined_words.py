@@ -92,6 +92,9 @@ def test_the_config_says_what_an_instance_is(tmp_path):
     joined = open_split(config, "train")
     assert (len(joined), joined.name(0), joined[0].name) == (1, "img_1.jpg", "img_1.jpg")
     assert joined[0].texts == ["THE on STOP", "small print", "alone"]
+    assert joined.annotation(0).texts == joined[0].texts
+    for alone, whole in zip(joined.annotation(0).polygons, joined[0].polygons, strict=True):
+        np.testing.assert_array_equal(alone, whole)
     config.data.mix = f"icdar2015={tmp_path}"
     assert open_split(config, "train")[1].texts == joined[0].texts
     config.data.granularity = "lines"

@@ -1,6 +1,7 @@
 """Sets in shares: the shares are kept, nothing is left out, and an index always means the same picture."""
 
 import collections
+import os
 
 import cv2
 import numpy as np
@@ -10,14 +11,15 @@ from configs import own_data, quickstart
 from dbnet_jax.decode import BadPicture
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
+from input_pipeline.datasets import cached
 from input_pipeline.datasets.annotations import Annotation
-from input_pipeline.datasets.cached import CachedDataset
+from input_pipeline.datasets.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.sample import Sample, pass_length
 from input_pipeline.datasets.stored import StoredDataset
 from input_pipeline.datasets.synthetic import SyntheticDataset
 from input_pipeline.examples import Examples
-from input_pipeline.from_config import open_split
+from input_pipeline.from_config import _open, open_split
 
 
 class Few:
@@ -137,8 +139,24 @@ def test_annotations_come_from_the_set_that_has_them():
     mixed = MixedDataset([Few("a", 2), Labelled("b", 3)], [1.0, 1.0])
     assert [mixed.annotation(i).problems for i in range(3, 6)] == [["of b0"], ["of b1"], ["of b2"]]
     assert mixed.annotation(1) is None  # its set gives it with the picture alone
-    cached = CachedDataset(mixed, 1e9)
-    assert (cached.annotation(1), cached.annotation(5)) == (None, mixed.annotation(5))
+    kept = CachedDataset(mixed, 1e9)
+    assert (kept.annotation(1), kept.annotation(5)) == (None, mixed.annotation(5))
+
+
+def test_a_cache_keeps_photographs_and_what_is_rendered_alone():
+    config = quickstart.get_config("train_pictures=4,cache=host")
+    assert isinstance(open_split(config, "train"), CachedDataset)
+    config.data.name = "synthetic"
+    assert not isinstance(_open(config, "train", sets=2), CachedDataset)
+
+
+def test_a_cache_takes_half_of_the_memory_at_most(tmp_path, monkeypatch):
+    whole = memory_for_cache()
+    assert 0 < whole < float("inf")
+    monkeypatch.setattr(cached, "_CONTAINER", tmp_path / "memory.max")
+    for text, expected in (("max\n", os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2), ("1000\n", 500)):
+        (tmp_path / "memory.max").write_text(text)
+        assert memory_for_cache() == expected
 
 
 def test_what_is_rendered_holds_nothing_out(tmp_path):

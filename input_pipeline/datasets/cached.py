@@ -1,6 +1,8 @@
 """A data set whose pictures are read once, as far as the memory goes."""
 
+import contextlib
 import os
+import pathlib
 import threading
 
 from input_pipeline.datasets.annotation_alone import annotation_alone
@@ -9,6 +11,7 @@ from input_pipeline.datasets.sample import Dataset, Sample, origin, pass_length
 
 # Of the machine's memory, for all sets that are cached: the other half is the network's and the system's.
 _SHARE = 0.5
+_CONTAINER = pathlib.Path("/sys/fs/cgroup/memory.max")  # bytes, in a container of Linux
 
 
 class CachedDataset:
@@ -63,7 +66,10 @@ class CachedDataset:
 
 
 def memory_for_cache() -> float:
-    """Bytes of pictures that this machine may keep; no limit where its memory is not known."""
+    """Bytes of pictures that this machine, or the container, may keep; no limit where its memory is not known."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return float("inf")
-    return _SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # there is no such limit, or it is "max"
+        memory = min(memory, int(_CONTAINER.read_text()))
+    return _SHARE * memory

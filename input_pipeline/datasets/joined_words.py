@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
+from input_pipeline.datasets.annotation_alone import annotation_alone
+from input_pipeline.datasets.annotations import Annotation
 from input_pipeline.datasets.sample import Dataset, Sample
 
 # What two words of a line have to each other, in heights of their mean and as people set and photograph lines.
@@ -41,6 +43,14 @@ class JoinedWords:
     def name(self, index: int) -> str:
         """The name of picture `index`, without reading it."""
         return self._words.name(index)
+
+    def annotation(self, index: int) -> Annotation | None:
+        """See `annotation_alone`."""
+        found = annotation_alone(self._words, index)
+        if found is None:
+            return None
+        polygons, ignore, texts = join_words(found.polygons, found.ignore, found.texts)
+        return dataclasses.replace(found, polygons=polygons, ignore=ignore, texts=texts)
 
 
 def join_words(
