@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from dbnet_jax.normalization import NORMALIZATIONS
+from dbnet_jax.optimizer import KINDS
 from dbnet_jax.postprocess import UNCLIP_RATIOS
 from dbnet_jax.resize import RULES
 
@@ -18,7 +19,7 @@ WORDS = {
     "data.cache": ("none", "host", "device"),
     "data.normalization": tuple(NORMALIZATIONS),
     "data.threshold_distance": ("true", "official"),
-    "train.optimizer": ("sgd", "adamw"),
+    "train.optimizer": KINDS,
     "train.schedule": ("step", "epoch"),
     "loss.binary_loss": ("dice", "cross_entropy"),
 }

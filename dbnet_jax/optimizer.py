@@ -1,8 +1,13 @@
 """The optimiser and the poly schedule, as one optax chain (paper section 4.2)."""
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, Int
+from optax.contrib import MuonDimensionNumbers, muon
+
+KINDS = ("sgd", "adamw", "muon")
+_ADAM_RMS = 0.2  # of AdamW's updates, by a rate of 1 (Liu et al., arXiv 2502.16982, section 2.2)
 
 
 def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0, every: int = 1) -> optax.Schedule:
@@ -43,14 +48,16 @@ def make_optimizer(
     weight_decay: float = 1e-4,
     accumulate: int = 1,
 ) -> optax.GradientTransformation:
-    """The paper's SGD as PyTorch runs it, or AdamW.
+    """The paper's SGD as PyTorch runs it, AdamW, or Muon.
 
     **Arguments:**
 
     - `schedule`: the learning rate by optimiser step.
-    - `kind`: "sgd", where the decay joins the gradient before the momentum and every parameter decays; or "adamw",
-        which leaves random initial weights many times faster, and wants a third to a tenth of the rate.
-    - `momentum`: in [0, 1); 0.9 in the paper. AdamW's first moment decays by it too.
+    - `kind`: "sgd", where the decay joins the gradient before the momentum and every parameter decays; "adamw", which
+        leaves random initial weights many times faster, and wants a third to a tenth of the rate; or "muon" (Jordan et
+        al. 2024), which moves every direction of a kernel's maps equally far, as far as AdamW would at this rate (Liu
+        et al., arXiv 2502.16982), and is AdamW for all that is no kernel, both with Nesterov's momentum.
+    - `momentum`: in [0, 1); 0.9 in the paper. AdamW's first moment decays by it too; Muon's kernels keep 0.95.
     - `weight_decay`: 1e-4 in the paper.
     - `accumulate`: batches whose mean gradient makes one optimiser step.
 
@@ -58,12 +65,33 @@ def make_optimizer(
 
     **Raises:** ValueError when `kind` is unknown or `accumulate` is less than 1.
     """
-    if kind not in ("sgd", "adamw"):
-        raise ValueError(f"`optimizer` (={kind!r}) must be 'sgd' or 'adamw'")
+    if kind not in KINDS:
+        raise ValueError(f"`optimizer` (={kind!r}) must be one of {', '.join(KINDS)}")
     if accumulate < 1:
         raise ValueError(f"`accumulate` (={accumulate}) must be at least 1")
     if kind == "sgd":
         chain = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=momentum))
-    else:
+    elif kind == "adamw":
         chain = optax.adamw(schedule, b1=momentum, weight_decay=weight_decay)
+    else:
+        chain = muon(
+            schedule,
+            consistent_rms=_ADAM_RMS,
+            adam_b1=momentum,
+            weight_decay=weight_decay,
+            adam_weight_decay=weight_decay,
+            muon_weight_dimension_numbers=_kernels_as_matrices,
+        )
     return optax.MultiSteps(chain, every_k_schedule=accumulate).gradient_transformation() if accumulate > 1 else chain
+
+
+def _kernels_as_matrices(params: optax.Params) -> optax.Params:
+    """How Muon sees a parameter as a matrix: a kernel [..., in, out] as [... · in, out]; None is for AdamW."""
+
+    def matrix(parameter: Array) -> MuonDimensionNumbers | None:
+        # What is no kernel, or makes a single map, has no directions to make equal.
+        if parameter.ndim < 2 or parameter.shape[-1] < 2:
+            return None
+        return MuonDimensionNumbers(reduction_axis=tuple(range(parameter.ndim - 1)), output_axis=parameter.ndim - 1)
+
+    return jax.tree.map(matrix, params)

@@ -11,6 +11,7 @@ import pytest
 
 from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.mesh import data_mesh, replicated
+from dbnet_jax.optimizer import KINDS, make_optimizer, poly_schedule
 from dbnet_jax.train_state import TrainState
 
 
@@ -60,6 +61,25 @@ def test_a_run_that_was_never_scored_gives_its_latest(tmp_path):
         checkpoints.save(state(7))
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore_variables(state(0).variables, "best")[1] == 7
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_optimisers_state_comes_back(tmp_path, kind):
+    optimizer = make_optimizer(poly_schedule(0.1, 10), kind=kind, accumulate=2)
+    params = {"kernel": jnp.ones((3, 3, 2, 4)), "bias": jnp.ones(4)}
+    fresh = optimizer.init(params)
+    _, trained = optimizer.update(jax.tree.map(lambda a: a * 0.5, params), fresh, params)
+    sharding = replicated(data_mesh(jax.devices()[:1]))
+    saved, empty = (
+        jax.device_put(TrainState(jnp.int32(1), {"params": params}, one, None), sharding) for one in (trained, fresh)
+    )
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(saved)
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(empty)
+    assert restored is not None
+    assert jax.tree.structure(restored) == jax.tree.structure(saved)
+    jax.tree.map(np.testing.assert_array_equal, restored, saved)
 
 
 def test_the_whole_state_comes_back_and_detection_takes_the_average(tmp_path):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from configs import common
@@ -72,3 +73,26 @@ def test_accumulated_batches_make_one_step_of_their_mean_gradient():
     np.testing.assert_allclose(second, expected, rtol=1e-5)
     with pytest.raises(ValueError, match="accumulate"):
         make_optimizer(schedule, accumulate=0)
+
+
+def test_muon_moves_every_direction_of_a_kernel_as_far_as_adamw_and_the_rest_by_adamw():
+    shapes = {"kernel": (3, 3, 4, 16), "one_map": (2, 2, 8, 1), "scale": (16,)}
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    params = {name: jnp.ones(shape) for name, shape in shapes.items()}
+    gradients = {name: jax.random.normal(key, shapes[name]) for name, key in zip(shapes, keys, strict=True)}
+    # One direction has most of the gradient.
+    gradients["kernel"] = gradients["kernel"] * 0.2 + 1.0
+    muon = make_optimizer(poly_schedule(0.1, 10), kind="muon", weight_decay=0.0)
+    adamw = optax.nadamw(0.1, weight_decay=0.0)
+    updates, by_adamw = (one.update(gradients, one.init(params), params)[0] for one in (muon, adamw))
+    assert float(jnp.sqrt(jnp.mean(updates["kernel"] ** 2))) == pytest.approx(0.2 * 0.1, rel=0.3)
+    directions = jnp.linalg.svd(updates["kernel"].reshape(-1, 16), compute_uv=False)
+    assert float(directions.max() / directions.min()) < 2
+    assert float(jnp.vdot(updates["kernel"], gradients["kernel"])) < 0
+    for name in ("one_map", "scale"):
+        np.testing.assert_allclose(updates[name], by_adamw[name], rtol=1e-5)
+
+
+def test_an_unknown_optimiser_is_refused():
+    with pytest.raises(ValueError, match=r"`optimizer` \(='adam'\) must be one of sgd, adamw, muon"):
+        make_optimizer(poly_schedule(0.1, 10), kind="adam")
