@@ -146,14 +146,19 @@ def _railing(rng: np.random.Generator, picture: Picture) -> None:
 def _holes(rng: np.random.Generator, picture: Picture) -> None:
     """Rows of equal dots or slots, as in a grille: as long and as even as lines of print.
 
-    Half of them have a rim on one side, where light falls into a hole or on a stud.
+    A third of them are narrow slots that stand in their rows as the letters of "Illinois" do, upright or aslant. Half
+    have a rim on one side, where light falls into a hole or on a stud.
     """
     size = np.array(picture.shape[1::-1])
     start, angle = rng.random(2) * size, rng.uniform(-0.6, 0.6) + rng.choice([0, np.pi / 2])
     along = np.array([np.cos(angle), np.sin(angle)])
     step = float(np.exp(rng.uniform(np.log(6), np.log(40))))
-    down = np.array([-along[1], along[0]]) * step * rng.uniform(0.8, 2.5) + along * step * rng.choice([0, 0.5])
-    radius = np.array([rng.uniform(0.2, 0.42), rng.uniform(0.15, 0.4)]) * step
+    radius, slant = np.array([rng.uniform(0.2, 0.42), rng.uniform(0.15, 0.4)]) * step, 0.0
+    if rng.random() < 1 / 3:
+        radius = np.array([rng.uniform(0.12, 0.3), rng.uniform(0.4, 1.2)]) * step
+        slant = float(rng.choice([0, rng.normal(0, 0.3)]))
+    apart = max(step * rng.uniform(0.8, 2.5), radius[1] * rng.uniform(2.3, 4))
+    down = np.array([-along[1], along[0]]) * apart + along * step * rng.choice([0, 0.5])
     axes, color = np.rint(np.maximum(radius, 1)).astype(int).tolist(), pick_color(rng)
     columns, rows = int(rng.integers(4, 30)), int(rng.integers(1, 16))
     layers = [(np.zeros(2), color)]
@@ -161,7 +166,7 @@ def _holes(rng: np.random.Generator, picture: Picture) -> None:
         layers.insert(0, (rng.uniform(-0.1, 0.1, 2) * step, pick_color(rng)))
     for (aside, shade), row, column in itertools.product(layers, range(rows), range(columns)):
         x, y = np.rint(start + aside + column * step * along + row * down).astype(int).tolist()
-        cv2.ellipse(picture, (x, y), axes, np.degrees(angle), 0, 360, shade, -1, cv2.LINE_AA)
+        cv2.ellipse(picture, (x, y), axes, np.degrees(angle + slant), 0, 360, shade, -1, cv2.LINE_AA)
 
 
 def _panel(rng: np.random.Generator, picture: Picture) -> None:
