@@ -9,11 +9,11 @@
     python run.py --mode=score --detections=submission.zip --truth=gt.zip --protocol=iou
     python run.py --mode=convert --input=official.pth --workdir=runs/official --config=configs/icdar2015.py
 
-A config's fields are set as `--config.train.batch_size=32`; configs/common.py documents every one. `evaluate` and
-`predict` take the config that the run left in its workdir, unless `--config` is given. `convert` makes such a workdir
-of a PyTorch checkpoint, whose weights decide the model; `--config` says the rest, the data and the thresholds. `export`
-makes one file of a workdir. Instead of a workdir, `--weights` names such a file or shipped weights: they decide the
-model and the prediction, and `--config` says which data `evaluate` scores them on.
+A config's fields are set as `--config.train.batch_size=32`; dbnet_jax/default_config.py documents every one. `evaluate`
+and `predict` take the config that the run left in its workdir, unless `--config` is given. `convert` makes such a
+workdir of a PyTorch checkpoint, whose weights decide the model; `--config` says the rest, the data and the thresholds.
+`export` makes one file of a workdir. Instead of a workdir, `--weights` names such a file or shipped weights: they
+decide the model and the prediction, and `--config` says which data `evaluate` scores them on.
 """
 
 import io
@@ -91,7 +91,8 @@ def parse_flags(arguments: list[str]) -> list[str]:
     except (AttributeError, KeyError) as error:
         # The one often wraps the other, whose text names the field and what it may have been meant to be.
         text = error.args[0].args[0] if isinstance(error.args[0], KeyError) else error.args[0]
-        raise ValueError(f"--config, no such field: {text}\nconfigs/common.py documents every field") from error
+        documented = "dbnet_jax/default_config.py documents every field"
+        raise ValueError(f"--config, no such field: {text}\n{documented}") from error
 
 
 def train() -> None:

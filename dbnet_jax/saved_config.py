@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from dbnet_jax.default_config import default_config
 
 FOLDERS = (
     "data.dir",
@@ -29,12 +29,12 @@ def config_from_json(text: str) -> ConfigDict:
     """The config that `text` holds; fields that are younger than it have their defaults.
 
     **Raises:** ValueError when it is not a JSON object, or a field is of another type than its default in
-    configs/common.py, by the rules of ml_collections: a whole number may stand for a float.
+    `default_config`, by the rules of ml_collections: a whole number may stand for a float.
     """
     sections = json.loads(text)
     if not isinstance(sections, dict):
         raise ValueError(f"a JSON object is expected, not {type(sections).__name__}")
-    config = common.get_config()
+    config = default_config()
     for name, section in sections.items():
         if not isinstance(config.get(name), ConfigDict):
             _set(config, name, section, name)
@@ -48,13 +48,13 @@ def config_from_json(text: str) -> ConfigDict:
 
 def unknown_fields(config: ConfigDict) -> list[str]:
     """What a config says of the network and the prediction that this version does not know."""
-    known = common.get_config()
+    known = default_config()
     return [f"{part}.{name}" for part in ("model", "predict") for name in config[part] if name not in known[part]]
 
 
 def without_paths(config: ConfigDict) -> ConfigDict:
     """A copy that may be published: of every folder and file on the machine that trained only the last name."""
-    config, known = config.copy_and_resolve_references(), common.get_config()
+    config, known = config.copy_and_resolve_references(), default_config()
     with config.unlocked():
         for field in FOLDERS:
             section, name = field.split(".")
@@ -73,8 +73,8 @@ def without_paths(config: ConfigDict) -> ConfigDict:
 
 
 def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[str, Any]:
-    """The fields in which a config differs from `known`, by default configs/common.py: "data.crop" → its value."""
-    known = common.get_config() if known is None else known
+    """The fields in which a config differs from `known`, by default from the defaults: "data.crop" → its value."""
+    known = default_config() if known is None else known
     changed = {"seed": config.seed} if config.seed != known.seed else {}
     for section, part in known.items():
         if isinstance(part, ConfigDict):

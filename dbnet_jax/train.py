@@ -37,7 +37,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
     **Arguments:**
 
-    - `config`: an experiment; `configs/common.py` documents every field.
+    - `config`: an experiment; `dbnet_jax/default_config.py` documents every field.
     - `workdir`: takes `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and
         `predictions/index.html`.
 

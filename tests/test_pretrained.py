@@ -6,6 +6,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -114,6 +115,22 @@ def test_an_unknown_name_is_answered_with_those_that_there_are(shipped):
         Detector.from_pretrained("small_word")
     with pytest.raises(ValueError, match=r"'resnet18'\) must be one of the shipped weights \['small-word'\]$"):
         Detector.from_pretrained("resnet18")
+
+
+def test_a_detector_beside_configs_of_the_users_own(tmp_path):
+    """Many projects have a package of this name, which their scripts find before any other."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/__init__.py").write_text("raise RuntimeError('of the user')")
+    script = "from dbnet_jax import Detector; print(Detector.from_pretrained('small-word').config.data.granularity)"
+    path = os.pathsep.join([str(tmp_path), str(tiny.ROOT)])
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == "word\n", told.stderr
 
 
 def test_without_any_weights_it_says_what_is_missing(tmp_path, monkeypatch, cli):
