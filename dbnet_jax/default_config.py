@@ -4,7 +4,10 @@ from ml_collections import ConfigDict, config_dict
 
 
 def default_config() -> ConfigDict:
-    """ResNet-18, the paper's recipe (arXiv 1911.08947, section 4.2) with the official code's losses."""
+    """ResNet-18, the paper's recipe (arXiv 1911.08947, section 4.2) with the official code's losses.
+
+    **Returns:** a new config that takes further fields until `lock` is called.
+    """
     config = ConfigDict()
     # Initial weights, the order of the pictures and every random choice follow from it.
     config.seed = 0
@@ -127,9 +130,8 @@ def default_config() -> ConfigDict:
     predict.first_size = 736  # pixels
     predict.sizes = (512, 736, 1152, 1536)  # pixels
     predict.text_height = 48.0  # pixels
-    predict.stretch_width = config_dict.placeholder(
-        int
-    )  # pixels, of "official"; None is in proportion, up to a multiple of 32
+    # Pixels, of "official"; None is in proportion, up to a multiple of 32.
+    predict.stretch_width = config_dict.placeholder(int)
     predict.max_side = 4096  # pixels; longer sides shrink to it
     predict.batch_size = 1
     predict.follow_exif = True  # turn picture files upright as viewers do; the benchmarks' labels want False
