@@ -11,8 +11,19 @@ def default_config() -> ConfigDict:
     config = ConfigDict()
     # Initial weights, the order of the pictures and every random choice follow from it.
     config.seed = 0
+    config.model = _model()
+    config.init = _init()
+    config.data = _data()
+    config.train = _train()
+    config.loss = _loss()
+    config.predict = _predict()
+    config.evaluate = _evaluate()
+    return config
 
-    config.model = model = ConfigDict()
+
+def _model() -> ConfigDict:
+    """The network."""
+    model = ConfigDict()
     model.backbone = "resnet18"  # "resnet34", "resnet50", "resnet101", "mobilenet_v3_large", "mobilenet_v3_small"
     model.width = 64  # channels of a ResNet's first stage; 16 makes a narrow model, a quarter of a MobileNet too
     model.max_width = config_dict.placeholder(int)  # the most channels that a stage of a ResNet has; None is no limit
@@ -28,16 +39,23 @@ def default_config() -> ConfigDict:
     model.serial = False  # the threshold head sees the probability map too
     model.k = 50.0  # steepness of the differentiable binarisation
     model.dtype = "float32"  # or "bfloat16" for the computation; parameters and statistics stay float32
+    return model
 
-    # What a run starts from that has no checkpoint yet; one of the two at most.
-    config.init = init = ConfigDict()
+
+def _init() -> ConfigDict:
+    """What a run starts from that has no checkpoint yet; one of `backbone` and `checkpoint` at most."""
+    init = ConfigDict()
     init.backbone = ""  # a PyTorch file (.pth, .safetensors): torchvision's or timm's of ImageNet, or a detector's
     # A workdir, a file of --mode=export, shipped weights by name, or a PyTorch file of a whole detector: all weights,
     # and a fresh optimiser.
     init.checkpoint = ""
     init.widen = False  # True: the checkpoint's network may be narrower; the new channels start silent
+    return init
 
-    config.data = data = ConfigDict()
+
+def _data() -> ConfigDict:
+    """What is read, and what training pictures and their label maps are made of it."""
+    data = ConfigDict()
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them
     data.dir = ""  # its folder, in the layout its owner publishes
     # Training sets that are mixed in: "msra_td500=/data/td500*0.5@0.4,synthetic*2" adds to each picture of `name` half
@@ -83,8 +101,12 @@ def default_config() -> ConfigDict:
     data.backgrounds = ""  # a folder of photographs without text; "" draws every ground
     data.layouts = ""  # a folder of annotation files as Total-Text's, whose outlines are filled; "" takes none
     data.fonts = ""  # a folder of fonts; "" takes the machine's, "builtin" those that OpenCV carries alone
+    return data
 
-    config.train = train = ConfigDict()
+
+def _train() -> ConfigDict:
+    """How long a run trains and by which optimiser, and what it leaves on its way."""
+    train = ConfigDict()
     train.epochs = 1200.0  # passes over the training pictures of `data.name` …
     train.steps = 0  # … or batches, where positive
     train.batch_size = 16  # over all devices of all hosts
@@ -102,8 +124,12 @@ def default_config() -> ConfigDict:
     train.evaluate_every = 5000  # the end of the run is always evaluated
     train.picture_every = 1000  # pictures to TensorBoard
     train.keep_checkpoints = 2  # the latest ones; the best by hmean is kept beside them
+    return train
 
-    config.loss = loss = ConfigDict()
+
+def _loss() -> ConfigDict:
+    """The parts of the loss and their weights."""
+    loss = ConfigDict()
     loss.probability_weight = 5.0
     loss.binary_weight = 1.0
     loss.threshold_weight = 10.0  # 0 leaves the threshold map without supervision, the paper's ablation
@@ -111,8 +137,12 @@ def default_config() -> ConfigDict:
     loss.negative_ratio = 3.0  # hard negatives to a positive pixel
     # The official code's 0 gives a batch without text no gradient; at least this many pixels push its map down.
     loss.min_negatives = 1000
+    return loss
 
-    config.predict = predict = ConfigDict()
+
+def _predict() -> ConfigDict:
+    """How pictures are seen and detections made of their maps."""
+    predict = ConfigDict()
     predict.checkpoint = "best"  # by hmean, or "latest"
     predict.map = "probability"  # or "binary"
     predict.shape = "quad"  # or "polygon"
@@ -135,8 +165,12 @@ def default_config() -> ConfigDict:
     predict.max_side = 4096  # pixels; longer sides shrink to it
     predict.batch_size = 1
     predict.follow_exif = True  # turn picture files upright as viewers do; the benchmarks' labels want False
+    return predict
 
-    config.evaluate = evaluate = ConfigDict()
+
+def _evaluate() -> ConfigDict:
+    """How detections are scored."""
+    evaluate = ConfigDict()
     evaluate.protocol = "iou"  # or "deteval", "pascal", "icdar2013", "td500"
     evaluate.page_pictures = 40  # how many pictures the results page shows, those with the most errors first
-    return config
+    return evaluate

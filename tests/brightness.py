@@ -1,4 +1,4 @@
-"""A detector that takes white for text: its maps are known, and so is where every box must come out."""
+"""A detector that takes white for text: its maps are known, and so is where every box must come out; and pictures."""
 
 import numpy as np
 import tiny
@@ -38,3 +38,16 @@ def white_box(size: tuple[int, int], left: int, top: int, right: int, bottom: in
 def quad(left: float, top: float, right: float, bottom: float) -> np.ndarray:
     """The corners of a box, clockwise from the top left."""
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """An RGB picture of random bytes."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def assert_same(found, expected) -> None:
+    """The same polygons and scores, to the bit and in the same order."""
+    assert len(found.polygons) == len(expected.polygons)
+    for a, b in zip(found.polygons, expected.polygons, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(found.scores, expected.scores)

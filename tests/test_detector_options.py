@@ -137,3 +137,24 @@ def test_what_is_no_picture_is_a_value_error(image):
     for detect in (detector.detect, detector.detect_with_maps, lambda one: detector.detect_batch([one])):
         with pytest.raises(ValueError, match=r"`image` \(of type \w+\) must be a file's path, or uint8 \[height"):
             detect(image)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("map", "threshold", r"`config.predict.map` \(='threshold'\) must be one of"),
+        ("resize", "wide", r"`config.predict.resize` \(='wide'\) must be one of"),
+        ("shape", "circle", r"`config.predict.shape` \(='circle'\) must be one of"),
+        ("checkpoint", "newest", r"`config.predict.checkpoint` \(='newest'\) must be one of"),
+        ("unclip_ratio", -1.0, r"`config.predict.unclip_ratio` \(=-1.0\) must be positive"),
+        ("size", 0, r"`config.predict.size` \(=0\) must be positive"),
+    ],
+)
+def test_options_that_cannot_work_are_named(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        BrightnessDetector(**{field: value}).detect(np.zeros((60, 80, 3), np.uint8))
+
+
+def test_an_unknown_type_of_computation_is_named():
+    with pytest.raises(ValueError, match=r"`config.model.dtype` \(='float16'\) must be one of"):
+        model_from_config(tiny.config("dtype=float16"))
