@@ -4,6 +4,7 @@ TensorFlow moves the work along and holds no state of ours: batch t is a pure fu
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,31 +42,52 @@ def train_batches(
     if batch_size % process_count:
         raise ValueError(f"`batch_size` (={batch_size}) must be a multiple of the {process_count} processes")
     share = batch_size // process_count
-    failures: list[Exception] = []
-
-    def make(position: np.integer) -> tuple[Any, ...]:
-        try:
-            example = examples[int(position)]
-        except Exception as error:
-            failures.append(error)
-            raise
-        return (example["image"], *(example[key] for key in LABELS), os.fsencode(str(example["name"])))
-
-    dataset = _tf_dataset(make, batch_size, share, process_index, crop, first_step)
+    maker = _Maker(examples, crop)
+    dataset, running = _tf_dataset(maker, batch_size, share, process_index, crop, first_step)
     iterator = dataset.as_numpy_iterator()
-    while True:
+    try:
+        while True:
+            image, *labels, names, made = next(iterator)
+            if not made.all():
+                raise maker.failures[0]
+            batch = {"image": image, **dict(zip(LABELS, labels, strict=True))}
+            yield batch, [os.fsdecode(name) for name in names]
+    finally:
+        # TensorFlow's threads need Python's lock to end, and who drops an iterator holds it: they end first.
+        maker.stopped.set()
+        running.assign(False)
+        for _ in iterator:
+            pass
+
+
+class _Maker:
+    """Makes the example at a position for TensorFlow, whose threads may not raise: they would print and wrap it.
+
+    One that fails leaves its error in `failures` and gives zeros that say so; after `stopped` there are zeros alone.
+    """
+
+    def __init__(self, examples: Examples, crop: tuple[int, int]):
+        self._examples = examples
+        labels = (np.zeros(crop, np.float32) for _ in LABELS)
+        self._nothing = np.zeros((*crop, 3), np.uint8), *labels, b"", False
+        self.failures: list[Exception] = []
+        self.stopped = threading.Event()
+
+    def __call__(self, position: np.integer) -> tuple[Any, ...]:
+        if self.stopped.is_set():
+            return self._nothing
         try:
-            image, *labels, names = next(iterator)
+            example = self._examples[int(position)]
         except Exception as error:
-            # TensorFlow wraps what Python raised into a text of its own: give back the original.
-            raise failures[0] if failures else error from None
-        batch = {"image": image, **dict(zip(LABELS, labels, strict=True))}
-        yield batch, [os.fsdecode(name) for name in names]
+            self.failures.append(error)
+            return self._nothing
+        return (example["image"], *(example[key] for key in LABELS), os.fsencode(str(example["name"])), True)
 
 
 def _tf_dataset(
-    make: Any, batch_size: int, share: int, process_index: int, crop: tuple[int, int], first_step: int
-) -> Any:
+    make: _Maker, batch_size: int, share: int, process_index: int, crop: tuple[int, int], first_step: int
+) -> tuple[Any, Any]:
+    """The batches, and the variable that ends them where it becomes False."""
     # It only moves arrays here: of its start-up notes none concerns our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -73,8 +95,8 @@ def _tf_dataset(
 
     tf.config.set_visible_devices([], "GPU")  # the accelerator's memory is JAX's
     height, width = crop
-    types = (tf.uint8, *(tf.float32 for _ in LABELS), tf.string)
-    shapes = ((height, width, 3), *((height, width) for _ in LABELS), ())
+    types = (tf.uint8, *(tf.float32 for _ in LABELS), tf.string, tf.bool)
+    shapes = ((height, width, 3), *((height, width) for _ in LABELS), (), ())
 
     @tf.autograph.experimental.do_not_convert
     def example(position: Any) -> tuple[Any, ...]:
@@ -87,6 +109,7 @@ def _tf_dataset(
         first = step * batch_size + process_index * share
         return tf.data.Dataset.range(first, first + share)
 
-    steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
+    running = tf.Variable(True)
+    steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max).take_while(lambda step: running)
     dataset = steps.flat_map(positions).map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(share, drop_remainder=True).prefetch(2)
+    return dataset.batch(share, drop_remainder=True).prefetch(2), running

@@ -248,6 +248,39 @@ def test_any_error_of_a_data_set_arrives_as_itself():
         next(train_batches(examples, batch_size=2, crop=CROP))
 
 
+class Awaited(Numbered):
+    """Its pictures take a while, as a decoder does."""
+
+    def __getitem__(self, index: int) -> Sample:
+        time.sleep(0.02)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("bad", [(), (1, 4, 8)])
+def test_nothing_goes_on_behind_an_end(bad):
+    """Or TensorFlow's threads, which want Python's lock to end, would meet whoever holds it and waits for them."""
+    dataset = Awaited(30, bad)
+    examples = Examples(dataset, 0, Augmentation(CROP), {}, BadSamples(30, 0.05))
+    made = train_batches(examples, batch_size=4, crop=CROP)
+    next(made)
+    if bad:
+        with pytest.raises(TooManyBadSamples) as error:
+            list(made)
+        assert error.tb is not None  # which holds the generator's frame
+    else:
+        made.close()
+    reads = dataset.reads.total()
+    time.sleep(0.2)
+    assert dataset.reads.total() == reads
+
+
+def test_what_is_made_ahead_and_not_asked_for_fails_nobody():
+    examples, _ = make_examples(40, bad=(20, 30), max_share=0.01)
+    first = next(position for position in range(40) if examples.index(position) in (20, 30)) // 4
+    assert first > 0, "the first batch must be one without"
+    assert len(list(itertools.islice(train_batches(examples, batch_size=4, crop=CROP), first))) == first
+
+
 def test_tensorflow_is_imported_by_the_first_batch_and_not_before():
     code = "import sys, input_pipeline.from_config; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
