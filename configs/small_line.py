@@ -29,14 +29,19 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.rotation = 20.0
     config.data.jitter = 0.3
     config.predict.follow_exif = False
+    config.predict.shape = "polygon"
+    look(small_word.small(config))
+    config.train.steps = 3000
+    config.train.learning_rate = 0.001
+    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+
+
+def look(config: ConfigDict) -> None:
+    """How the shipped line detector looks at pictures."""
     config.predict.size = 800
     config.predict.threshold = 0.4
     config.predict.box_threshold = 0.65
     config.predict.unclip_ratio = 2.3
-    small_word.small(config)
-    config.train.steps = 3000
-    config.train.learning_rate = 0.001
-    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
 
 
 def resnet18(config: ConfigDict) -> None:

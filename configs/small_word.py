@@ -30,11 +30,17 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.scale = (0.6, 1.8)
     config.data.jitter = 0.3
     config.predict.follow_exif = False
+    config.predict.shape = "polygon"
+    look(small(config))
+    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+
+
+def look(config: ConfigDict) -> None:
+    """How the shipped word detector looks at pictures."""
     config.predict.size = None  # by the text of the picture
     config.predict.threshold = 0.5
     config.predict.box_threshold = 0.7
     config.predict.unclip_ratio = 2.3
-    return common.apply_arg(small(config), arg, {"next": next_piece, "resnet18": resnet18})
 
 
 def next_piece(config: ConfigDict) -> None:
@@ -81,5 +87,4 @@ def small(config: ConfigDict) -> ConfigDict:
     config.train.ema_decay = 0.999
     config.train.checkpoint_every = 500
     config.train.evaluate_every = 3000
-    config.predict.shape = "polygon"
     return config

@@ -79,7 +79,8 @@ def _data() -> ConfigDict:
     data.crop = (640, 640)  # (height, width) of a training picture, in pixels; multiples of 32
     data.flip = 0.5  # probability of a horizontal flip
     data.rotation = 10.0  # degrees; the angle is uniform in ± this
-    data.scale = (0.5, 3.0)  # the picture's size is multiplied by a number uniform in this range
+    data.scale = (0.5, 3.0)  # the picture's size is multiplied by a number uniform in this range …
+    data.short_side = config_dict.placeholder(int)  # … after its shorter side became so many pixels; None is as it is
     data.jitter = 0.0  # brightness, contrast and saturation vary by factors in 1 ± this
     data.shrink_ratio = 0.4  # r: text shrinks and grows by D = A (1 − r²) / L
     data.threshold_min = 0.3

@@ -22,6 +22,8 @@ class Augmentation:
     - `flip`: probability of a horizontal flip.
     - `rotation`: degrees; the angle is uniform in ± this.
     - `scale`: the range of the factor on the picture's size, drawn uniformly.
+    - `short_side`: in pixels, what the picture's shorter side is taken for before `scale`; None takes it as it is. So
+        text has the size that a detector meets which brings every picture to one short side.
     - `jitter`: how far colors vary, in [0, 1): brightness, contrast and saturation are multiplied by numbers uniform in
         1 ± this.
     """
@@ -30,6 +32,7 @@ class Augmentation:
     flip: float = 0.5
     rotation: float = 10.0
     scale: tuple[float, float] = (0.5, 3.0)
+    short_side: int | None = None
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
@@ -40,6 +43,8 @@ class Augmentation:
             raise ValueError(f"`flip` (={self.flip}) must be a probability")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"`scale` (={self.scale}) must be a range of positive numbers")
+        if self.short_side is not None and self.short_side < 1:
+            raise ValueError(f"`short_side` (={self.short_side}) must be positive, or None")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"`jitter` (={self.jitter}) must be in [0, 1)")
 
@@ -119,6 +124,8 @@ def _random_matrix(
     """Flip, rotation and scale about the picture's centre, which goes to the origin."""
     angle = np.deg2rad(rng.uniform(-augmentation.rotation, augmentation.rotation))
     scale = rng.uniform(*augmentation.scale)
+    if augmentation.short_side is not None:
+        scale *= augmentation.short_side / min(image_size)
     mirror = -1.0 if rng.random() < augmentation.flip else 1.0
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag([mirror, 1.0])

@@ -108,7 +108,9 @@ def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples)
     """The training examples of `dataset`, varied and labelled as `config.data` says."""
     data = config.data
     bad_samples.add_problems(dataset.problems)
-    augmentation = Augmentation(tuple(data.crop), data.flip, data.rotation, tuple(data.scale), data.jitter)
+    augmentation = Augmentation(
+        tuple(data.crop), data.flip, data.rotation, tuple(data.scale), short_side=data.short_side, jitter=data.jitter
+    )
     labels = {
         k: data[k] for k in ("shrink_ratio", "threshold_min", "threshold_max", "min_text_size", "threshold_distance")
     }

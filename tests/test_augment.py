@@ -88,7 +88,14 @@ def test_areas_grow_with_the_square_of_the_scale():
     assert polygon_area(placement.polygons[0]) == pytest.approx(4 * 300, rel=1e-3)
 
 
-@pytest.mark.parametrize("bad", [{"crop": (0, 5)}, {"flip": 1.5}, {"scale": (2.0, 1.0)}])
+@pytest.mark.parametrize("image_size", [(50, 400), (400, 50), (50, 50)])
+def test_the_shorter_side_is_brought_to_its_size_before_the_scale(image_size):
+    augmentation = Augmentation(crop=(640, 640), scale=(1.5, 1.5), short_side=100)
+    placement = sample_placement(np.random.default_rng(0), image_size, [], [], augmentation)
+    assert abs(np.linalg.det(placement.matrix[:, :2])) ** 0.5 == pytest.approx(3, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [{"crop": (0, 5)}, {"flip": 1.5}, {"scale": (2.0, 1.0)}, {"short_side": 0}])
 def test_a_range_that_cannot_work_is_refused(bad):
     (name,) = bad
     with pytest.raises(ValueError, match=name):

@@ -8,6 +8,10 @@ import pytest
 
 from configs import common, ctw1500, icdar2015, mlt2017, msra_td500, own_data, quickstart, synthtext, totaltext
 from dbnet_jax.config_check import check_training
+from dbnet_jax.detector import load_config
+from dbnet_jax.initial_weights import initial_variables
+from dbnet_jax.network import model_from_config
+from dbnet_jax.pretrained import pretrained_path
 from dbnet_jax.train import train_and_evaluate
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -107,3 +111,15 @@ def test_a_misspelt_field_is_refused():
     config = quickstart.get_config()
     with pytest.raises(AttributeError, match="learning_rate"):
         config.train.learning_rat = 1.0
+
+
+@pytest.mark.parametrize(("variant", "name"), [("finetune", "small-word"), ("finetune_lines", "small-line")])
+def test_shipped_weights_fit_the_config_that_trains_them_on(variant, name):
+    config = own_data.get_config(f"quad,{variant}")
+    assert config.predict.shape == "quad"
+    shipped = load_config(pretrained_path(name))
+    assert config.model.to_dict() == shipped.model.to_dict()
+    assert config.data.normalization == shipped.data.normalization
+    for field in ("size", "threshold", "box_threshold", "unclip_ratio"):
+        assert config.predict[field] == shipped.predict[field]
+    assert initial_variables(config, model_from_config(config)) is not None
