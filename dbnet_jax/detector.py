@@ -149,7 +149,7 @@ class Detector:
 
         def choose(image: Picture, first: Detections, maps: Maps) -> tuple[Picture, int] | Ready:
             size = self._size_for(image, first)
-            seen = self._has_seen(size, names)
+            seen = self._has_seen(image, size, names)
             return Ready(finish(keep(image), first, maps)) if seen else (image, size)
 
         at_first = ((image, predict.first_size) for image in images)
@@ -196,7 +196,7 @@ class Detector:
         if size is None:
             first = self._look_alone(image, self.config.predict.first_size, (self._map,))
             size = self._size_for(image, first[0])
-            if self._has_seen(size, names):
+            if self._has_seen(image, size, names):
                 return first
         return self._look_alone(image, size, names)
 
@@ -228,9 +228,13 @@ class Detector:
         scale = seen[0] / picture[0]
         return size_for_text(first.polygons, predict.first_size, scale, predict.sizes, predict.text_height)
 
-    def _has_seen(self, size: int, names: tuple[str, ...]) -> bool:
-        """Whether a second look, at this size and for these maps, would see what the first one did."""
-        return size == self.config.predict.first_size and names == (self._map,)
+    def _has_seen(self, image: Picture, size: int, names: tuple[str, ...]) -> bool:
+        """Whether a second look, at this size and for these maps, would see what the first one did.
+
+        Of a panorama it would at any size: `max_side` bounds them all.
+        """
+        again, before = self._sizes(image, size), self._sizes(image, self.config.predict.first_size)
+        return again == before and names == (self._map,)
 
     def _fit(self, image: Picture, size: int | None = None) -> tuple[Picture, Sizes]:
         """The picture as the network sees it, by default at first, padded to a shape that many pictures share."""

@@ -10,7 +10,7 @@ MOST_PRINTED = 20  # on a terminal
 MOST_LISTED = 200  # on a page
 _LONGEST = 240  # characters of a printed line: one may name hundreds of pictures
 # What stands for the problems of a file that are not named one by one.
-_MORE = re.compile(r"… and ([\d,]+) more problems")
+_MORE = re.compile(r"… and ([\d,]+) more")
 
 
 def lost_in_words(skipped: int, problems: int) -> str:

@@ -21,9 +21,8 @@ from own_labels import (
 from configs import common, own_data
 from dbnet_jax.decode import BadPicture
 from input_pipeline.datasets import DATASETS, OWN_DATA, open_dataset
-from input_pipeline.datasets.entries import MAX_NAMED, natural_order
+from input_pipeline.datasets.entries import natural_order
 from input_pipeline.datasets.labelme import LabelMe
-from input_pipeline.datasets.mmocr import MmOcr
 from input_pipeline.datasets.paddleocr import PaddleOcr
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.from_config import open_split
@@ -156,22 +155,6 @@ def test_threads_read_the_same(kind, tmp_path):
     assert found == [[WORD] * 8] * 8
 
 
-def test_problems_are_named_up_to_a_number_and_counted(tmp_path):
-    make("paddleocr", tmp_path, [1])
-    rows = [{"transcription": "a", "points": [[0, 0], [1, 1]]}] * (MAX_NAMED + 5)
-    rows.append({"transcription": "a", "points": WORD})
-    lines = [f"img_1.jpg\t{json.dumps(rows)}", *["no tab"] * (MAX_NAMED + 3), "img_1.jpg\t[]"]
-    write(tmp_path / "train.txt", "\n".join(lines))
-    dataset = PaddleOcr(tmp_path, "trainval")
-    assert dataset.problems[0].startswith("train.txt:2: no tab between the picture's path and its instances")
-    assert dataset.problems[MAX_NAMED] == "… and 3 more: bad lines"
-    assert dataset.problems[MAX_NAMED + 1] == "train.txt: img_1.jpg: named a second time; this one is left out"
-    problems = dataset[0].problems
-    assert len(problems) == MAX_NAMED + 1
-    assert problems[0].startswith("train.txt: img_1.jpg:1: 2 points where at least 3 are needed: '{")
-    assert problems[-1] == "train.txt: img_1.jpg: … and 5 more problems"
-
-
 @pytest.mark.parametrize("again", ["./img_2.jpg", "a/../img_2.jpg", "{}/img_2.jpg", "linked/img_2.jpg"])
 def test_a_picture_has_one_name(tmp_path, again):
     make("paddleocr", tmp_path, [1, 2])
@@ -265,17 +248,6 @@ def test_a_try_out_of_few_steps_has_no_longer_warmup():
     assert own_data.get_config("warmup=7").train.warmup == 7
     assert own_data.get_config("cpu").train.warmup == 100
     assert own_data.get_config("cpu,steps=50").train.warmup == 0
-
-
-def test_a_picture_of_another_size_than_its_labels_say_is_named(tmp_path):
-    make("mmocr", tmp_path, [1, 2])
-    write_picture(tmp_path / "img_2.jpg", WIDTH, HEIGHT)
-    dataset = MmOcr(tmp_path, "trainval")
-    assert dataset[0].problems == []
-    (problem,) = dataset[1].problems
-    assert problem.startswith(
-        "textdet_train.json: img_2.jpg: the picture is 60 wide and 80 high, its labels are for 80"
-    )
 
 
 def test_pictures_are_turned_upright_unless_told_otherwise(tmp_path):

@@ -117,9 +117,9 @@ def test_hiertext_words_or_lines(tmp_path):
     data = f"{json.dumps(content)}\n{{\n{json.dumps(second)}\n"
     write(tmp_path / "gt/train.jsonl.gz", gzip.compress(data.encode()))
     dataset = HierText(tmp_path, "trainval")
-    assert names(dataset) == ["img_1.jpg", "img_2.jpg"]
-    (problem,) = dataset.problems
-    assert problem.startswith("train.jsonl.gz:2: the line: not JSON: ")
+    assert names(dataset) == ["img_1.jpg", "img_2.jpg", "train.jsonl.gz:2"]
+    with pytest.raises(BadPicture, match=r"train\.jsonl\.gz:2: the line: not JSON: "):
+        dataset[2]
     assert dataset[1].ignore == [False, True, True, True]
     assert HierText(tmp_path, "trainval", granularity="line")[1].ignore == [False, False, True]
     write(tmp_path / "gt/train.jsonl.gz", gzip.compress(data.encode())[:-9])

@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from brightness import BrightnessDetector, white_box
+from brightness import BrightnessDetector, assert_same, white_box
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_detector import assert_same
 
 from dbnet_jax.decode import BadPicture
 from dbnet_jax.text_size import height_of, size_for_text
@@ -69,6 +68,14 @@ def test_a_picture_is_seen_as_by_a_detector_of_the_chosen_size(height, chosen):
     (many,) = automatic.detect_many_with_maps([picture])
     assert_same(many.detections, expected)
     np.testing.assert_array_equal(many.maps["probability_map"], expected_maps["probability_map"])
+
+
+def test_a_panorama_that_no_size_makes_larger_is_seen_once():
+    picture = np.tile(page(8), (1, 10, 1))
+    detector = BrightnessDetector(**AUTOMATIC, max_side=400)
+    detector.detect(picture)
+    list(detector.detect_many([picture]))
+    assert len(detector.calls) == 2
 
 
 def test_many_come_out_as_one_by_one_and_errors_in_their_place(tmp_path):

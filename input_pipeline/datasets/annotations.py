@@ -240,13 +240,15 @@ def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
 
 
 def check_polygon(polygon: Polygon) -> None:
-    """**Raises:** `ValueError` if the polygon has fewer than three points, too many of them or no area."""
+    """**Raises:** `ValueError` if the polygon has fewer than three points, too many or no area, or is not in pixels."""
     if len(polygon) < 3:
         raise ValueError(f"{len(polygon)} points where at least 3 are needed")
     if len(polygon) > MAX_VERTICES:
         raise ValueError(f"{len(polygon)} points where at most {MAX_VERTICES} are usable")
     if polygon_area(polygon) == 0:
         raise ValueError("the outline has no area")
+    if polygon.min() >= 0 and polygon.max() <= 1:
+        raise ValueError("all numbers lie between 0 and 1, as shares of the picture's size are; pixels are expected")
 
 
 def crosses_itself(polygon: Polygon) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from input_pipeline.datasets.annotations import Instance, Polygon, is_dont_care
-from input_pipeline.datasets.entries import Entry, Problems
+from input_pipeline.datasets.entries import Entry, Problems, lost
 from input_pipeline.datasets.json_values import (
     as_flag,
     as_flat_points,
@@ -109,7 +109,7 @@ def coco_pictures(
     images = keyed_objects(document.get("images"), "images", labels.name, problems)
     annotations = as_list(document.get("annotations"), f"{labels.name}: annotations")
     groups = grouped_by_picture(annotations, images, "annotations", labels.name, problems)
-    yield from _entries(reader, images, groups, labels, problems)
+    yield from _entries(reader, images, groups, labels)
 
 
 def keyed_pictures(
@@ -119,7 +119,7 @@ def keyed_pictures(
     images = keyed_objects(document.get("imgs"), "imgs", labels.name, problems)
     annotations = keyed_objects(document.get("anns"), "anns", labels.name, problems)
     groups = grouped_by_picture(annotations.values(), images, "anns", labels.name, problems)
-    yield from _entries(reader, images, groups, labels, problems)
+    yield from _entries(reader, images, groups, labels)
 
 
 def _entries(
@@ -127,7 +127,6 @@ def _entries(
     images: dict[str, dict[str, Any]],
     groups: dict[str, list[dict[str, Any]]],
     labels: pathlib.Path,
-    problems: Problems,
 ) -> Iterator[Entry]:
     for key, image in images.items():
         size = as_size(image.get("width"), image.get("height"))
@@ -136,7 +135,7 @@ def _entries(
         try:
             yield reader.entry(image.get("file_name"), groups[key], labels, size=size, split=split)
         except ValueError as error:
-            problems.add("bad pictures", f"{labels.name}: picture {key[:40]!r}: {error}; left out")
+            yield lost(f"{labels.name}: picture {key[:40]!r}", error, split)
 
 
 def _outlines(line: str) -> list[str]:

@@ -48,6 +48,8 @@ class Entry:
     - `label_file`: … or the file that holds it.
     - `size`: (height, width) of the picture as the labels state it; None where they do not, or in their file.
     - `split`: which of the splits the labels put it in; "" where they do not say.
+    - `lost`: why what the labels say of it cannot be used at all; "" where it can. Such an entry is a picture all the
+        same: it is skipped and counted with those that cannot be read.
     """
 
     name: str
@@ -57,6 +59,13 @@ class Entry:
     label_file: pathlib.Path | None = None
     size: Size | None = None
     split: str = ""
+    lost: str = ""
+
+
+def lost(place: str, reason: object, split: str = "") -> Entry:
+    """The entry of a picture that the labels speak of at `place`, in a way that cannot be used."""
+    text = str(reason)
+    return Entry(place, (), place, split=split, lost=text if text.startswith(place) else f"{place}: {text}")
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:

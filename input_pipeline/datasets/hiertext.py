@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.datasets.annotations import Instance, is_dont_care, text_lines
-from input_pipeline.datasets.entries import Entry, Problems
+from input_pipeline.datasets.entries import Entry, Problems, lost
 from input_pipeline.datasets.folders import read_bytes
 from input_pipeline.datasets.json_values import (
     TWICE,
@@ -89,25 +89,25 @@ class HierText(LabelFile):
         except ValueError:
             if len(lines) < 2:
                 raise
-            yield from self._read_lines(lines, labels, problems)
+            yield from self._read_lines(lines, labels)
             return
         rows = (
             as_list(document["annotations"], f"{labels.name}: annotations") if "annotations" in document else [document]
         )
         for position, row in enumerate(rows):
-            yield from self._picture(row, f"{labels.name}: annotations[{position}]", labels, problems)
+            yield from self._picture(row, f"{labels.name}: annotations[{position}]", labels)
 
-    def _read_lines(self, lines: list[tuple[int, str]], labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+    def _read_lines(self, lines: list[tuple[int, str]], labels: pathlib.Path) -> Iterator[Entry]:
         for number, line in lines:
             place = f"{labels.name}:{number}"
             try:
                 row = parse_json(line, "the line")
             except ValueError as error:
-                problems.add("bad lines", f"{place}: {error}; the picture is left out")
+                yield lost(place, error)
             else:
-                yield from self._picture(row, place, labels, problems)
+                yield from self._picture(row, place, labels)
 
-    def _picture(self, row: Any, place: str, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+    def _picture(self, row: Any, place: str, labels: pathlib.Path) -> Iterator[Entry]:
         try:
             picture = as_object(row, "picture")
             size = as_size(picture.get("image_width"), picture.get("image_height"))
@@ -116,7 +116,7 @@ class HierText(LabelFile):
             name = f"{image_id}.jpg" if isinstance(image_id, str) and image_id.strip() else image_id
             yield self.entry(name, self._instances(paragraphs), labels, size=size)
         except ValueError as error:
-            problems.add("bad pictures", f"{place}: {error}; left out")
+            yield lost(place, error)
 
     def _instances(self, paragraphs: list[Any]) -> Iterator[Any]:
         for paragraph in paragraphs:

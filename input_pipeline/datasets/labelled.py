@@ -83,8 +83,9 @@ class LabelledPictures:
         self._why_empty = "no picture in this split"
         self._entries = self._open()
         self.problems = self._problems.messages()
-        if not self._entries:
-            raise FileNotFoundError("\n".join([self._complaint(self._why_empty), *self.problems]))
+        lost = [entry.lost for entry in self._entries if entry.lost]
+        if len(lost) == len(self._entries):
+            raise FileNotFoundError("\n".join([self._complaint(self._why_empty), *self.problems, *lost[:MAX_NAMED]]))
         self._check_that_some_exist()
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
@@ -133,6 +134,8 @@ class LabelledPictures:
         return make_sample(entry.name, image, annotation)
 
     def _annotation(self, entry: Entry) -> tuple[Annotation, Size | None]:
+        if entry.lost:
+            raise BadPicture(entry.lost)
         annotation, size = self.parse_entry(entry)
         if more := max(0, len(annotation.problems) - MAX_NAMED):
             annotation.problems[MAX_NAMED:] = [f"{entry.place}: … and {more} more problems"]
@@ -182,9 +185,9 @@ class LabelledPictures:
 
     def _check_that_some_exist(self) -> None:
         # A wrong folder is an error of the whole; a missing picture here and there is that picture's.
-        first = self._entries[: 5 * MAX_NAMED]
-        if not any(locate(entry) for entry in first):
-            tried = ", ".join(dict.fromkeys(str(path) for path in first[0].pictures))
+        if not any(locate(entry) for entry in self._entries):
+            first = next(entry for entry in self._entries if entry.pictures)
+            tried = ", ".join(dict.fromkeys(str(path) for path in first.pictures))
             raise FileNotFoundError(self._complaint(f"the labels, but not one picture; the first may lie at {tried}"))
 
     def _complaint(self, found: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from input_pipeline.datasets.annotations import Instance, Polygon, is_dont_care
 from input_pipeline.datasets.coco import CocoText, coco_pictures
-from input_pipeline.datasets.entries import Entry, Problems
+from input_pipeline.datasets.entries import Entry, Problems, lost
 from input_pipeline.datasets.json_values import (
     as_flag,
     as_flat_points,
@@ -54,7 +54,7 @@ class MmOcr(CocoText):
                 size = as_size(picture.get("width"), picture.get("height"))
                 yield self.entry(picture.get("img_path"), instances, labels, size=size)
             except ValueError as error:
-                problems.add("bad pictures", f"{labels.name}: data_list[{position}]: {error}; left out")
+                yield lost(f"{labels.name}: data_list[{position}]", error)
 
     def parse_instance(self, value: Any) -> Instance:
         """One instance of either release."""

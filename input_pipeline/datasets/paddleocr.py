@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.datasets.annotations import Instance, is_dont_care, text_lines
-from input_pipeline.datasets.entries import Entry, Problems
+from input_pipeline.datasets.entries import Entry, Problems, lost
 from input_pipeline.datasets.folders import read_bytes
 from input_pipeline.datasets.json_values import as_list, as_object, as_points, as_text, parse_json, shorten, unpack
 from input_pipeline.datasets.label_file import LabelFile
@@ -47,7 +47,7 @@ class PaddleOcr(LabelFile):
                 document = as_list(parse_json(instances, "the instances"), "instances")
                 yield self.entry(picture, document, labels)
             except ValueError as error:
-                problems.add("bad lines", f"{place}: {error}; the picture is left out: {shorten(line)}")
+                yield lost(place, f"{error}: {shorten(line)}")
 
     def parse_instance(self, value: Any) -> Instance:
         """One instance; see the class."""
