@@ -186,6 +186,8 @@ def inspect() -> None:
     found = inspect_data(config_or_saved(), OUTPUT.value or f"{workdir()}/inspection", COUNT.value)
     print(found.report())
     print(f"results: {found.page}")
+    if found.stops:
+        sys.exit(f"training would stop: {found.stops}")
 
 
 def score() -> None:
@@ -301,6 +303,9 @@ def run_mode(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     try:
         app.run(run_mode, flags_parser=parse_flags)
+    except KeyboardInterrupt:
+        print(f"interrupted: --mode={MODE.value} is not done", file=sys.stderr)
+        sys.exit(130)  # as a shell says of a command that Ctrl-C ended
     except (OSError, ValueError, FloatingPointError, ImportError) as error:
         if flags.FLAGS.is_parsed() and TRACEBACK.value:
             raise

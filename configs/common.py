@@ -28,8 +28,8 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
     **Arguments:**
 
     - `config`: changed in place and locked against new fields.
-    - `arg`: bare words are variants, `key=value` sets a field; separated by commas. A bare `backbone` or `checkpoint`
-        is the model's and the prediction's; those of `init` are written whole.
+    - `arg`: bare words are variants, `key=value` sets a field; separated by commas, and the fields hold wherever they
+        stand. A bare `backbone` or `checkpoint` is the model's and the prediction's; those of `init` are written whole.
     - `variants`: what each bare word does.
 
     **Returns:** `config`.
@@ -37,15 +37,14 @@ def apply_arg(config: ConfigDict, arg: str | None, variants: Mapping[str, Callab
     **Raises:** ValueError when a word is no variant, a key names no field, or more than one, or a value is of another
     type.
     """
-    # A comma inside of parentheses belongs to a value: crop=(384,384).
-    for word in re.findall(r"(?:\([^)]*\)|[^,(])+", arg or ""):
-        key, equals, value = (part.strip() for part in word.partition("="))
-        if equals:
-            _set_field(config, key, value)
-        elif key in variants:
-            variants[key](config)
-        else:
-            raise ValueError(f"config variant {key!r} is unknown; there are {sorted(variants)}, and fields: key=value")
+    # A comma inside of brackets belongs to a value: crop=(384,384).
+    words = [word.strip() for word in re.findall(r"(?:\([^)]*\)|\[[^\]]*\]|[^,(\[])+", arg or "")]
+    for name in (word for word in words if "=" not in word):
+        if name not in variants:
+            raise ValueError(f"config variant {name!r} is unknown; there are {sorted(variants)}, and fields: key=value")
+        variants[name](config)
+    for key, _, value in (word.partition("=") for word in words if "=" in word):
+        _set_field(config, key.strip(), value.strip())
     return config.lock()
 
 
@@ -64,8 +63,12 @@ def _set_field(config: ConfigDict, key: str, text: str) -> None:
         value = text  # a bare word is a string
     section, _, name = found[0].rpartition(".")
     part = config[section] if section else config
+    kind = part.get_type(name)  # of a field that is None, too
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if (kind, type(value)) in ((float, int), (tuple, list)):
+        value = kind(value)
     try:
-        part[name] = float(value) if isinstance(part[name], float) and isinstance(value, int) else value
+        part[name] = value
     except TypeError as error:
-        wanted = type(part[name]).__name__
-        raise ValueError(f"config field {found[0]!r} (={text!r}) must be of type {wanted}") from error
+        raise ValueError(f"config field {found[0]!r} (={text!r}) must be of type {kind.__name__}") from error

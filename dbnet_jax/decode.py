@@ -16,8 +16,11 @@ _JPEG_START_OF_SCAN = 0xDA
 _JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 
 
-# What a folder of pictures is searched for.
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+# What a folder of pictures is searched for. Telephones' HEIC is not read, but named.
+_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif"}
+_HEIC_SUFFIXES = {".heic", ".heif"}
+PICTURE_SUFFIXES = {".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".avif", *_JPEG_SUFFIXES, *_HEIC_SUFFIXES}
+_HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
 
 
 class BadPicture(ValueError):
@@ -65,6 +68,8 @@ def _imdecode(data: bytes, name: str, flags: int) -> Num[np.ndarray, "height wid
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise BadPicture(f"{name}: cannot be decoded: {error.err}") from error
+    if image is None and data[4:12] in _HEIC_BRANDS:
+        raise BadPicture(f"{name}: HEIC, which OpenCV does not read; save it as JPEG or PNG")
     if image is None or image.size == 0:
         raise BadPicture(f"{name}: cannot be decoded ({len(data)} bytes); it is damaged or not a picture")
     return image

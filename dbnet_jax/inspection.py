@@ -19,7 +19,7 @@ from dbnet_jax.decode import BadPicture
 from dbnet_jax.inspection_page import InspectedExample, write_inspection_page
 from dbnet_jax.problem_list import MOST_LISTED, count_problems, in_short, lost_in_words
 from dbnet_jax.text_shapes import PictureText, Statistics
-from input_pipeline.bad_samples import BadSamples
+from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.annotation_alone import annotation_alone
 from input_pipeline.datasets.sample import Dataset, Sample, origin
 from input_pipeline.examples import LABELS, Example
@@ -38,12 +38,14 @@ Polygon = Float[np.ndarray, "_ 2"]
 class Inspection:
     """What an inspection found: its page, the statistics on it, and what is wrong with the data.
 
-    `problems` has a line for each, and a headline first, which counts them; it is empty where there are none.
+    `problems` has a line for each, and a headline first, which counts them; it is empty where there are none. `stops`
+    says that training would end because of them; "" where it would not, by the pictures that were read.
     """
 
     page: pathlib.Path
     statistics: Statistics
     problems: list[str]
+    stops: str = ""
 
     def report(self) -> str:
         """The statistics in a few words, and the first problems."""
@@ -55,16 +57,25 @@ class Inspection:
 
 
 class Findings(BadSamples):
-    """All that is wrong with a set of `total` pictures: however much is, everything is to be named."""
+    """All that is wrong with a set of `total` pictures: however much is, everything is to be named.
 
-    def __init__(self, total: int):
+    `stops` is what training would end with, which stands no larger share than `max_share`; "" where it would not.
+    """
+
+    def __init__(self, total: int, max_share: float):
         super().__init__(total, max_share=1.0)
+        self._in_training = BadSamples(total, max_share)
         self.skipped: set[str] = set()
+        self.stops = ""
 
     def add(self, name: str, reason: str, origin: tuple[str, int] | None = None) -> None:
         """See `BadSamples`."""
         self.skipped.add(name)
         super().add(name, reason, origin)
+        try:
+            self._in_training.add(name, reason, origin)
+        except TooManyBadSamples as error:
+            self.stops = str(error).partition("\n")[0].rstrip(":")
 
     def lines(self) -> list[str]:
         """A line for each picture skipped and each problem in an annotation, as they were found; a headline first."""
@@ -94,12 +105,12 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     # Neither cache changes an example, and both would read far more than is shown.
     config = _changed(config, cache="none")
     dataset = Remembered(open_split(config, "train"))
-    findings = Findings(len(dataset))
+    findings = Findings(len(dataset), config.data.max_bad_share)
     statistics = collect_statistics(config, dataset, findings)
     examples = inspected_examples(config, dataset, findings, count)
     facts = {"not shown here": held_out(config), "command": shlex.join(["python", *sys.argv])}
     page = write_inspection_page(folder, title_of(config), statistics, examples, findings.lines, facts)
-    return Inspection(page, statistics, findings.lines())
+    return Inspection(page, statistics, findings.lines(), findings.stops)
 
 
 def title_of(config: ConfigDict) -> str:

@@ -3,6 +3,7 @@
 Of a process alone, Ctrl-C does the same.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -11,8 +12,7 @@ from typing import Any
 
 import jax
 
-# What a shell reports of a process that SIGTERM ended: job runners take it for a failure and start the run again.
-EXIT_CODE = 128 + signal.SIGTERM
+NOTE = b"\ntold to stop: what is learned is saved after this step; told once more, it ends without\n"
 
 
 class Preemption:
@@ -23,11 +23,15 @@ class Preemption:
     the process as if nothing caught it.
 
     **Arguments:** `reached`: `Checkpoints.reached_preemption`.
+
+    `exit_code` is what a shell reports of a process that the signal ended, 143 of SIGTERM: job runners take it for a
+    failure and start the run again.
     """
 
     def __init__(self, reached: Callable[[int], bool]):
         self._reached = reached
         self._told = False
+        self.exit_code = 128 + signal.SIGTERM
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Preemption":
@@ -39,6 +43,8 @@ class Preemption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._told = True
+        self.exit_code = 128 + number
+        os.write(2, NOTE)  # a step, or its compilation, may take minutes; `print` may be what the signal came into
         self._give_back()
 
     def reached(self, step: int) -> bool:
@@ -51,7 +57,7 @@ class Preemption:
         **Raises:** SystemExit.
         """
         if self._told:
-            raise SystemExit(EXIT_CODE)
+            raise SystemExit(self.exit_code)
 
     def __exit__(self, *error: object) -> None:
         self._give_back()

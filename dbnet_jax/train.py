@@ -19,14 +19,14 @@ from dbnet_jax.evaluator import Evaluator
 from dbnet_jax.initial_weights import initial_variables
 from dbnet_jax.mesh import data_mesh, replicated, to_global
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.preemption import EXIT_CODE, Preemption
+from dbnet_jax.preemption import Preemption
 from dbnet_jax.render import make_renderer
 from dbnet_jax.report import save_config, training_picture, write_report
 from dbnet_jax.step_cost import MeasuredStep
 from dbnet_jax.train_log import FiniteCheck, TrainLog
 from dbnet_jax.train_state import TrainState, create_state
 from dbnet_jax.train_step import Render, make_train_step
-from input_pipeline.bad_samples import BadSamples
+from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.sample import pass_length
 from input_pipeline.datasets.stored import StoredDataset
 from input_pipeline.from_config import make_batches, open_split
@@ -139,7 +139,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                         checkpoints.save(state)
                 if stopping:
                     log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
-                    raise SystemExit(EXIT_CODE)
+                    raise SystemExit(preemption.exit_code)
             log.message(bad_samples.report())
 
         # ------------------------------------------------------------ report
@@ -155,13 +155,14 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
     """Saves what was learned so far when the data or an evaluation ends the run, or it is told to stop in one."""
     try:
         yield
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
         # Many processes save together or not at all, and the others know nothing of what failed in this one. Before the
         # first step nothing is learned, and a checkpoint would keep the next run from reading `config.init`.
         if jax.process_count() == 1 and int(state.step) > 0:
             check.now()
             checkpoints.save(state)
-            log.message(f"stopped: step {int(state.step)} is saved, and the same command goes on from there")
+            mended = " once the data is mended" if isinstance(error, TooManyBadSamples) else ""
+            log.message(f"stopped: step {int(state.step)} is saved, and the same command goes on from there{mended}")
         raise
 
 

@@ -123,3 +123,18 @@ def test_shipped_weights_fit_the_config_that_trains_them_on(variant, name):
     for field in ("size", "threshold", "box_threshold", "unclip_ratio"):
         assert config.predict[field] == shipped.predict[field]
     assert initial_variables(config, model_from_config(config)) is not None
+
+
+def test_a_field_holds_wherever_it_stands_beside_variants():
+    one, other = (own_data.get_config(arg) for arg in ("steps=20,cpu,width=24", "cpu,width=24,steps=20"))
+    assert one.to_json() == other.to_json()
+    assert (one.train.steps, one.model.width) == (20, 24)
+
+
+def test_values_as_people_write_them():
+    config = common.get_config("sizes=[512, 736],size=1024.0,crop=(64,96),unclip_ratio=2")
+    assert (config.predict.sizes, config.data.crop) == ((512, 736), (64, 96))
+    assert (config.predict.size, type(config.predict.size)) == (1024, int)
+    assert (config.predict.unclip_ratio, type(config.predict.unclip_ratio)) == (2.0, float)
+    with pytest.raises(ValueError, match=r"'predict.stretch_width' \(='wide'\) must be of type int"):
+        common.get_config("stretch_width=wide")

@@ -188,3 +188,8 @@ def test_garbage_never_crashes(data, start):
         return
     assert image.ndim == 3
     assert image.shape[2] == 3
+
+
+def test_what_telephones_store_is_called_by_its_name():
+    with pytest.raises(BadPicture, match=r"^IMG_1\.HEIC: HEIC, which OpenCV does not read; save it as JPEG or PNG"):
+        decode_image(b"\0\0\0\x18ftypheic" + bytes(40), "IMG_1.HEIC")

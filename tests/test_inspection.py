@@ -247,6 +247,8 @@ def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra)
     assert report[-1] == "  … and 282 more"
     assert "10 of 12 pictures were read; 2 could not be" in report
     assert {line.split(":")[0].strip() for line in found.problems} >= {"picture_3.jpg", "picture_7.jpg"}
+    assert found.stops.startswith("2 of 12 pictures cannot be used, more than `config.data.max_bad_share` (=0.1)")
+    assert inspect_data(tiny.config("max_bad_share=0.2"), tmp_path, count=0).stops == ""
 
 
 def test_a_set_of_only_bad_pictures_has_a_page_that_says_so(tmp_path, monkeypatch):

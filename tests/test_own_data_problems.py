@@ -62,7 +62,7 @@ def test_a_picture_whose_line_cannot_be_used_is_one_that_is_lost(tmp_path):
 def test_shares_of_the_pictures_size_are_no_pixels(tmp_path):
     make("paddleocr", tmp_path, [1])
     row = {"transcription": "a", "points": [[x / WIDTH, y / HEIGHT] for x, y in WORD]}
-    write(tmp_path / "train.txt", f"img_1.jpg\t{json.dumps([row])}")
+    write(tmp_path / "train.txt", f"img_1.jpg\t{json.dumps([row, {**row, 'transcription': '###'}])}")
     with pytest.raises(BadPicture, match="between 0 and 1, as shares of the picture's size are; pixels are expected"):
         PaddleOcr(tmp_path, "trainval")[0]
 

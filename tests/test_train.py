@@ -17,6 +17,7 @@ from dbnet_jax import train
 from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.detector import Detector, load_config
 from dbnet_jax.evaluator import Evaluator
+from dbnet_jax.preemption import Preemption
 from dbnet_jax.train import train_and_evaluate
 from dbnet_jax.train_log import NonFiniteLoss, TrainLog
 
@@ -156,6 +157,16 @@ def test_a_run_that_learned_nothing_leaves_no_checkpoint(tmp_path, monkeypatch):
     assert not has_checkpoint(tmp_path)
 
 
+def test_being_told_to_stop_is_acknowledged_at_once(capfd):
+    with Preemption(lambda step: False) as preemption:
+        signal.raise_signal(signal.SIGINT)
+        assert "told once more, it ends" in capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert preemption.reached(1)
+    assert preemption.exit_code == 130
+
+
 def test_an_evaluation_that_fails_or_is_stopped_loses_no_step_and_is_made_up(run, tmp_path, monkeypatch):
     evaluate = Evaluator.run
 
@@ -163,10 +174,10 @@ def test_an_evaluation_that_fails_or_is_stopped_loses_no_step_and_is_made_up(run
         raise RuntimeError("the evaluation failed")
 
     def stop(self: Evaluator, detector: Detector, between: Callable[[], None]) -> Any:
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
         return evaluate(self, detector, between)
 
-    for how, error, text in ((fail, RuntimeError, "the evaluation failed"), (stop, SystemExit, "143")):
+    for how, error, text in ((fail, RuntimeError, "the evaluation failed"), (stop, SystemExit, "130")):
         monkeypatch.setattr(Evaluator, "run", how)
         with pytest.raises(error, match=text):
             train_and_evaluate(tiny.config("checkpoint_every=0,evaluate_every=3"), tmp_path)

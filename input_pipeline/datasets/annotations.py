@@ -154,7 +154,7 @@ def parse_instances(
             instance = parse(line)
             check_polygon(instance.polygon)
         except ValueError as error:
-            understood |= instance is not None and instance.ignore
+            understood |= instance is not None and instance.ignore and not isinstance(error, NotPixels)
             unread.append(f"{number}: {error}: {_shorten(show(line))}")
             annotation.problems.append(f"{file}:{unread[-1]}")
             continue
@@ -239,6 +239,10 @@ def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
     return points.astype(np.float32)
 
 
+class NotPixels(ValueError):
+    """Coordinates of another kind; none of a file's lines are to be believed then."""
+
+
 def check_polygon(polygon: Polygon) -> None:
     """**Raises:** `ValueError` if the polygon has fewer than three points, too many or no area, or is not in pixels."""
     if len(polygon) < 3:
@@ -248,7 +252,7 @@ def check_polygon(polygon: Polygon) -> None:
     if polygon_area(polygon) == 0:
         raise ValueError("the outline has no area")
     if polygon.min() >= 0 and polygon.max() <= 1:
-        raise ValueError("all numbers lie between 0 and 1, as shares of the picture's size are; pixels are expected")
+        raise NotPixels("all numbers lie between 0 and 1, as shares of the picture's size are; pixels are expected")
 
 
 def crosses_itself(polygon: Polygon) -> bool:
