@@ -25,6 +25,8 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from dbnet_jax.command_fields import parse_flags
+
 CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
 MODE = flags.DEFINE_enum(
@@ -62,11 +64,16 @@ RUNS = pathlib.Path(__file__).resolve().parent / "runs"
 def main(arguments: Sequence[str]) -> None:
     """Dispatches to the mode."""
     if len(arguments) > 1:
-        raise app.UsageError(f"unknown arguments {arguments[1:]}: a field is set as --config.section.field=value")
+        hint = "a field is set as --config.section.field=value"
+        if MODE.value == "predict":
+            hint = "--input takes one picture, or a folder of them"
+        raise app.UsageError(f"unknown arguments {arguments[1:]}: {hint}")
     logging.set_verbosity(logging.WARNING)
     for flag in (WORKDIR, WEIGHTS, CARD, INPUT, OUTPUT, DETECTIONS, TRUTH):
         if flag.value is not None:  # behind an equals sign shells leave ~ alone
             flags.FLAGS[flag.name].value = os.path.expanduser(flag.value)
+    if OUTPUT.value is not None and MODE.value != "export" and os.path.isfile(OUTPUT.value):
+        raise app.UsageError(f"--output={OUTPUT.value} is a file: a folder is needed, and is made where there is none")
     if COORDINATOR.value:
         import jax
 
@@ -78,21 +85,6 @@ def main(arguments: Sequence[str]) -> None:
         )
     modes = (train, evaluate, predict, convert, export, inspect, score)
     {mode.__name__: mode for mode in modes}[MODE.value]()
-
-
-def parse_flags(arguments: list[str]) -> list[str]:
-    """Parses the command line. **Raises:** ValueError when it sets a field that the config does not have."""
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        # A mistake behind the file's name comes wrapped in the traceback of the file's execution.
-        lines = [line for line in str(error).splitlines() if line.startswith(("ValueError: ", "TypeError: "))]
-        raise ValueError(f"--config: {lines[-1].partition(': ')[2]}" if lines else str(error)) from error
-    except (AttributeError, KeyError) as error:
-        # The one often wraps the other, whose text names the field and what it may have been meant to be.
-        text = error.args[0].args[0] if isinstance(error.args[0], KeyError) else error.args[0]
-        documented = "dbnet_jax/default_config.py documents every field"
-        raise ValueError(f"--config, no such field: {text}\n{documented}") from error
 
 
 def train() -> None:
@@ -124,7 +116,13 @@ def evaluate() -> None:
     keep_memory()
     trained = workdir_or_weights()
     config = config_or_saved() if WEIGHTS.value is None else config_of_weights(trained)
-    dataset = open_split(config, "eval")
+    try:
+        dataset = open_split(config, "eval")
+    except FileNotFoundError as error:
+        if CONFIG.value is not None or WEIGHTS.value is None:
+            raise
+        hint = "--config=configs/NAME.py --config.data.dir=DIR says which data to score them on"
+        raise FileNotFoundError(f"{error}\n{hint}") from error
     detector = Detector(config, restore_variables(config, trained), mesh=data_mesh(jax.local_devices()))
     evaluation = Evaluator(dataset, config.evaluate.protocol, too_many_bad="raise").run(detector)
     by_weights = f"evaluations/{pathlib.Path(trained).stem}-{config.data.name}"

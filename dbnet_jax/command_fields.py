@@ -1,4 +1,9 @@
-"""Which fields of a config a command line sets, and which of them weights decide themselves."""
+"""Which config a command line names, which of its fields it sets, and which of them weights decide themselves."""
+
+import difflib
+import os
+import pathlib
+import sys
 
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
@@ -29,3 +34,30 @@ def refuse_fields_of_weights(flag: flags.Flag, config: ConfigDict) -> None:
         theirs = field == "data.normalization" or field.startswith(("model.", "predict."))
         if theirs and field != "predict.follow_exif":  # the data's labels decide it
             raise app.UsageError(f"{word} has no say in weights, which carry their own: say it with --set")
+
+
+def parse_flags(arguments: list[str]) -> list[str]:
+    """Parses the command line. **Raises:** ValueError when a config is not there, or has no such field."""
+    for word in arguments[1:]:
+        file = word.removeprefix("--config=").partition(":")[0]
+        if word.startswith("--config=") and file.endswith(".py") and not os.path.isfile(os.path.expanduser(file)):
+            raise ValueError(f"--config={file} is not there{_near_configs(file)}")
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        # A mistake behind the file's name comes wrapped in the traceback of the file's execution.
+        lines = [line for line in str(error).splitlines() if line.startswith(("ValueError: ", "TypeError: "))]
+        raise ValueError(f"--config: {lines[-1].partition(': ')[2]}" if lines else str(error)) from error
+    except (AttributeError, KeyError) as error:
+        # The one often wraps the other, whose text names the field and what it may have been meant to be.
+        text = error.args[0].args[0] if isinstance(error.args[0], KeyError) else error.args[0]
+        documented = "dbnet_jax/default_config.py documents every field"
+        raise ValueError(f"--config, no such field: {text}\n{documented}") from error
+
+
+def _near_configs(file: str) -> str:
+    """The configs that a file's name may have been meant to be, as the end of a message."""
+    folder = pathlib.Path(sys.argv[0]).resolve().parent / "configs"
+    names = sorted(path.name for path in folder.glob("[a-z]*.py") if path.name != "common.py")
+    near = difflib.get_close_matches(os.path.basename(file), names, cutoff=0.6) or names
+    return f"; {folder} has {', '.join(near)}" if near else ""

@@ -126,8 +126,11 @@ class Detector:
         **Returns:** an iterator over what `detect` gives for each, in their order, with the ValueError, not raised, of
         one that cannot be read.
 
-        **Raises:** any other error, in the place of its picture.
+        **Raises:** ValueError when `images` is one path; any other error, in the place of its picture: that of a file
+        that is not there ends it.
         """
+        if isinstance(images, (str, os.PathLike)):
+            raise ValueError(f"`images` (={os.fspath(images)!r}) must be several pictures; `detect` takes one")
         return self._each(images, (self._map,), lambda image: None, lambda _, detections, maps: detections)
 
     def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:

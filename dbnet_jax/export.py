@@ -13,11 +13,14 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from dbnet_jax.config_check import check_predict
+from dbnet_jax.config_history import history
 from dbnet_jax.model_card import CardScore, ModelCard
 from dbnet_jax.network import detection_map
 from dbnet_jax.saved_config import changed_fields, config_from_json, without_paths
 from dbnet_jax.saved_run import load_config, restore_checkpoint
 from dbnet_jax.weights_file import save_weights
+
+_CONVERTED = "Weights that were converted from a PyTorch file."
 
 
 class Exported(NamedTuple):
@@ -55,7 +58,7 @@ def export_run(
     trained = step > 0  # `--mode=convert` makes checkpoint 0
     card = ModelCard(
         name=output.stem,
-        data=_data(shown) if trained else "Weights that were converted from a PyTorch file.",
+        data=" ".join([_data(shown) if trained else _CONVERTED, *history(saved, workdir, step)]),
         command=_command(shown, output.stem) if trained else "",
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         commit=code_version(),

@@ -1,5 +1,6 @@
 """What a new run starts from: `config.init`."""
 
+import operator
 import os
 import pathlib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from dbnet_jax.detector import load_config, restore_variables
 from dbnet_jax.mesh import Variables
 from dbnet_jax.pretrained import pretrained_names, pretrained_path
 from dbnet_jax.pytorch.files import check_file, read_state_dict
+from dbnet_jax.saved_config import changed_fields
 from dbnet_jax.torch_weights import describe, load_backbone_weights, load_torch_weights, variable_shapes
 from dbnet_jax.weights_file import is_weights_file
 from dbnet_jax.widening import widened
@@ -55,7 +57,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
         variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
         if config.init.widen:
             variables = widened(variables, model, config.seed)
-        _check_fit(variables, wanted, checkpoint)
+        _check_fit(variables, wanted, checkpoint, changed_fields(saved, config))
         _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
         state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
@@ -80,15 +82,19 @@ def _without_surplus(variables: Variables, wanted: Mapping[Path, Any]) -> Variab
     return dict(unflatten_dict(kept))
 
 
-def _check_fit(variables: Variables, wanted: Mapping[Path, Any], checkpoint: str) -> None:
+def _check_fit(variables: Variables, wanted: Mapping[Path, Any], checkpoint: str, fields: Mapping[str, Any]) -> None:
     want, have = ({path: leaf.shape for path, leaf in leaves.items()} for leaves in (wanted, flatten_dict(variables)))
     differing = [path for path in {**want, **have} if want.get(path) != have.get(path)]
     if differing:
         some = ", ".join("/".join(path[1:]) for path in differing[:5])
+        its_own = " ".join(f"--config.{field}={value}" for field, value in fields.items() if field.startswith("model."))
+        narrower = want.keys() == have.keys() and all(
+            len(have[path]) == len(shape) and all(map(operator.le, have[path], shape)) for path, shape in want.items()
+        )
+        widen = "; `config.init.widen` = True starts from weights of fewer channels" if narrower else ""
         raise ValueError(
-            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes; its "
-            f"own config names it; {len(differing)} arrays differ, {some}, … `config.init.widen` = True starts from "
-            "weights of fewer channels"
+            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes: "
+            f"{len(differing)} arrays differ, {some}, … Its own is {its_own}{widen}"
         )
 
 

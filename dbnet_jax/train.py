@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.config_check import check_training
+from dbnet_jax.config_history import keep_earlier_config
 from dbnet_jax.counted import counted
 from dbnet_jax.detector import Detector, model_from_config
 from dbnet_jax.evaluator import Evaluator
@@ -94,6 +95,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     with Checkpoints(workdir, train.keep_checkpoints) as checkpoints:
         state = checkpoints.restore(state) or state
         first_step = int(state.step)
+        changes = keep_earlier_config(config, workdir, first_step)
         save_config(config, workdir)
         detector = Detector(config, local_variables(state, local_mesh), mesh=local_mesh)
 
@@ -106,6 +108,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
         ):
             epoch = f"{counted(pass_length(train_set), 'picture')} an epoch to train on"
             log.message(f"{epoch}, {len(eval_set)} to score on; {counted(mesh.size, 'device')}")
+            if changes:
+                log.message(f"going on from step {first_step} with another config than before: {changes}")
             # An evaluation that an earlier run was stopped in, or that failed there, is made up first.
             unscored = first_step > 0 and not checkpoints.is_scored(first_step)
             for step in range(first_step if unscored else first_step + 1, total_steps + 1):

@@ -7,6 +7,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 import run
+from dbnet_jax.command_fields import parse_flags
 
 
 def call_run(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +16,7 @@ def call_run(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(flags.FLAGS)
     with flagsaver.flagsaver():
         try:
-            run.parse_flags(sys.argv)
+            parse_flags(sys.argv)
             run.main(["run.py"])
         finally:
             for name in set(flags.FLAGS) - before:  # one for each field of the config that was set

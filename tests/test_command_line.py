@@ -83,6 +83,22 @@ def test_it_fails_when_no_picture_could_be_read_and_all_is_written(cli, photo, t
     assert "skipped: " in cli("--mode=predict", f"--input={photo.parent}")
 
 
+def test_what_a_command_cannot_use_is_said_by_its_flag(cli, photo, tmp_path):
+    for words, kind, named in [
+        (
+            ["--mode=predict", f"--input={photo}", f"--output={photo}"],
+            app.UsageError,
+            "--output=.* is a file: a",
+        ),
+        (["--config=configs/quickstrat.py"], ValueError, r"quickstrat\.py is not there; .*configs has quickstart\.py$"),
+        (["--config=xyz.py:steps=3"], ValueError, r"xyz\.py is not there; .*configs has .*icdar2015\.py, "),
+    ]:
+        with pytest.raises(kind, match=named):
+            cli(*words)
+    with pytest.raises(FileNotFoundError, match=r"(?s)no test pictures of ICDAR.*--config=configs/NAME\.py --config"):
+        cli("--mode=evaluate", "--weights=small-word", "--set=data.name=icdar2015,data.dir=nowhere")
+
+
 # ---------------------------------------------------------------- fields
 @pytest.mark.parametrize(
     ("words", "named"),

@@ -158,3 +158,13 @@ def test_options_that_cannot_work_are_named(field, value, message):
 def test_an_unknown_type_of_computation_is_named():
     with pytest.raises(ValueError, match=r"`config.model.dtype` \(='float16'\) must be one of"):
         model_from_config(tiny.config("dtype=float16"))
+
+
+@pytest.mark.parametrize("images", ["photo.jpg", pathlib.Path("photo.jpg")])
+def test_one_path_is_not_many(images):
+    detector = BrightnessDetector()
+    for detect in (detector.detect_many, detector.detect_batch):
+        with pytest.raises(
+            ValueError, match=r"`images` \(='photo\.jpg'\) must be several pictures; `detect` takes one"
+        ):
+            detect(images)

@@ -5,34 +5,18 @@ import pathlib
 import re
 import subprocess
 
-import jax
-import numpy as np
 import pytest
 import tiny
 
 from configs.common import apply_arg
-from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.detector import Detector, load_config
 from dbnet_jax.export import code_version, export_run, read_words
-from dbnet_jax.network import model_from_config
-from dbnet_jax.report import save_config
-from dbnet_jax.torch_weights import variable_shapes
 from dbnet_jax.weights_file import load_weights
-
-
-def make_run(folder: pathlib.Path, extra: str = "") -> pathlib.Path:
-    """A run's folder, its weights all one."""
-    config = tiny.config(extra)
-    save_config(config, folder)
-    shapes = variable_shapes(model_from_config(config))
-    with Checkpoints(folder) as checkpoints:
-        checkpoints.save_variables(jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes))
-    return folder
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> pathlib.Path:
-    return make_run(tmp_path_factory.mktemp("runs") / "tiny")
+    return tiny.make_run(tmp_path_factory.mktemp("runs") / "tiny")
 
 
 # What changes on the way
@@ -68,7 +52,7 @@ def test_what_would_make_the_file_or_its_card_untrue_is_refused(run, tmp_path, w
 
 
 def test_a_map_that_the_network_does_not_have(tmp_path):
-    folder = make_run(tmp_path / "run", "binarization=standard")
+    folder = tiny.make_run(tmp_path / "run", "binarization=standard")
     with pytest.raises(ValueError, match=r"`config\.predict\.map` \(='binary'\) needs"):
         export_run(folder, tmp_path / "x.safetensors", apply_arg(load_config(folder), "map=binary", {}))
     assert not (tmp_path / "x.safetensors").exists()

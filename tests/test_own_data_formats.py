@@ -48,11 +48,12 @@ def test_boxes_stand_in_for_polygons(tmp_path):
     make("mmocr", tmp_path, [1])
     write(tmp_path / FILES["mmocr"], encode("mmocr", content))
     np.testing.assert_array_equal(MmOcr(tmp_path, "trainval")[0].polygons[0], WORD)
-    content = document("coco_text", [1])
-    for annotation in content["annotations"]:
-        annotation["segmentation"] = []
-    write(tmp_path / "train.json", encode("coco_text", content))
-    np.testing.assert_array_equal(CocoText(tmp_path, "trainval")[0].polygons[0], WORD)
+    for nothing in ([], [[]], None):
+        content = document("coco_text", [1])
+        for annotation in content["annotations"]:
+            annotation["segmentation"] = nothing
+        write(tmp_path / "train.json", encode("coco_text", content))
+        np.testing.assert_array_equal(CocoText(tmp_path, "trainval")[0].polygons[0], WORD)
 
 
 def test_coco_rings_and_masks_are_instances(tmp_path):

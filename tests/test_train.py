@@ -139,6 +139,7 @@ def test_sigterm_saves_and_the_same_command_goes_on_as_if_nothing_had_happened(r
     assert "step 3 is saved" in capsys.readouterr().err
     assert [folder.name for folder in (tmp_path / "checkpoints").glob("[0-9]*")] == ["3"]
     train_and_evaluate(tiny.config("checkpoint_every=0"), tmp_path)
+    assert "another config" not in capsys.readouterr().err
     assert [line["step"] for line in losses(tmp_path)] == [1, 2, 3, 4, 5, 6]
     for a, b in zip(tiny.weights(run), tiny.weights(tmp_path), strict=True):
         np.testing.assert_array_equal(a, b)

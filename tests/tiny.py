@@ -17,6 +17,8 @@ from dbnet_jax.checkpoint import Checkpoints
 from dbnet_jax.detector import model_from_config
 from dbnet_jax.mesh import data_mesh
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
+from dbnet_jax.report import save_config
+from dbnet_jax.torch_weights import variable_shapes
 from dbnet_jax.train_state import create_state
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -30,6 +32,15 @@ FIELDS = (
 def config(extra: str = "") -> ConfigDict:
     """The tiny run's config, with `key=value` fields changed."""
     return quickstart.get_config(",".join(filter(None, (FIELDS, extra))))
+
+
+def make_run(folder: pathlib.Path, extra: str = "", step: int = 0) -> pathlib.Path:
+    """A run's folder with weights that are all one, in a checkpoint of `step`."""
+    save_config(config(extra), folder)
+    shapes = variable_shapes(model_from_config(config(extra)))
+    with Checkpoints(folder) as checkpoints:
+        checkpoints.save_variables(jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes), step)
+    return folder
 
 
 def start(

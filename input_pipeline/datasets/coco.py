@@ -156,7 +156,7 @@ def _outlines(line: str) -> list[str]:
 
 def _polygon(row: dict[str, Any]) -> Polygon:
     segmentation = row.get("segmentation", row.get("mask"))
-    if segmentation in (None, []):
+    if segmentation in (None, [], [[]]):
         left, top, width, height = (as_number(number, "bbox") for number in _four(row.get("bbox")))
         return box_polygon(left, top, left + width, top + height)
     if isinstance(segmentation, dict):
