@@ -16,10 +16,11 @@ _JPEG_START_OF_SCAN = 0xDA
 _JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 
 
-# What a folder of pictures is searched for. Telephones' HEIC is not read, but named.
-_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif"}
-_HEIC_SUFFIXES = {".heic", ".heif"}
-PICTURE_SUFFIXES = {".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".avif", *_JPEG_SUFFIXES, *_HEIC_SUFFIXES}
+# What a folder of pictures is searched for: telephones' HEIC too, which is not read, but then named.
+PICTURE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"),
+    *(".heic", ".heif"),
+}
 _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
 
 
