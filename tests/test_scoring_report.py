@@ -189,6 +189,11 @@ def test_one_piece_alone_is_no_split_and_a_word_half_covered_no_merge() -> None:
     assert errors_of([box(0, 0, 60, 10), box(60, 0, 100, 10)], words[:1] + [box(0, 0, 100, 10)]).split == {}
 
 
+def test_pieces_belong_to_the_first_of_two_truths_that_overlap() -> None:
+    pieces = [box(0, 0, 20, 10), box(70, 0, 90, 10)]
+    assert errors_of(pieces, [box(0, 0, 100, 10), box(0, 0, 95, 10)]) == PictureErrors([1], {0: [0, 1]}, {}, [])
+
+
 @settings(max_examples=40, deadline=None)
 @given(boxes, boxes, st.sampled_from(sorted(PROTOCOLS)))
 def test_everything_that_counts_is_right_or_an_error_of_one_kind(found: Any, truths: Any, protocol: str) -> None:

@@ -58,10 +58,13 @@ def find_errors(comparison: Comparison, entry: dict[str, Any]) -> PictureErrors:
     split, merged = ({one: many for one, many in side.items() if len(many) > 1} for side in partners)
     free_truths, free_detections = comparison.truths.copy(), comparison.detections.copy()
     free_truths[list(partners[0])], free_detections[list(partners[1])] = False, False
-    pieces = (comparison.overlaps.detection_shares > PIECE_SHARE) & free_detections
-    for truth in np.flatnonzero(free_truths & (pieces.sum(axis=1) > 1)).tolist():
-        split[truth] = np.flatnonzero(pieces[truth] & free_detections).tolist()
-        free_truths[truth], free_detections[split[truth]] = False, False
+    lies_on = comparison.overlaps.detection_shares > PIECE_SHARE
+    for truth in np.flatnonzero(free_truths).tolist():
+        # Of what no truth before it, which it may overlap, is made of.
+        pieces = np.flatnonzero(lies_on[truth] & free_detections).tolist()
+        if len(pieces) > 1:
+            split[truth] = pieces
+            free_truths[truth], free_detections[pieces] = False, False
     covered = (comparison.overlaps.truth_shares > PIECE_SHARE) & free_truths[:, None]
     for detection in np.flatnonzero(free_detections & (covered.sum(axis=0) > 1)).tolist():
         merged[detection] = np.flatnonzero(covered[:, detection]).tolist()
