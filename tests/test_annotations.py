@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.decode import BadPicture
-from input_pipeline.datasets.annotations import Annotation, as_polygon, crosses_itself, make_sample
+from input_pipeline.datasets.annotations import Annotation, as_polygon, make_sample
 from input_pipeline.datasets.icdar2015 import Icdar2015
 from input_pipeline.datasets.msra_td500 import MsraTd500
+from input_pipeline.datasets.outline import crosses_itself
 from input_pipeline.datasets.total_text import TotalText
 
 WORD = "10,10,30,10,30,20,10,20"

@@ -14,8 +14,6 @@ from input_pipeline.datasets.annotations import (
     Annotation,
     Instance,
     as_polygon,
-    check_polygon,
-    crosses_itself,
     is_dont_care,
     is_number,
     parse_instances,
@@ -23,6 +21,7 @@ from input_pipeline.datasets.annotations import (
     text_lines,
 )
 from input_pipeline.datasets.msra_td500 import MsraTd500
+from input_pipeline.datasets.outline import check_polygon, crosses_itself
 from input_pipeline.datasets.total_text import TotalText
 
 Polygon = Float32[np.ndarray, "_ 2"]

@@ -10,16 +10,14 @@ from itertools import compress
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from dbnet_jax.decode import BadPicture
-from dbnet_jax.geometry import polygon_area
+from input_pipeline.datasets.outline import NotPixels, Polygon, check_polygon, crosses_itself
 from input_pipeline.datasets.sample import Sample
 
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
 MAX_COORDINATE = 1e6
-# More than any outline of text has; what is done with an outline may take the square of it.
-MAX_VERTICES = 1000
 DONT_CARE = "###"
 # Bytes 0x80 to 0xFF as Python keeps those that are not UTF-8, and the Latin-1 characters that they may be.
 _LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
@@ -31,7 +29,6 @@ _REASONS = 3  # that a file is told of, of whose lines none can be used
 # One way only to match a digit: of two, a hundred thousand digits and a letter would be tried in ten thousand million.
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
-Polygon = Float32[np.ndarray, "_ 2"]
 T = TypeVar("T")
 
 
@@ -125,7 +122,7 @@ def parse_instances(
 ) -> Annotation:
     """Applies a parser to every line, or to every record of a file that has no lines.
 
-    An instance with fewer than three points or over `MAX_VERTICES`, with a coordinate that is not finite or is
+    An instance with fewer than three points or over `outline.MAX_VERTICES`, with a coordinate that is not finite or is
     absurdly large, or without area is left out. An outline that crosses itself is kept as it is, and named:
     the official protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the
     evaluation has to decide.
@@ -237,38 +234,6 @@ def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
     if np.abs(points).max(initial=0) > MAX_COORDINATE:
         raise ValueError(f"a coordinate of {np.abs(points).max():g} lies far outside of any picture")
     return points.astype(np.float32)
-
-
-class NotPixels(ValueError):
-    """Coordinates of another kind; none of a file's lines are to be believed then."""
-
-
-def check_polygon(polygon: Polygon) -> None:
-    """**Raises:** `ValueError` if the polygon has fewer than three points, too many or no area, or is not in pixels."""
-    if len(polygon) < 3:
-        raise ValueError(f"{len(polygon)} points where at least 3 are needed")
-    if len(polygon) > MAX_VERTICES:
-        raise ValueError(f"{len(polygon)} points where at most {MAX_VERTICES} are usable")
-    if polygon_area(polygon) == 0:
-        raise ValueError("the outline has no area")
-    if polygon.min() >= 0 and polygon.max() <= 1:
-        raise NotPixels("all numbers lie between 0 and 1, as shares of the picture's size are; pixels are expected")
-
-
-def crosses_itself(polygon: Polygon) -> bool:
-    """Whether two edges that are not neighbours cross in a point inside of both.
-
-    Edges AB and CD cross exactly where C and D lie on different sides of AB, and A and B on different sides
-    of CD.
-    """
-    starts = polygon.astype(np.float64)
-    ends = np.roll(starts, -1, axis=0)
-    along = ends - starts
-    # sides[i, j, …]: on which side of edge i the start and the end of edge j lie.
-    offsets = np.stack([starts[None] - starts[:, None], ends[None] - starts[:, None]], axis=2)
-    sides = np.sign(along[:, None, None, 0] * offsets[..., 1] - along[:, None, None, 1] * offsets[..., 0])
-    parted = sides[..., 0] * sides[..., 1] < 0
-    return bool((parted & parted.T).any())
 
 
 def make_sample(name: str, image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -> Sample:

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from input_pipeline.datasets.annotations import Instance, Polygon, is_dont_care
+from input_pipeline.datasets.annotations import Instance, is_dont_care
 from input_pipeline.datasets.entries import Entry, Problems, lost
 from input_pipeline.datasets.json_values import (
     as_flag,
@@ -19,6 +19,7 @@ from input_pipeline.datasets.json_values import (
 )
 from input_pipeline.datasets.label_file import LabelFile, as_line, grouped_by_picture, keyed_objects
 from input_pipeline.datasets.labelled import LabelNames
+from input_pipeline.datasets.outline import Polygon
 from input_pipeline.datasets.run_length import mask_outlines
 
 SPLIT_NAMES = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}

@@ -6,7 +6,8 @@ import math
 import zlib
 from typing import Any
 
-from input_pipeline.datasets.annotations import MAX_COORDINATE, Polygon, as_polygon, text_lines
+from input_pipeline.datasets.annotations import MAX_COORDINATE, as_polygon, text_lines
+from input_pipeline.datasets.outline import Polygon
 
 _SHOWN = 40  # characters of a wrong value in its message
 _GZIP = b"\x1f\x8b"

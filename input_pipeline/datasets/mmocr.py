@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from input_pipeline.datasets.annotations import Instance, Polygon, is_dont_care
+from input_pipeline.datasets.annotations import Instance, is_dont_care
 from input_pipeline.datasets.coco import CocoText, coco_pictures
 from input_pipeline.datasets.entries import Entry, Problems, lost
 from input_pipeline.datasets.json_values import (
@@ -18,6 +18,7 @@ from input_pipeline.datasets.json_values import (
     box_polygon,
 )
 from input_pipeline.datasets.labelled import LabelNames
+from input_pipeline.datasets.outline import Polygon
 
 
 class MmOcr(CocoText):

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dbnet_jax.decode import BadPicture
-from input_pipeline.datasets.annotations import crosses_itself
+from input_pipeline.datasets.outline import crosses_itself
 from input_pipeline.datasets.total_text import TotalText
 
 # Edges of one word: its upper and its lower side, as many points each, in reading order.
