@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from dbnet_jax.command_fields import parse_flags
+from dbnet_jax.config.command_line import parse_flags
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "An experiment: configs/NAME.py[:variant,key=value…].")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder: checkpoints, metrics, results.")
@@ -89,8 +89,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def train() -> None:
     """Trains, or goes on with what is in the workdir, and scores the result."""
-    from dbnet_jax.cpu_memory import keep_memory
     from dbnet_jax.train import train_and_evaluate
+    from dbnet_jax.training.cpu_memory import keep_memory
 
     if CONFIG.value is None:
         raise app.UsageError("--config is missing: for example configs/quickstart.py")
@@ -106,11 +106,11 @@ def evaluate() -> None:
     """Scores the workdir's checkpoint, or weights, on the evaluation split."""
     import jax
 
-    from dbnet_jax.cpu_memory import keep_memory
     from dbnet_jax.detector import Detector, restore_variables
-    from dbnet_jax.evaluator import Evaluator
-    from dbnet_jax.mesh import data_mesh
-    from dbnet_jax.report import write_report
+    from dbnet_jax.evaluation.evaluator import Evaluator
+    from dbnet_jax.pages.evaluation import write_report
+    from dbnet_jax.sharding import data_mesh
+    from dbnet_jax.training.cpu_memory import keep_memory
     from input_pipeline.from_config import open_split
 
     keep_memory()
@@ -132,10 +132,10 @@ def evaluate() -> None:
 
 def predict() -> None:
     """Detects text in pictures and writes JSON, ICDAR text files and a page."""
-    from dbnet_jax.cpu_memory import keep_memory
+    from dbnet_jax.commands.predict import predict_files
     from dbnet_jax.detector import Detector, restore_variables
-    from dbnet_jax.predict import predict_files
-    from dbnet_jax.pretrained import DEFAULT
+    from dbnet_jax.training.cpu_memory import keep_memory
+    from dbnet_jax.weights.shipped import DEFAULT
 
     if INPUT.value is None:
         raise app.UsageError("--input is missing: a picture, or a folder of pictures")
@@ -158,8 +158,8 @@ def predict() -> None:
 def export() -> None:
     """Makes one file of a run's weights, its config and a model card."""
     from configs.common import apply_arg
-    from dbnet_jax.export import export_run, read_words
-    from dbnet_jax.saved_run import load_config
+    from dbnet_jax.export.weights import export_run, read_words
+    from dbnet_jax.weights.run_folder import load_config
 
     if CONFIG.value is not None:
         raise app.UsageError("--config has no say in what a run learned: --set=key=value changes fields of its own")
@@ -175,7 +175,7 @@ def export() -> None:
 
 def inspect() -> None:
     """Draws what training would see, and measures its text."""
-    from dbnet_jax.inspection import inspect_data
+    from dbnet_jax.commands.inspect import inspect_data
 
     if CONFIG.value is None and WORKDIR.value is None:
         raise app.UsageError("--config is missing: the experiment to look at, for example configs/quickstart.py")
@@ -190,8 +190,8 @@ def inspect() -> None:
 
 def score() -> None:
     """Scores detections in files, whoever made them."""
-    from dbnet_jax.problem_list import in_short
-    from dbnet_jax.scoring.files import PROBLEMS, score_files
+    from dbnet_jax.commands.score import PROBLEMS, score_files
+    from dbnet_jax.pages.problems import in_short
 
     if DETECTIONS.value is None or TRUTH.value is None:
         missing = "--detections" if DETECTIONS.value is None else "--truth"
@@ -208,8 +208,8 @@ def score() -> None:
 def convert() -> None:
     """Makes a workdir of a PyTorch checkpoint."""
     from configs.common import apply_arg, get_config
-    from dbnet_jax.convert import configure, convert_checkpoint
-    from dbnet_jax.pytorch.files import read_state_dict
+    from dbnet_jax.commands.convert import configure, convert_checkpoint
+    from dbnet_jax.torch_weights.files import read_state_dict
 
     if INPUT.value is None:
         raise app.UsageError("--input is missing: a PyTorch checkpoint, .pth or .safetensors")
@@ -232,7 +232,7 @@ def workdir() -> str:
 
 def workdir_or_weights(default: str | None = None) -> str:
     """The run's folder or the file of weights to detect with. **Raises:** UsageError when both or none are named."""
-    from dbnet_jax.pretrained import find_weights
+    from dbnet_jax.weights.shipped import find_weights
 
     if WORKDIR.value is not None and WEIGHTS.value is not None:
         raise app.UsageError("--workdir and --weights both name a detector; --output says where results go")
@@ -249,8 +249,8 @@ def workdir_or_weights(default: str | None = None) -> str:
 def config_of_weights(file: str) -> ConfigDict:
     """The config in a file of weights, on the data of `--config` where it is given; with what `--set` changes."""
     from configs.common import apply_arg
-    from dbnet_jax.command_fields import refuse_fields_of_weights
-    from dbnet_jax.saved_run import load_config, on_data_of
+    from dbnet_jax.config.command_line import refuse_fields_of_weights
+    from dbnet_jax.weights.run_folder import load_config, on_data_of
 
     config = load_config(file, "weights")
     if CONFIG.value is not None:
@@ -269,7 +269,7 @@ def config_or_saved() -> ConfigDict:
 
 def show(summary: dict[str, object], folder: str) -> None:
     """Prints what an evaluation found, what it left out, and where its page is."""
-    from dbnet_jax.problem_list import in_short
+    from dbnet_jax.pages.problems import in_short
 
     messages = summary.get("messages", [])
     assert isinstance(messages, list)

@@ -23,8 +23,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dbnet_jax.models import create_model
-from dbnet_jax.models.deformable import DeformableConv
-from dbnet_jax.models.layers import Conv
+from dbnet_jax.models.layers.conv import Conv
+from dbnet_jax.models.layers.deformable import DeformableConv
 
 PASSES = ("forward", "forward and backward")
 KINDS = ("plain", "deformable")

@@ -24,8 +24,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dbnet_jax.models.depthwise import depthwise_conv
-from dbnet_jax.models.mobilenet_v3 import SIZES
+from dbnet_jax.models.backbones.mobilenet_v3 import SIZES
+from dbnet_jax.models.layers.depthwise import depthwise_conv
 
 PASSES = ("forward", "forward and backward")
 

@@ -72,7 +72,7 @@ def write_pictures(folder: pathlib.Path, count: int) -> None:
     """Pictures with words on drawn backgrounds, the same every time."""
     import cv2
 
-    from input_pipeline.datasets.synthetic import SyntheticDataset
+    from input_pipeline.datasets.rendered.synthetic.dataset import SyntheticDataset
 
     dataset = SyntheticDataset(count, split="test", size=PICTURE_SIZE)
     for index in range(count):
@@ -82,7 +82,7 @@ def write_pictures(folder: pathlib.Path, count: int) -> None:
 
 def picture_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """The pictures of a folder, in order."""
-    from dbnet_jax.decode import PICTURE_SUFFIXES
+    from dbnet_jax.images.decode import PICTURE_SUFFIXES
 
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
 
@@ -94,7 +94,7 @@ def networks(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[int],
 
     from configs import common
     from dbnet_jax.detector import Detector
-    from dbnet_jax.network import model_from_config
+    from dbnet_jax.models.from_config import model_from_config
 
     def untrained(batch: int) -> Detector:
         config = common.get_config()
@@ -130,13 +130,13 @@ class OneAfterAnother:
 
 def one_after_another(task: Callable[[], Any]) -> Any:
     """Does the task without threads: the same batches, each waited for before the next is made."""
-    with mock.patch("dbnet_jax.detection_pipeline.ThreadPoolExecutor", OneAfterAnother):
+    with mock.patch("dbnet_jax.detection.pipeline.ThreadPoolExecutor", OneAfterAnother):
         return task()
 
 
 def measure(detector: Any, files: Sequence[pathlib.Path], repeats: int) -> dict[str, Any]:
     """The seconds of each task, done either way, and those of all cores; what a stage takes alone."""
-    from dbnet_jax.predict import predict_files
+    from dbnet_jax.commands.predict import predict_files
 
     with tempfile.TemporaryDirectory() as pictures, tempfile.TemporaryDirectory() as output:
         for index, file in enumerate(files):

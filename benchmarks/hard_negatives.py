@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dbnet_jax.hard_negatives import hard_negative_weights
+from dbnet_jax.losses.hard_negatives import hard_negative_weights
 
 NEGATIVE_RATIO = 3
 PASSES = ("forward", "forward and gradient")

@@ -44,9 +44,9 @@ class Ours:
     def __init__(self, options: argparse.Namespace, folder: pathlib.Path):
         import jax
 
-        from dbnet_jax.cpu_memory import keep_memory
-        from dbnet_jax.mesh import data_mesh
         from dbnet_jax.models import create_model
+        from dbnet_jax.sharding import data_mesh
+        from dbnet_jax.training.cpu_memory import keep_memory
 
         keep_memory()
         self._jax, self._options, self._folder = jax, options, folder
@@ -81,7 +81,7 @@ class Ours:
         """Random weights with the running statistics of `images`: without them a deep fresh network overflows."""
         import jax
 
-        from dbnet_jax.normalization import normalize
+        from dbnet_jax.images.normalization import normalize
 
         model = self._models["float32"]
 
@@ -102,7 +102,7 @@ class Ours:
         return jax.jit(calibrate)(images)
 
     def _state(self) -> Any:
-        from dbnet_jax.train_state import create_state
+        from dbnet_jax.training.state import create_state
 
         model, optimizer = self._models["float32"], self._optimizer()
         return create_state(model, optimizer, 0, average=False, mesh=self._mesh, initial=self._variables)
@@ -113,14 +113,14 @@ class Ours:
         return make_optimizer(lambda step: LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
     def _training(self, dtype: str) -> Any:
-        from dbnet_jax.step_cost import MeasuredStep
-        from dbnet_jax.train_step import make_train_step
+        from dbnet_jax.training.step import make_train_step
+        from dbnet_jax.training.step_cost import MeasuredStep
 
         arguments = (self._models[dtype], self._optimizer(), self._mesh)
         return MeasuredStep(make_train_step(*arguments, normalization="imagenet", loss_options={}))
 
     def _detect(self, dtype: str) -> Any:
-        from dbnet_jax.network import make_eval_step
+        from dbnet_jax.models.from_config import make_eval_step
 
         return make_eval_step(self._models[dtype], "imagenet", self._mesh)
 
@@ -130,7 +130,7 @@ class Ours:
 
     def prepare(self) -> dict[str, float]:
         """Compiles both passes; what a step of training costs."""
-        from dbnet_jax.mesh import to_global
+        from dbnet_jax.sharding import to_global
 
         options, self._steps = self._options, {}
         on_device = to_global(self._mesh, dict(np.load(self._folder / "batch.npz")))
@@ -166,7 +166,7 @@ class Twin:
         import torch
 
         if options.keep_memory:
-            from dbnet_jax.cpu_memory import keep_memory
+            from dbnet_jax.training.cpu_memory import keep_memory
 
             keep_memory()
         self._torch, self._options, self._folder = torch, options, folder

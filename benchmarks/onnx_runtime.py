@@ -69,7 +69,7 @@ def make_detector(options: argparse.Namespace) -> Any:
 
     from configs import common
     from dbnet_jax.detector import Detector
-    from dbnet_jax.network import model_from_config
+    from dbnet_jax.models.from_config import model_from_config
 
     config = common.get_config()
     config.model.update({"backbone": options.backbone, "width": options.width, "inner_channels": options.inner})
@@ -82,7 +82,7 @@ def export(detector: Any, options: argparse.Namespace, file: pathlib.Path) -> pa
     import torch
     from torch_twin import Twin
 
-    from dbnet_jax.network import model_from_config
+    from dbnet_jax.models.from_config import model_from_config
     from dbnet_jax.torch_weights import export_torch_weights
 
     class Pixels(torch.nn.Module):

@@ -38,7 +38,7 @@ def main() -> None:
     options = parse_options()
     keep_to_cores(options.threads)
     if options.keep_memory:
-        from dbnet_jax.cpu_memory import keep_memory
+        from dbnet_jax.training.cpu_memory import keep_memory
 
         keep_memory()
     from input_pipeline.datasets import BENCHMARKS
@@ -116,7 +116,7 @@ def quality(sides: Mapping[str, Side], dataset: Any, protocol: str) -> dict[str,
 
 def readers_of(dataset: Any, count: int) -> list[Callable[[], np.ndarray]]:
     """Functions that read and decode photos, evenly over the split; for every side the same."""
-    from dbnet_jax.decode import decode_image
+    from dbnet_jax.images.decode import decode_image
 
     def read(index: int) -> np.ndarray:
         return decode_image(dataset.picture(index), dataset.name(index))

@@ -21,9 +21,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import cv2
 
-from input_pipeline.datasets.in_processes import InProcesses
+from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 from input_pipeline.datasets.sample import Dataset
-from input_pipeline.datasets.scenes.dataset import SceneDataset
+from input_pipeline.datasets.wrappers.in_processes import InProcesses
 
 PACKAGES = ("numpy", "opencv-python-headless")
 # Requests that wait beside those that are worked on, so that no process is idle.

@@ -23,7 +23,7 @@ from jax.extend.core import Jaxpr, Literal
 
 from dbnet_jax.losses import db_loss
 from dbnet_jax.models import create_model
-from dbnet_jax.step_cost import count_flops, needed, programs_in
+from dbnet_jax.training.step_cost import count_flops, needed, programs_in
 
 BACKBONES = ("mobilenet_v3_large", "resnet18", "resnet50")
 LABELS = ("shrink_map", "shrink_mask", "threshold_map", "threshold_mask")

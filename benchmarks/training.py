@@ -22,19 +22,19 @@ import jax
 from ml_collections import ConfigDict
 
 from configs import icdar2015, quickstart
-from dbnet_jax.config_check import check_training
-from dbnet_jax.cpu_memory import keep_memory
-from dbnet_jax.mesh import data_mesh, to_global
-from dbnet_jax.network import model_from_config
+from dbnet_jax.config.checks import check_training
+from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.progress import StageTimer
-from dbnet_jax.step_cost import MeasuredStep
+from dbnet_jax.sharding import data_mesh, to_global
 from dbnet_jax.train import renderer_of, to_device
-from dbnet_jax.train_log import FiniteCheck
-from dbnet_jax.train_state import create_state
-from dbnet_jax.train_step import make_train_step
+from dbnet_jax.training.cpu_memory import keep_memory
+from dbnet_jax.training.log import FiniteCheck
+from dbnet_jax.training.progress import StageTimer
+from dbnet_jax.training.state import create_state
+from dbnet_jax.training.step import make_train_step
+from dbnet_jax.training.step_cost import MeasuredStep
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.stored import StoredDataset
+from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.from_config import make_batches, open_split
 
 CONFIGS = {"synthetic": quickstart, "icdar2015": icdar2015}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from ml_collections import ConfigDict
 
-from dbnet_jax.default_config import default_config
+from dbnet_jax.config.defaults import default_config
 
 
 def get_config(arg: str | None = None) -> ConfigDict:

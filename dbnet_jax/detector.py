@@ -11,17 +11,17 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dbnet_jax.config_check import change_predict, check_predict
-from dbnet_jax.decode import read_image
-from dbnet_jax.detected_picture import DetectedPicture, Maps, Picture, Sizes, without_padding
-from dbnet_jax.detection_pipeline import Failed, Ready, Stages, errors_in_place, overlapped
-from dbnet_jax.mesh import Variables, replicated
-from dbnet_jax.network import detection_map, make_eval_step, maps_of, model_from_config
+from dbnet_jax.config.checks import change_predict, check_predict
+from dbnet_jax.detection.picture import DetectedPicture, Maps, Picture, Sizes, without_padding
+from dbnet_jax.detection.pipeline import Failed, Ready, Stages, errors_in_place, overlapped
+from dbnet_jax.detection.text_size import size_for_text
+from dbnet_jax.images.decode import read_image
+from dbnet_jax.images.resize import padded_size, resize_and_pad, resized_size
+from dbnet_jax.models.from_config import detection_map, make_eval_step, maps_of, model_from_config
 from dbnet_jax.postprocess import Detections, extract_polygons
-from dbnet_jax.pretrained import DEFAULT, pretrained_path
-from dbnet_jax.resize import padded_size, resize_and_pad, resized_size
-from dbnet_jax.saved_run import load_config, restore_variables
-from dbnet_jax.text_size import size_for_text
+from dbnet_jax.sharding import Variables, replicated
+from dbnet_jax.weights.run_folder import load_config, restore_variables
+from dbnet_jax.weights.shipped import DEFAULT, pretrained_path
 
 Source = Picture | str | os.PathLike[str] | Callable[[], Picture]
 Kept = TypeVar("Kept")
@@ -75,7 +75,7 @@ class Detector:
 
         **Arguments:**
 
-        - `name`: "small-word", …; `dbnet_jax.pretrained.pretrained_names` lists them, and each has a card beside it.
+        - `name`: "small-word", …; `dbnet_jax.weights.shipped.pretrained_names` lists them.
         - `overrides`: fields of `config.predict`, as of `from_checkpoint`.
 
         **Raises:** ValueError, with the names that there are, when it is none of them, or as `from_checkpoint` of an

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32
 
 from dbnet_jax.geometry import Number, measure_polygons, offset_path, order_quad
-from dbnet_jax.outlines import Outlines, concatenate
+from dbnet_jax.geometry.packed import Outlines, concatenate
 
 Map = Float32[np.ndarray, "height width"]
 Points = Float32[np.ndarray, "_ 2"]

@@ -11,25 +11,25 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dbnet_jax.checkpoint import Checkpoints, has_checkpoint
-from dbnet_jax.config_check import check_training
-from dbnet_jax.config_history import keep_earlier_config
-from dbnet_jax.counted import counted
+from dbnet_jax.config.checks import check_training
+from dbnet_jax.config.history import keep_earlier_config
 from dbnet_jax.detector import Detector, model_from_config
-from dbnet_jax.evaluator import Evaluator
-from dbnet_jax.initial_weights import initial_variables
-from dbnet_jax.mesh import data_mesh, replicated, to_global
+from dbnet_jax.evaluation.evaluator import Evaluator
+from dbnet_jax.messages import counted
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.preemption import Preemption
-from dbnet_jax.render import make_renderer
-from dbnet_jax.report import save_config, training_picture, write_report
-from dbnet_jax.step_cost import MeasuredStep
-from dbnet_jax.train_log import FiniteCheck, TrainLog
-from dbnet_jax.train_state import TrainState, create_state
-from dbnet_jax.train_step import Render, make_train_step
+from dbnet_jax.pages.evaluation import save_config, training_picture, write_report
+from dbnet_jax.sharding import data_mesh, replicated, to_global
+from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
+from dbnet_jax.training.device_pixels import make_renderer
+from dbnet_jax.training.log import FiniteCheck, TrainLog
+from dbnet_jax.training.preemption import Preemption
+from dbnet_jax.training.state import TrainState, create_state
+from dbnet_jax.training.step import Render, make_train_step
+from dbnet_jax.training.step_cost import MeasuredStep
+from dbnet_jax.weights.initial import initial_variables
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.sample import pass_length
-from input_pipeline.datasets.stored import StoredDataset
+from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.from_config import make_batches, open_split
 
 

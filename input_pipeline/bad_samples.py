@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 
-from dbnet_jax.counted import counted
+from dbnet_jax.messages import counted
 
 
 class TooManyBadSamples(ValueError):

@@ -1,11 +1,11 @@
-"""What the accelerator needs to make a training example's pixels itself (`dbnet_jax.render`): geometry, no labels."""
+"""The geometry from which `dbnet_jax.training.device_pixels` makes a training example on the device."""
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dbnet_jax.decode import BadPicture
 from dbnet_jax.geometry import Number, clip_to_image, offset_distance, offset_polygon, polygon_area
+from dbnet_jax.images.decode import BadPicture
 from input_pipeline.augment import Placement
 from input_pipeline.datasets.sample import Sample
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Int
 
-from dbnet_jax.decode import BadPicture
+from dbnet_jax.images.decode import BadPicture
 from input_pipeline.augment import Augmentation, sample_placement
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.sample import Dataset, Sample, origin

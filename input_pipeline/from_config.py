@@ -9,17 +9,17 @@ from ml_collections import ConfigDict
 
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
+from input_pipeline.batches.tf_data import Batch, train_batches
+from input_pipeline.batches.threads import thread_batches
 from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, WORDS_ALONE, open_dataset
-from input_pipeline.datasets.cached import CachedDataset, memory_for_cache
-from input_pipeline.datasets.in_processes import InProcesses
-from input_pipeline.datasets.joined_words import JoinedWords
-from input_pipeline.datasets.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.sample import Dataset
-from input_pipeline.datasets.stored import StoredDataset
+from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
+from input_pipeline.datasets.wrappers.in_processes import InProcesses
+from input_pipeline.datasets.wrappers.lines_from_words import JoinedWords
+from input_pipeline.datasets.wrappers.mixed import MixedDataset, Part, labels_of, parse_mix
+from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
-from input_pipeline.pipeline import Batch, train_batches
-from input_pipeline.threads import thread_batches
 
 
 def open_split(config: ConfigDict, purpose: str) -> Dataset:

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.helpers.paths import ROOT, SHARED
+
 install_import_hook(["dbnet_jax", "input_pipeline"], "beartype.beartype")
 
 # The tests compile the same few programs many times, in processes of their own too: compile each once.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).resolve().parents[1] / ".pytest_cache/jax")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache/jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 # The networks here are tiny: compiling them well takes longer than running them badly.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
@@ -31,10 +33,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture(scope="session")
 def shared() -> pathlib.Path:
     """The folder of golden outputs and real photos beside the project; tests that need it skip without it."""
-    folder = pathlib.Path(__file__).resolve().parents[2] / "shared"
-    if not (folder / "golden").is_dir():
+    if not (SHARED / "golden").is_dir():
         pytest.skip("needs the shared golden files beside the project")
-    return folder
+    return SHARED
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from dbnet_jax.models.backbones.mobilenet_v3 import LAYOUTS
+from dbnet_jax.models.backbones.resnet import RESNETS
 from dbnet_jax.models.dbnet import MOBILENETS, DBNet
 from dbnet_jax.models.decoder import NECKS
-from dbnet_jax.models.deformable import OFFSETS
-from dbnet_jax.models.mobilenet_v3 import LAYOUTS
-from dbnet_jax.models.resnet import RESNETS
-from dbnet_jax.models.scale_fusion import ATTENTIONS
+from dbnet_jax.models.layers.deformable import OFFSETS
+from dbnet_jax.models.necks.scale_fusion import ATTENTIONS
 
 __all__ = ["BACKBONES", "DBNet", "create_model"]
 

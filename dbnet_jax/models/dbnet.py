@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dbnet_jax.models.backbones.mobilenet_v3 import MobileNetV3
+from dbnet_jax.models.backbones.resnet import RESNETS, ResNet
 from dbnet_jax.models.decoder import Decoder, Features, Outputs
-from dbnet_jax.models.deformable import DeformableConv
-from dbnet_jax.models.layers import Conv, ModuleDef
-from dbnet_jax.models.mobilenet_v3 import MobileNetV3
-from dbnet_jax.models.resnet import RESNETS, ResNet
+from dbnet_jax.models.layers.conv import Conv, ModuleDef
+from dbnet_jax.models.layers.deformable import DeformableConv
 
 MOBILENETS = {"mobilenet_v3_large": "large", "mobilenet_v3_small": "small"}
 Images = Float[Array, "batch height width 3"] | Float[np.ndarray, "batch height width 3"]
@@ -44,7 +44,7 @@ class DBNet(Decoder):
 
         **Arguments:**
 
-        - `images`: normalised (`dbnet_jax.normalization`); height and width are multiples of 32.
+        - `images`: normalised (`dbnet_jax.images.normalization`); height and width are multiples of 32.
         - `train`: normalise by the batch's statistics and update the running ones.
 
         **Returns:** `probability_map`, `threshold_map`, `binary_map` in [0, 1], and `probability_logits` and

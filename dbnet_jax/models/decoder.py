@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dbnet_jax.binarization import differentiable_binarization
-from dbnet_jax.models.batch_norm import BatchNorm
-from dbnet_jax.models.fpe import FPE
-from dbnet_jax.models.fpn import FPN
 from dbnet_jax.models.head import Head
-from dbnet_jax.models.layers import ModuleDef
-from dbnet_jax.models.scale_fusion import ScaleFusion
+from dbnet_jax.models.layers.batch_norm import BatchNorm
+from dbnet_jax.models.layers.conv import ModuleDef
+from dbnet_jax.models.necks.fpe import FPE
+from dbnet_jax.models.necks.fpn import FPN
+from dbnet_jax.models.necks.scale_fusion import ScaleFusion
 
 NECKS = ("fpn", "fpe")
 Features = list[Float[Array, "batch _ _ _"]]

@@ -7,10 +7,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.convolution import pixel_product
-from dbnet_jax.models.doubled import Levels, LevelsConv
-from dbnet_jax.models.initialization import he_normal
-from dbnet_jax.models.layers import Dtype, ModuleDef
+from dbnet_jax.models.layers.conv import Dtype, ModuleDef
+from dbnet_jax.models.layers.initialization import he_normal
+from dbnet_jax.models.layers.upsampled import Levels, LevelsConv
+from dbnet_jax.ops.convolution import pixel_product
 
 
 class Head(nn.Module):

@@ -10,7 +10,7 @@ import sys
 
 import cv2
 
-from input_pipeline.datasets.scenes.dataset import SceneDataset
+from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 
 PICTURES = {"scripts": 3, "words": 10, "signs": 13}  # which scene each is
 

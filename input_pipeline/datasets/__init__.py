@@ -3,16 +3,16 @@
 import os
 from typing import Any
 
-from input_pipeline.datasets.benchmark import Benchmark
-from input_pipeline.datasets.ctw1500 import Ctw1500
-from input_pipeline.datasets.hust_tr400 import HustTr400
-from input_pipeline.datasets.icdar2015 import Icdar2015
-from input_pipeline.datasets.mlt2017 import Mlt2017
-from input_pipeline.datasets.msra_td500 import MsraTd500
+from input_pipeline.datasets.benchmarks.base import Benchmark
+from input_pipeline.datasets.benchmarks.ctw1500 import Ctw1500
+from input_pipeline.datasets.benchmarks.hust_tr400 import HustTr400
+from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
+from input_pipeline.datasets.benchmarks.mlt2017 import Mlt2017
+from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
+from input_pipeline.datasets.benchmarks.synthtext import SynthText
+from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.own_data import OWN_DATA
 from input_pipeline.datasets.sample import Dataset, Sample
-from input_pipeline.datasets.synthtext import SynthText
-from input_pipeline.datasets.total_text import TotalText
 
 __all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "WORDS_ALONE", "Dataset", "Sample", "open_dataset"]
 
@@ -57,15 +57,15 @@ def open_dataset(
         raise ValueError(f"`source` (={source!r}) must be files or tfds")
     # Imported where needed: TensorFlow takes ten seconds.
     if source == "tfds":
-        from input_pipeline.datasets.scene_text import PreparedDataset
+        from input_pipeline.datasets.tfds.scene_text import PreparedDataset
 
         return PreparedDataset(name, folder, split, **options)
     if name == "synthetic":
-        from input_pipeline.datasets.synthetic import SyntheticDataset
+        from input_pipeline.datasets.rendered.synthetic.dataset import SyntheticDataset
 
         return SyntheticDataset(**{"split": split, **options})
     if name == "scenes":
-        from input_pipeline.datasets.scenes.dataset import SceneDataset
+        from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 
         return SceneDataset(**{"split": split, **options})
     if name in OWN_DATA:

@@ -1,0 +1,72 @@
+"""A PyTorch checkpoint becomes a run's folder, which evaluation, prediction and `Detector` take."""
+
+import os
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from dbnet_jax.detector import model_from_config
+from dbnet_jax.pages.evaluation import save_config
+from dbnet_jax.torch_weights import load_torch_weights
+from dbnet_jax.torch_weights.convert import describe
+from dbnet_jax.torch_weights.files import PathOrStateDict, read_state_dict
+from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
+
+
+def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> None:
+    """Says in the config which model the weights are of.
+
+    Names and shapes decide section `model`, but for `k` and `dtype`. That official weights were trained with the
+    official offsets and pixels is a guess by their names: who knows better sets `model.dcn_offsets` and
+    `data.normalization` afterwards.
+
+    **Arguments:** `config`, changed in place; `path_or_state_dict`: as of `load_torch_weights`.
+
+    **Raises:** ValueError when the weights are of no known model or of a backbone alone; FileNotFoundError,
+    ImportError as `pytorch.files.read_state_dict`.
+    """
+    options = describe(path_or_state_dict)
+    if "inner_channels" not in options:
+        raise ValueError(
+            "the weights are those of a backbone alone, which detects nothing; `config.init.backbone` trains from them"
+        )
+    config.data.normalization = options.pop("normalization")
+    config.model.binarization = "differentiable" if options.pop("adaptive") else "standard"
+    for name, value in options.items():
+        config.model[name] = value
+
+
+def convert_checkpoint(
+    path_or_state_dict: PathOrStateDict, workdir: str | os.PathLike[str], config: ConfigDict
+) -> dict[str, int]:
+    """Writes `<workdir>/config.json` and `<workdir>/checkpoints/0` from the weights of a PyTorch detector.
+
+    **Arguments:**
+
+    - `path_or_state_dict`: as of `load_torch_weights`.
+    - `workdir`: made if it does not exist.
+    - `config`: of the model that the weights are of, see `configure`, and of all else (data, sizes, thresholds).
+
+    **Returns:** "parameters" and "statistics", how many numbers; and "dead_arrays", how many arrays take no part in
+    detection and were left out.
+
+    **Raises:** ValueError when the workdir holds checkpoints already or the weights do not fit the config's model;
+    FileNotFoundError, ImportError as `pytorch.files.read_state_dict`.
+    """
+    if has_checkpoint(workdir):
+        raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) holds checkpoints already: name another one")
+    state_dict = read_state_dict(path_or_state_dict)
+    variables = load_torch_weights(state_dict, model_from_config(config))
+    save_config(config, workdir)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save_variables(variables)
+    return {
+        "parameters": _count(variables["params"]),
+        "statistics": _count(variables["batch_stats"]),
+        "dead_arrays": len(state_dict) - len(jax.tree.leaves(variables)),
+    }
+
+
+def _count(tree: Any) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,268 @@
+"""What a config's training would see, before it trains: examples with their label maps, and the shape of all text."""
+
+import contextlib
+import os
+import pathlib
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from ml_collections import ConfigDict
+
+from dbnet_jax.config.checks import check_training
+from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.inspection.statistics import PictureText, Statistics
+from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
+from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, lost_in_words
+from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
+from input_pipeline.datasets.sample import Dataset, Sample, origin
+from input_pipeline.datasets.wrappers.base import annotation_alone
+from input_pipeline.examples import LABELS, Example
+from input_pipeline.from_config import make_examples, open_split
+
+# Pictures that are decoded for the statistics, and annotations that are read, with or without their pictures.
+MOST_PICTURES = 2_000
+MOST_ANNOTATIONS = 50_000
+# Room for outlines where the config asks for none: untouched memory costs nothing.
+_ROOM = {"max_instances": 10_000, "max_vertices": 2_000}
+
+Polygon = Float[np.ndarray, "_ 2"]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an inspection found: its page, the statistics on it, and what is wrong with the data.
+
+    `problems` has a line for each, and a headline first, which counts them; it is empty where there are none. `stops`
+    says that training would end because of them; "" where it would not, by the pictures that were read.
+    """
+
+    page: pathlib.Path
+    statistics: Statistics
+    problems: list[str]
+    stops: str = ""
+
+    def report(self) -> str:
+        """The statistics in a few words, and the first problems."""
+        lines = [self.statistics.coverage]
+        lines += [f"{name}: {value}" for name, value in self.statistics.summary().items()]
+        more = f"on {self.page}" if len(self.problems) <= MOST_LISTED else ""
+        lines += self.problems[:1] or ["no problems found"]
+        return "\n".join([*lines, *(f"  {line}" for line in in_short(self.problems[1:], more))])
+
+
+class Findings(BadSamples):
+    """All that is wrong with a set of `total` pictures: however much is, everything is to be named.
+
+    `stops` is what training would end with, which stands no larger share than `max_share`; "" where it would not.
+    """
+
+    def __init__(self, total: int, max_share: float):
+        super().__init__(total, max_share=1.0)
+        self._in_training = BadSamples(total, max_share)
+        self.skipped: set[str] = set()
+        self.stops = ""
+
+    def add(self, name: str, reason: str, origin: tuple[str, int] | None = None) -> None:
+        """See `BadSamples`."""
+        self.skipped.add(name)
+        super().add(name, reason, origin)
+        try:
+            self._in_training.add(name, reason, origin)
+        except TooManyBadSamples as error:
+            self.stops = str(error).partition("\n")[0].rstrip(":")
+
+    def lines(self) -> list[str]:
+        """A line for each picture skipped and each problem in an annotation, as they were found; a headline first."""
+        lines = [line.strip() for line in self.report(everything=True).splitlines()[1:]]
+        if not lines:
+            return []
+        return [lost_in_words(len(self.skipped), count_problems(lines) - len(self.skipped)) + ":", *lines]
+
+
+def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int = 24) -> Inspection:
+    """Draws the first training examples of `config`, and measures the text of its training pictures.
+
+    Writes `<folder>/index.html` and its pictures. Every picture that is in the statistics is read once, so that those
+    that cannot be are found; of a large set only some, which `Inspection.statistics` says.
+
+    **Arguments:**
+
+    - `config`: an experiment; `dbnet_jax/default_config.py` documents every field.
+    - `folder`: takes the page.
+    - `count`: examples to draw, from the first of the first batch on.
+
+    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work.
+    """
+    if count < 0:
+        raise ValueError(f"`count` (={count}) must not be negative")
+    check_training(config)
+    # Neither cache changes an example, and both would read far more than is shown.
+    config = _changed(config, cache="none")
+    dataset = Remembered(open_split(config, "train"))
+    findings = Findings(len(dataset), config.data.max_bad_share)
+    statistics = collect_statistics(config, dataset, findings)
+    examples = inspected_examples(config, dataset, findings, count)
+    facts = {"not shown here": held_out(config), "command": shlex.join(["python", *sys.argv])}
+    page = write_inspection_page(folder, title_of(config), statistics, examples, findings.lines, facts)
+    return Inspection(page, statistics, findings.lines(), findings.stops)
+
+
+def title_of(config: ConfigDict) -> str:
+    """What is shown: the data set, what is mixed into it, and the split."""
+    mix = f" with {config.data.mix}" if config.data.mix else ""
+    return f"{config.data.name}{mix}: {config.data.train_split}, as training sees it"
+
+
+def held_out(config: ConfigDict) -> str:
+    """Which pictures are scored and not trained on, and how to see those."""
+    split = config.data.eval_split
+    if split == config.data.train_split:
+        return "nothing: the split that is trained on is scored"
+    return f"{split}, which is scored; data.train_split={split} shows it"
+
+
+class Remembered:
+    """Another data set, and what its samples that were read so far hold beside their pixels."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+        self.problems = dataset.problems
+        self.tried: set[int] = set()
+        self.seen: dict[int, PictureText] = {}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def name(self, index: int) -> str:
+        """The name of sample `index`, without reading it."""
+        return self.dataset.name(index)
+
+    def __getitem__(self, index: int) -> Sample:
+        self.tried.add(index)
+        sample = self.dataset[index]
+        size = (sample.image.shape[0], sample.image.shape[1])
+        self.seen[index] = PictureText.measure(size, sample.polygons, sample.ignore)
+        return sample
+
+
+def collect_statistics(config: ConfigDict, dataset: Remembered, bad_samples: BadSamples) -> Statistics:
+    """Measures the text of pictures, and of the crops that training makes of them, in the order of training.
+
+    **Arguments:**
+
+    - `config`: says how pictures vary.
+    - `dataset`: its pictures are decoded up to `MOST_PICTURES`. Of others the annotations are read, up to
+        `MOST_ANNOTATIONS` in all, where the data set gives them alone.
+    - `bad_samples`: told of what is wrong.
+    """
+    geometry = make_examples(_geometry_alone(config), dataset, bad_samples)
+
+    def crop(position: int) -> PictureText:
+        return PictureText.measure(tuple(config.data.crop), *outlines_of(geometry[position]))
+
+    crops: list[PictureText] = []
+    # A picture and all that would take its place are bad: training would end here, and more of them say no more.
+    with ThreadPoolExecutor(os.cpu_count()) as pool, contextlib.suppress(BadPicture):
+        crops.extend(pool.map(crop, range(min(len(dataset), MOST_PICTURES))))
+    order = [geometry.index(position) for position in range(min(len(dataset), MOST_ANNOTATIONS))]
+    untried = [index for index in order if index not in dataset.tried]
+    alone = _annotations_alone(dataset.dataset, untried, bad_samples)
+    # By their names, so that what a mix repeats is there once; those decoded take the place of their annotations.
+    pictures = {dataset.name(index): dataset.seen[index] for index in sorted(dataset.seen)}
+    pictures |= {name: text for name, text in alone.items() if name not in pictures}
+    bad = len(dataset.tried - dataset.seen.keys())
+    everything = list(pictures.values())
+    return Statistics(len(dataset), len(dataset.tried), bad, everything, crops, bool(config.data.mix))
+
+
+def _annotations_alone(dataset: Dataset, indices: list[int], bad_samples: BadSamples) -> dict[str, PictureText]:
+    """The text of pictures that are not decoded, by their names, of a data set that can tell it."""
+    measured: dict[str, PictureText] = {}
+    for index in indices:
+        try:
+            found = annotation_alone(dataset, index)
+        except BadPicture as error:
+            bad_samples.add(dataset.name(index), str(error), origin(dataset, index))
+            continue
+        if found is None:
+            continue
+        bad_samples.add_problems(found.problems)
+        measured[dataset.name(index)] = PictureText.measure(None, found.polygons, found.ignore)
+    return measured
+
+
+def inspected_examples(
+    config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, count: int
+) -> Iterator[InspectedExample]:
+    """The first `count` examples of training, bit by bit what the step gets, each with the outlines in it.
+
+    **Arguments:** as of `collect_statistics`; of a set without any usable picture there are no examples.
+    """
+    examples = make_examples(config, dataset, bad_samples)
+    # The same draws at the same positions: of the outlines, whoever makes the pixels.
+    geometry = make_examples(_geometry_alone(config), dataset, bad_samples)
+    finish = _finisher(config)
+    for position in range(count):
+        try:
+            example, (polygons, ignored) = examples[position], outlines_of(geometry[position])
+        except BadPicture:
+            return
+        image, labels = finish(example)
+        step = position // config.train.batch_size + 1
+        yield InspectedExample(str(example["name"]), step, image, polygons, ignored, labels)
+
+
+def outlines_of(example: Example) -> tuple[list[Polygon], Bool[np.ndarray, "_"]]:
+    """The outlines of an example of `DeviceGeometry`, and which of them its labels ignore.
+
+    **Returns:** (x, y) in the crop's pixels; True for text that is marked so, too small, or cut by the crop's edge.
+    """
+    polygons, distances = example["polygons"], example["distances"]
+    assert isinstance(polygons, np.ndarray)
+    assert isinstance(distances, np.ndarray)
+    used = distances >= 0
+    return [_without_repeats(polygon) for polygon in polygons[used]], distances[used] == 0
+
+
+def _without_repeats(polygon: Polygon) -> Polygon:
+    """Without the last vertex's copies, which fill the room behind it."""
+    moved = np.flatnonzero((polygon[1:] != polygon[:-1]).any(axis=1))
+    return polygon[: int(moved[-1]) + 2 if len(moved) else 1].copy()
+
+
+def _finisher(
+    config: ConfigDict,
+) -> Callable[[Example], tuple[UInt8[np.ndarray, "height width 3"], dict[str, np.ndarray]]]:
+    """What makes picture and label maps of an example: the step's own renderer, where it has one."""
+    if config.data.render != "device":
+        return lambda example: (np.asarray(example["image"]), {name: np.asarray(example[name]) for name in LABELS})
+    from dbnet_jax.train import renderer_of  # takes seconds, and only this needs it
+
+    renderer = renderer_of(config)
+    assert renderer is not None
+    render = jax.jit(lambda batch: renderer(batch, None))
+
+    def finish(example: Example) -> tuple[UInt8[np.ndarray, "height width 3"], dict[str, np.ndarray]]:
+        batch = {name: np.asarray(value)[None] for name, value in example.items() if name != "name"}
+        made = {name: np.asarray(value[0]) for name, value in render(batch).items()}
+        return np.rint(made["image"]).astype(np.uint8), {name: made[name] for name in LABELS}
+
+    return finish
+
+
+def _geometry_alone(config: ConfigDict) -> ConfigDict:
+    """The config of examples without pixels, at any `config.data.render`."""
+    room = {} if config.data.render == "device" else _ROOM
+    return _changed(config, render="device", cache="device", **room)
+
+
+def _changed(config: ConfigDict, **fields: str | int) -> ConfigDict:
+    changed = config.copy_and_resolve_references()
+    changed.data.update(fields)
+    return changed

@@ -1,0 +1,130 @@
+"""What a config says wrong, found before anything is read or compiled."""
+
+import math
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from dbnet_jax.images.normalization import NORMALIZATIONS
+from dbnet_jax.images.resize import RULES
+from dbnet_jax.optimizer import KINDS
+from dbnet_jax.postprocess import UNCLIP_RATIOS
+
+# Fields that take one of a few words; those of `model` are checked where they are used, first of all.
+WORDS = {
+    "data.source": ("files", "tfds"),
+    "data.render": ("host", "device"),
+    "data.cache": ("none", "host", "device"),
+    "data.normalization": tuple(NORMALIZATIONS),
+    "data.threshold_distance": ("true", "official"),
+    "train.optimizer": KINDS,
+    "train.schedule": ("step", "epoch"),
+    "loss.binary_loss": ("dice", "cross_entropy"),
+}
+NOT_NEGATIVE = (
+    "loss.probability_weight",
+    "loss.binary_weight",
+    "loss.threshold_weight",
+    "loss.negative_ratio",
+    "loss.min_negatives",
+)
+# Whole numbers, and the least that each may be.
+LEAST = {
+    "train.batch_size": 1,
+    "train.accumulate": 1,
+    "train.keep_checkpoints": 1,  # or nothing could go on
+    "train.steps": 0,
+    "train.warmup": 0,
+    "train.checkpoint_every": 0,
+    "train.evaluate_every": 0,
+    "train.picture_every": 0,
+}
+PREDICT_WORDS: dict[str, tuple[object, ...]] = {
+    "map": ("probability", "binary"),
+    "shape": tuple(UNCLIP_RATIOS),
+    "resize": RULES,
+    "checkpoint": ("best", "latest"),
+    "follow_exif": (True, False),
+}
+# Of `predict` too: which numbers a field takes.
+WHOLE = ("size", "first_size", "max_side", "batch_size", "max_candidates", "stretch_width")
+OPTIONAL = ("size", "unclip_ratio", "stretch_width")  # None is a choice
+RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("threshold", "box_threshold"), ("in [0, 1]", lambda value: 0 <= value <= 1)),
+    **dict.fromkeys(("unclip_ratio", "text_height", *WHOLE), ("positive", lambda value: 0 < value < math.inf)),
+    "min_size": ("0 or more", lambda value: 0 <= value < math.inf),
+}
+
+
+def check_training(config: ConfigDict) -> None:
+    """Refuses a config that could not train. **Raises:** ValueError, which names the field and its value."""
+    for field, words in WORDS.items():
+        if _value(config, field) not in words:
+            raise ValueError(f"`config.{field}` (={_value(config, field)!r}) must be one of {words}")
+    for field in NOT_NEGATIVE:
+        if _value(config, field) < 0:
+            raise ValueError(f"`config.{field}` (={_value(config, field)}) must not be negative")
+    for field, least in LEAST.items():
+        if _value(config, field) < least:
+            raise ValueError(f"`config.{field}` (={_value(config, field)}) must be {least} or more")
+    if not config.train.steps and not config.train.epochs > 0:
+        raise ValueError(f"`config.train.epochs` (={config.train.epochs}) must be positive, or `config.train.steps`")
+    if config.data.cache == "device" and config.data.render != "device":
+        raise ValueError("`config.data.cache` (='device') needs `config.data.render` = 'device'")
+    if config.data.render == "device" and config.data.threshold_distance != "true":
+        raise ValueError("`config.data.threshold_distance` (='official') needs `config.data.render` = 'host'")
+    crop = tuple(config.data.crop)
+    if len(crop) != 2 or min(crop) < 32 or crop[0] % 32 or crop[1] % 32:
+        raise ValueError(f"`config.data.crop` (={crop}) must be (height, width), multiples of 32")
+    check_predict(config.predict)
+
+
+def check_predict(predict: ConfigDict) -> None:
+    """Refuses fields of `config.predict` that would fail at the first picture, at the end of a run, or find nothing.
+
+    **Raises:** ValueError, which names the field and its value.
+    """
+    for name, words in PREDICT_WORDS.items():
+        if predict[name] not in words:
+            raise ValueError(f"`config.predict.{name}` (={predict[name]!r}) must be one of {words}")
+    for name, (wanted, holds) in RANGES.items():
+        value, kind = predict[name], Integral if name in WHOLE else Real
+        if value is None and name in OPTIONAL:
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool) or not holds(value):
+            whole, none = " and whole" * (name in WHOLE), ", or None" * (name in OPTIONAL)
+            raise ValueError(f"`config.predict.{name}` (={value!r}) must be {wanted}{whole}{none}")
+    sizes = predict.sizes
+    if not sizes or not all(isinstance(one, int) and one > 0 for one in sizes):
+        raise ValueError(f"`config.predict.sizes` (={sizes!r}) must be positive and whole, one or more")
+    if predict.size is None and predict.resize == "official":
+        raise ValueError("`config.predict.size` (=None) needs a number with `config.predict.resize` = 'official'")
+    if predict.stretch_width is not None and predict.resize != "official":
+        raise ValueError(
+            f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"
+        )
+
+
+def change_predict(predict: ConfigDict, fields: Mapping[str, Any]) -> None:
+    """Changes fields of `config.predict`, as Python code gives them: NumPy's numbers are numbers, 640.0 is 640.
+
+    **Raises:** ValueError when there is no such field, or it is of another type.
+    """
+    for name, value in fields.items():
+        if name not in predict:
+            raise ValueError(f"`{name}` (={value!r}) is no field of `config.predict`: {sorted(predict)}")
+        plain = value.item() if getattr(value, "ndim", None) == 0 else value
+        if name in WHOLE and isinstance(plain, float) and plain.is_integer():
+            plain = int(plain)
+        try:
+            predict[name] = plain
+        except TypeError as error:
+            wanted = predict.get_type(name).__name__
+            raise ValueError(f"`{name}` (={value!r}) must be of type {wanted}") from error
+
+
+def _value(config: ConfigDict, field: str) -> Any:
+    section, name = field.split(".")
+    return config[section][name]

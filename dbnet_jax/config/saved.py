@@ -1,0 +1,104 @@
+"""A config as JSON, as a run and a file of weights carry it."""
+
+import json
+import re
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from dbnet_jax.config.defaults import default_config
+
+FOLDERS = (
+    "data.dir",
+    "data.tfds_dir",
+    "data.backgrounds",
+    "data.layouts",
+    "data.fonts",
+    "init.backbone",
+    "init.checkpoint",
+)
+"""Fields that name a folder or a file of the machine that trained."""
+
+
+# Fields that have a default, and None for another choice.
+_OR_NONE = ("predict.size",)
+
+
+def config_from_json(text: str) -> ConfigDict:
+    """The config that `text` holds; fields that are younger than it have their defaults.
+
+    **Raises:** ValueError when it is not a JSON object, or a field is of another type than its default in
+    `default_config`, by the rules of ml_collections: a whole number may stand for a float.
+    """
+    sections = json.loads(text)
+    if not isinstance(sections, dict):
+        raise ValueError(f"a JSON object is expected, not {type(sections).__name__}")
+    config = default_config()
+    for name, section in sections.items():
+        if not isinstance(config.get(name), ConfigDict):
+            _set(config, name, section, name)
+        elif isinstance(section, dict):
+            for field, value in section.items():
+                _set(config[name], field, value, f"{name}.{field}")
+        else:
+            raise ValueError(f"`config.{name}` (={section!r:.60}) must be an object with fields")
+    return config
+
+
+def unknown_fields(config: ConfigDict) -> list[str]:
+    """What a config says of the network and the prediction that this version does not know."""
+    known = default_config()
+    return [f"{part}.{name}" for part in ("model", "predict") for name in config[part] if name not in known[part]]
+
+
+def without_paths(config: ConfigDict) -> ConfigDict:
+    """A copy that may be published: of every folder and file on the machine that trained only the last name."""
+    config, known = config.copy_and_resolve_references(), default_config()
+    with config.unlocked():
+        for field in FOLDERS:
+            section, name = field.split(".")
+            if config[section][name] != known[section][name]:
+                config[section][name] = _last_name(config[section][name])
+        for name in ("train_labels", "eval_labels"):  # relative to `data.dir`, as a rule
+            if any(kind(config.data[name]).is_absolute() for kind in (PurePosixPath, PureWindowsPath)):
+                config.data[name] = _last_name(config.data[name])
+        # "msra_td500=/data/td500*0.5@0.4": the numbers stand behind the folder.
+        config.data.mix = re.sub(
+            r"=([^,]*?)((?:\*[^*@/\\,]*)?(?:@[^*@/\\,]*)?)(?=,|$)",
+            lambda found: f"={_last_name(found[1].strip())}{found[2]}",
+            config.data.mix,
+        )
+    return config
+
+
+def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[str, Any]:
+    """The fields in which a config differs from `known`, by default from the defaults: "data.crop" → its value."""
+    known = default_config() if known is None else known
+    changed = {"seed": config.seed} if config.seed != known.seed else {}
+    for section, part in known.items():
+        if isinstance(part, ConfigDict):
+            values = config[section]
+            changed |= {f"{section}.{name}": values[name] for name in part if values[name] != part[name]}
+    return changed
+
+
+def _set(section: ConfigDict, name: str, value: Any, field: str) -> None:
+    try:
+        # ml_collections takes None for anything.
+        if value is None and section.get(name) is not None and field not in _OR_NONE:
+            raise TypeError("None is no choice")
+        section[name] = _tuples(value)
+    except (TypeError, OverflowError) as error:
+        wanted = section.get_type(name).__name__
+        raise ValueError(f"`config.{field}` (={value!r:.60}) must be of type {wanted}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """JSON knows no tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _last_name(path: str) -> str:
+    """Of a path of any system: a run may come from another one."""
+    return PurePath(path.replace("\\", "/")).name

@@ -1,0 +1,241 @@
+"""One object that scores a detector on a data set: in the training loop, from a checkpoint, on many hosts."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from absl import logging
+from jax.experimental import multihost_utils
+from jaxtyping import Float, UInt8
+
+from dbnet_jax.detector import Detector
+from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
+from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
+from dbnet_jax.evaluation.errors import PictureErrors
+from dbnet_jax.messages import counted
+from dbnet_jax.pages.problems import count_problems, in_short
+from dbnet_jax.postprocess import Detections
+
+
+@runtime_checkable
+class LabelledPicture(Protocol):
+    """What is scored: a picture with the outlines of its text."""
+
+    name: str
+    image: UInt8[np.ndarray, "height width 3"]
+    polygons: list[Float[np.ndarray, "_ 2"]]
+    ignore: list[bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, picture by picture, in the order of the data set.
+
+    Beside these there is all that a `ScoreReport` says, worked out when it is first asked for.
+
+    **Arguments:**
+
+    - `scores`: over all pictures, and in `per_image` of each.
+    - `indices`, `names`, `detections`: of each picture; the index is its place in the data set.
+    - `skipped`: the pictures that could not be read, each with the reason; they are not scored.
+    - `seconds`: of the whole evaluation.
+    - `truths`, `ignore`: of each picture, the outlines of its text and which of them are don't-cares.
+    - `protocol`: by which they were scored.
+    - `box_threshold`: below which the detector dropped what it found.
+    - `problems`: what was left out of the annotations, or is doubtful, and what is wrong with the set as a whole.
+    """
+
+    scores: Scores
+    indices: list[int]
+    names: list[str]
+    detections: list[Detections]
+    skipped: list[str]
+    seconds: float
+    truths: list[list[Float[np.ndarray, "_ 2"]]]
+    ignore: list[list[bool]]
+    protocol: str
+    box_threshold: float
+    problems: list[str]
+
+    @functools.cached_property
+    def report(self) -> ScoreReport:
+        """The scores by size, by shape and over the box threshold, and every picture's errors."""
+        return make_score_report(
+            [found.polygons for found in self.detections],
+            [np.asarray(found.scores) for found in self.detections],
+            self.truths,
+            self.ignore,
+            protocol=self.protocol,
+            box_threshold=self.box_threshold,
+        )
+
+    @property
+    def by_size(self) -> dict[str, dict[str, Any]]:
+        """Recall and number of truths: small, medium, large."""
+        return self.report.by_size
+
+    @property
+    def by_shape(self) -> dict[str, dict[str, Any]]:
+        """Recall and number of truths: straight, oriented, curved."""
+        return self.report.by_shape
+
+    @property
+    def sweep(self) -> list[dict[str, float]]:
+        """Precision, recall and hmean at each box threshold, from the detector's own upward."""
+        return self.report.sweep
+
+    @property
+    def best_box_threshold(self) -> float | None:
+        """The one of greatest hmean; None where nothing was found."""
+        return self.report.best_box_threshold
+
+    @property
+    def errors(self) -> list[PictureErrors]:
+        """What is missed, split, merged or false in each picture; `worst_first` orders them."""
+        return self.report.errors
+
+    def summary(self) -> dict[str, Any]:
+        """The scores in one row; a run's `evaluation.json` begins with them."""
+        scores = {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
+        return scores | {"protocol": self.protocol, "images": len(self.names)}
+
+    def left_out(self) -> dict[str, Any]:
+        """What of the data was not scored or is doubtful: "skipped" and "problems" count, "messages" name it all."""
+        messages = [*self.skipped, *self.problems]
+        return {"skipped": len(self.skipped), "problems": count_problems(self.problems), "messages": messages}
+
+
+class Evaluator:
+    """Scores detectors on a data set.
+
+        evaluation = Evaluator(dataset, "deteval").run(detector)
+        evaluation.scores.hmean, evaluation.by_shape["curved"]["recall"], evaluation.best_box_threshold
+        write_report(folder, evaluation, detector, dataset)  # with the curve, and the pictures with the worst errors
+
+    Each process reads and detects its own share of the pictures, on its own devices, and all of them score the
+    whole, so that a number means the same wherever it is printed.
+
+    **Arguments:**
+
+    - `dataset`: `len`, and `[i]` gives a `LabelledPicture` or raises ValueError where it cannot be read. Its
+        `problems` and those of its samples, where they have some, are told.
+    - `protocol`: see `evaluate_detections`.
+    - `too_many_bad`: what happens where more than `config.data.max_bad_share` of the pictures cannot be read: "warn",
+        so that no training ends by it, or "raise".
+    """
+
+    def __init__(self, dataset: Any, protocol: str = "iou", *, too_many_bad: Literal["warn", "raise"] = "warn"):
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"`protocol` (={protocol!r}) must be one of {sorted(PROTOCOLS)}")
+        self.dataset, self.protocol, self.too_many_bad = dataset, protocol, too_many_bad
+
+    def run(self, detector: Detector, between: Callable[[], None] = lambda: None) -> Evaluation:
+        """Detects and scores.
+
+        **Arguments:** `detector`; `between`, called after each picture, which may raise to end it all.
+
+        **Raises:** ValueError when no picture could be read, or too few with "raise".
+        """
+        start = time.perf_counter()
+        mine = range(jax.process_index(), len(self.dataset), jax.process_count())
+        rows = _gather(self._detect(detector, mine, between))
+        rows.sort(key=lambda row: row["index"])
+        skipped = [row["skipped"] for row in rows if "skipped" in row]
+        rows = [row for row in rows if "skipped" not in row]
+        self._check(skipped, detector.config.data.max_bad_share)
+        detections = [Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows]
+        truths, ignore = [_polygons(row["truth"]) for row in rows], [row["ignore"] for row in rows]
+        scores = evaluate_detections([found.polygons for found in detections], truths, ignore, protocol=self.protocol)
+        indices, names = [row["index"] for row in rows], [row["name"] for row in rows]
+        problems = [*getattr(self.dataset, "problems", []), *(one for row in rows for one in row["problems"])]
+        return Evaluation(
+            scores,
+            indices,
+            names,
+            detections,
+            skipped,
+            time.perf_counter() - start,
+            truths,
+            ignore,
+            self.protocol,
+            detector.config.predict.box_threshold,
+            list(dict.fromkeys(problems)),  # pictures that share a label file may all name it
+        )
+
+    def _check(self, skipped: list[str], max_share: float) -> None:
+        """Raises or warns where there are too many of them."""
+        total, named = len(self.dataset), "\n".join(in_short(skipped))
+        if len(skipped) == total:
+            raise ValueError(f"no picture of the evaluation split could be read:\n{named}")
+        if len(skipped) <= max_share * total:
+            return
+        message = (
+            f"{len(skipped)} of {counted(total, 'picture')} of the evaluation split cannot be read, more than "
+            f"`config.data.max_bad_share` (={max_share:g}) allows: the scores are of the others alone"
+        )
+        if self.too_many_bad == "raise":
+            raise ValueError(f"{message}. Mend or remove them, or raise it (--set=data.max_bad_share=1):\n{named}")
+        if jax.process_index() == 0:
+            logging.warning("%s:\n%s", message, named)
+
+    def _detect(self, detector: Detector, indices: Sequence[int], between: Callable[[], None]) -> list[dict[str, Any]]:
+        """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""
+        truths: dict[int, dict[str, Any]] = {}
+
+        def read(index: int) -> UInt8[np.ndarray, "_ _ 3"]:
+            sample = self.dataset[index]
+            truths[index] = _truth(index, sample)
+            return sample.image
+
+        rows: list[dict[str, Any]] = []
+        with contextlib.closing(detector.detect_many(functools.partial(read, index) for index in indices)) as found:
+            for index, one in zip(indices, found, strict=True):
+                if isinstance(one, ValueError):
+                    rows.append({"index": index, "skipped": str(one)})
+                else:
+                    rows.append(truths.pop(index) | _found(one))
+                between()
+        return rows
+
+
+# What scoring needs of a picture, as plain values that travel between hosts
+
+
+def _truth(index: int, sample: LabelledPicture) -> dict[str, Any]:
+    return {
+        "index": index,
+        "name": sample.name,
+        "truth": [polygon.tolist() for polygon in sample.polygons],
+        "ignore": [bool(flag) for flag in sample.ignore],
+        "problems": list(getattr(sample, "problems", [])),
+    }
+
+
+def _found(found: Detections) -> dict[str, Any]:
+    return {
+        "polygons": [polygon.tolist() for polygon in found.polygons],
+        "scores": np.asarray(found.scores).tolist(),
+    }
+
+
+def _polygons(rows: list[list[list[float]]]) -> list[Float[np.ndarray, "_ 2"]]:
+    return [np.array(row, np.float32).reshape(-1, 2) for row in rows]
+
+
+def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of all processes, on every one of them."""
+    if jax.process_count() == 1:
+        return rows
+    data = np.frombuffer(json.dumps(rows).encode(), np.uint8)
+    lengths = multihost_utils.process_allgather(np.array([data.size]))
+    padded = np.zeros(int(lengths.max()), np.uint8)
+    padded[: data.size] = data
+    everything = multihost_utils.process_allgather(padded)
+    parts = zip(everything, np.ravel(lengths), strict=True)
+    return [row for part, length in parts for row in json.loads(part[:length].tobytes())]

@@ -1,0 +1,1 @@
+"""Detections and truths in files that anybody wrote: archives and formats."""

@@ -1,0 +1,139 @@
+"""The text files of a folder or of a zip archive, which is read as it is and never unpacked."""
+
+import itertools
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from dbnet_jax.images.decode import PICTURE_SUFFIXES
+
+# An archive may claim anything, and a small one may hold far more than fits into memory.
+MAX_FILES = 200_000
+MAX_FILE_BYTES = 64 * 2**20
+MAX_TOTAL_BYTES = 2**30
+PREFIXES = ("poly_gt_", "gt_", "res_")
+_NAMED = 8  # in one message
+_ZIP_MAGIC = b"PK\x03\x04"
+
+
+def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict[str, bytes]:
+    """The content of every file with one of these suffixes, by its name within the source.
+
+    Hidden files and what macOS adds to archives are left out. Names are only names: nothing is written anywhere, so
+    that an absolute one, or one with "..", does no harm.
+
+    **Arguments:**
+
+    - `source`: a folder, which is searched with all folders in it, a zip archive, or one such file.
+    - `suffixes`: in lower case, with the dot.
+
+    **Raises:** FileNotFoundError where the source does not exist; ValueError where it is neither, cannot be read, or
+    holds too much.
+    """
+    path, wanted = Path(source), tuple(suffixes)
+    if path.is_dir():
+        files = _read_folder(path, wanted)
+    elif path.suffix.lower() in wanted:
+        files = _read_files([(path.name, path)])
+    elif zipfile.is_zipfile(path):
+        files = _read_zip(path, wanted)
+    elif path.is_file() and _begins_as_zip(path):
+        raise ValueError(f"{path}: a damaged zip archive, perhaps not wholly copied: its list of files is missing")
+    elif path.exists():
+        raise ValueError(f"{path}: neither a folder nor a zip archive nor a {' or '.join(wanted)} file")
+    else:
+        raise FileNotFoundError(f"{path}: there is no such folder or file")
+    contents: dict[str, bytes] = {}
+    total = 0
+    for name, data in files:
+        total += len(data)
+        if name in contents:
+            raise ValueError(f"{path}: holds {name} twice")
+        if len(data) > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES or len(contents) == MAX_FILES:
+            raise ValueError(
+                f"{path}: {name}: too much to read: {MAX_FILE_BYTES >> 20} MiB a file, {MAX_TOTAL_BYTES >> 20} MiB in "
+                f"all and {MAX_FILES:,} files are the most"
+            )
+        contents[name] = data
+    if not contents:
+        raise FileNotFoundError(f"{path}: holds no {' or '.join(wanted)} file")
+    return contents
+
+
+def by_picture(names: Iterable[str]) -> dict[str, str]:
+    """Each picture's name, without its suffix, for the file that tells of it: img_1 for gt_img_1.txt and img_1.jpg.
+
+    Folders that all files are in do not count; others stay before the name: a/img_1.
+
+    **Returns:** the files by the pictures' names.
+
+    **Raises:** ValueError where two files tell of the same picture.
+    """
+    paths = {name: PurePosixPath(name) for name in names}
+    columns = zip(*(path.parent.parts for path in paths.values()), strict=False)
+    shared = len(list(itertools.takewhile(lambda column: len(set(column)) == 1, columns)))
+    files: dict[str, str] = {}
+    for name, path in sorted(paths.items()):
+        # A picture's own name, or that of a text file, which may hold the picture's with its suffix.
+        stem = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else _picture_stem(path.stem)
+        picture = "/".join((*path.parent.parts[shared:], stem))
+        if picture in files:
+            raise ValueError(f"{files[picture]} and {name} are both of picture {picture}")
+        files[picture] = name
+    return files
+
+
+def enumerate_names(names: Iterable[str]) -> str:
+    """The first of the names and how many there are."""
+    names = sorted(names)
+    return ", ".join(names[:_NAMED]) + (f" … ({len(names)} in all)" if len(names) > _NAMED else "")
+
+
+def _begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+
+
+def _picture_stem(stem: str) -> str:
+    stem = next((stem.removeprefix(prefix) for prefix in PREFIXES if stem.startswith(prefix)), stem)
+    path = PurePosixPath(stem)
+    return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else stem
+
+
+def _is_wanted(parts: tuple[str, ...], suffixes: tuple[str, ...]) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return bool(parts) and not hidden and PurePosixPath(parts[-1]).suffix.lower() in suffixes
+
+
+def _read_folder(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    files = [(path.relative_to(folder), path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    yield from _read_files([(name.as_posix(), path) for name, path in files if _is_wanted(name.parts, suffixes)])
+
+
+def _read_files(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
+    for name, path in files:
+        with path.open("rb") as file:
+            yield name, file.read(MAX_FILE_BYTES + 1)
+
+
+def _read_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                parts = tuple(
+                    part for part in info.filename.replace("\\", "/").split("/") if part not in ("", ".", "..")
+                )
+                if info.is_dir() or not _is_wanted(parts, suffixes):
+                    continue
+                # The others take as much memory to unpack as the archive asks for.
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{info.filename} is compressed in another way than zip's own, deflate")
+                # Not by the size that the archive states: what comes out is counted.
+                with archive.open(info) as file:
+                    yield "/".join(parts), file.read(MAX_FILE_BYTES + 1)
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        # RuntimeError is what it raises for files under a password, ValueError for names that are no text.
+        raise ValueError(f"{path}: cannot be read as a zip archive: {error}") from error

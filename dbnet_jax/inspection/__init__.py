@@ -1,0 +1,1 @@
+"""Statistics of a data set and of its training examples."""

@@ -1,0 +1,1 @@
+"""Necks: from the four feature maps of a backbone to one at stride 4."""

@@ -1,0 +1,1 @@
+"""Array operations that know no network: bilinear sampling, convolution."""

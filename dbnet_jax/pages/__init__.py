@@ -1,0 +1,1 @@
+"""HTML pages: results, evaluations, inspections, scores."""

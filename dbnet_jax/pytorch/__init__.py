@@ -1,1 +1,0 @@
-"""How `dbnet_jax.torch_weights` reads PyTorch's files, names and layouts, and tells which model they are of."""

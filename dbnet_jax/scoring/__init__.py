@@ -1,1 +1,0 @@
-"""What `dbnet_jax.evaluation` pairs and measures with, and what is made of it: reports, pages, scores of files."""

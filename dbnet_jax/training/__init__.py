@@ -1,0 +1,1 @@
+"""Training: state, step, checkpoints, logs, metrics, preemption."""

@@ -1,0 +1,1 @@
+"""Weights: files of them, model cards, run folders, initial weights, the shipped ones."""

@@ -1,0 +1,254 @@
+"""Trained weights in one file that needs nothing beside it: a .safetensors file whose header holds config and card.
+
+params/backbone/…         kernels in float16, what has one axis in float32
+batch_stats/backbone/…    float32
+__metadata__              format = "dbnet_jax", version, config and card as JSON
+"""
+
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from ml_collections import ConfigDict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from dbnet_jax.config.saved import config_from_json, unknown_fields, without_paths
+from dbnet_jax.models.from_config import model_from_config
+from dbnet_jax.sharding import Variables
+from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.weights.model_card import ModelCard
+
+SUFFIX = ".safetensors"
+_FORMAT = "dbnet_jax"
+_VERSION = 1
+_DTYPES = ("float16", "float32")
+
+
+class Weights(NamedTuple):
+    """What a file of weights holds: `variables` are NumPy float32, `params` and `batch_stats`."""
+
+    config: ConfigDict
+    variables: Variables
+    card: ModelCard
+
+
+def save_weights(
+    path: str | os.PathLike[str], variables: Variables, config: ConfigDict, card: ModelCard, *, dtype: str = "float16"
+) -> pathlib.Path:
+    """Writes the file, and the card as NAME.md beside it.
+
+    In float16 a weight keeps 11 bits. Biases and batch statistics stay float32, and so do kernels with a weight above
+    65504 or with none that is normal in float16 (2⁻¹⁴): together they are small. The config's folders and files, and
+    those that its mix names, keep only their last name.
+
+    **Arguments:**
+
+    - `path`: ends in .safetensors; its folder is made.
+    - `variables`: of the network that `config.model` describes.
+    - `config`: with all of its sections.
+    - `card`
+    - `dtype`: "float16", or "float32" for all arrays.
+
+    **Returns:** the card's path.
+
+    **Raises:** ValueError when the variables do not fit the config, a weight is not finite, or the path ends otherwise;
+    FileExistsError when NAME.md is there without the file, and so is no card of it. Nothing is written then.
+    """
+    path = pathlib.Path(path)
+    written = _card_beside(path)
+    if dtype not in _DTYPES:
+        raise ValueError(f"`dtype` (={dtype!r}) must be one of {_DTYPES}")
+    arrays = _checked_arrays(variables, config)
+    if dtype == "float16":
+        arrays = {name: _halved(array) for name, array in arrays.items()}
+    header = {"config": without_paths(config).to_dict(), "card": card.as_dict()}
+    metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in header.items()}
+    content = save(arrays, {"format": _FORMAT, "version": str(_VERSION), **metadata})
+    parameters = sum(array.size for name, array in arrays.items() if name.startswith("params/"))
+    text = card.as_markdown(_facts(config, parameters, len(content))).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In one move: a reader finds the old file or the new one, never a part.
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)  # `save_file` would let nobody else read it
+    partial.replace(path)
+    written.write_bytes(text)
+    return written
+
+
+def load_weights(path: str | os.PathLike[str]) -> Weights:
+    """What `save_weights` wrote: config, variables and card.
+
+    **Raises:** FileNotFoundError when there is no such file; ValueError, which says what to do, when it is none of
+    `save_weights`, is not whole, comes from a newer version, or holds other arrays than its config describes.
+    """
+    config, card = load_header(path)
+    return Weights(config, load_variables(path, config), card)
+
+
+def load_header(path: str | os.PathLike[str]) -> tuple[ConfigDict, ModelCard]:
+    """The config and the card alone. **Raises:** as `load_weights`."""
+    with _open(path) as file:
+        metadata = _metadata(path, file)
+    try:
+        config = config_from_json(metadata["config"])
+        known = {field: value for field, value in json.loads(metadata["card"]).items() if field in _CARD_FIELDS}
+        card = ModelCard.from_dict(known)
+        unknown = unknown_fields(config)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{_named(path)} has a damaged header ({type(error).__name__}: {error}): {_GET}") from error
+    if unknown:
+        raise ValueError(
+            f"{_named(path)} was written by another version of dbnet_jax: this one does not know {', '.join(unknown)} "
+            "of its config; update dbnet_jax"
+        )
+    return config, card
+
+
+def load_variables(path: str | os.PathLike[str], config: ConfigDict) -> Variables:
+    """The arrays, NumPy float32, of the network that `config.model` describes. **Raises:** as `load_weights`."""
+    with _open(path) as file:
+        _metadata(path, file)
+        names = list(file.keys())
+        if odd := [name for name in names if file.get_slice(name).get_dtype() not in ("F16", "F32")]:
+            raise ValueError(f"{_named(path)} holds arrays of another type than float16 or float32: {odd[0]}, …")
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        try:
+            differences = _differences(shapes, config)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{_named(path)}: `config.model` describes no network: {error}") from error
+        if differences:
+            raise ValueError(
+                f"{_named(path)} holds another network than `config.model` describes; its header has its own config:"
+                f"{differences}"
+            )
+        arrays = {name: file.get_tensor(name).astype(np.float32) for name in names}
+    if bad := _not_finite(arrays):
+        raise ValueError(f"{_named(path)} holds numbers that are not finite: {bad}; {_GET}")
+    return dict(unflatten_dict(arrays, sep="/"))
+
+
+def is_weights_file(path: str | os.PathLike[str]) -> bool:
+    """Whether `save_weights` wrote the file; also False for what is no file, or not a whole one."""
+    try:
+        with _open(path) as file:
+            return _is_ours(file)
+    except (ValueError, OSError):
+        return False
+
+
+_CARD_FIELDS = tuple(ModelCard.__dataclass_fields__)
+_GET = "get or export it again"
+
+
+def _named(path: str | os.PathLike[str]) -> str:
+    return f"`path` (={os.fspath(path)!r})"
+
+
+@contextmanager
+def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{_named(path)} is {'a folder, not a file' if path.is_dir() else 'not there'}")
+    try:
+        opened = safe_open(path, framework="numpy")
+    except SafetensorError as error:
+        raise ValueError(f"{_named(path)} is no whole .safetensors file ({error}): {_GET}") from error
+    with opened as file:
+        yield file
+
+
+def _is_ours(file: Any) -> bool:
+    return (file.metadata() or {}).get("format") == _FORMAT
+
+
+def _metadata(path: str | os.PathLike[str], file: Any) -> Mapping[str, str]:
+    if not _is_ours(file):
+        raise ValueError(
+            f"{_named(path)} holds arrays, but no config of dbnet_jax in its header; where they are PyTorch's, "
+            "`python run.py --mode=convert` makes a run's folder of them"
+        )
+    metadata: Mapping[str, str] = file.metadata()
+    version = metadata.get("version", "")
+    if not re.fullmatch("[0-9]{1,9}", version):
+        raise ValueError(f"{_named(path)} has a damaged header (version {version!r:.60}): {_GET}")
+    if int(version) > _VERSION:
+        raise ValueError(
+            f"{_named(path)} is of format version {version}, and this dbnet_jax reads up to {_VERSION}: update it"
+        )
+    return metadata
+
+
+def _card_beside(path: pathlib.Path) -> pathlib.Path:
+    """NAME.md of NAME.safetensors, where neither would replace what is something else."""
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{_named(path)} must end in {SUFFIX}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{_named(path)} is a folder: choose another name")
+    written = path.with_suffix(".md")
+    if written.exists() and not path.exists():
+        raise FileExistsError(
+            f"{_named(path)}: its card would replace {written}, which is of no file of weights: choose another name"
+        )
+    return written
+
+
+def _checked_arrays(variables: Variables, config: ConfigDict) -> dict[str, np.ndarray]:
+    """The variables by their paths, float32, where they are finite and of the network that the config describes."""
+    leaves = flatten_dict(variables, sep="/").items()
+    arrays = {name: np.asarray(leaf, np.float32, order="C") for name, leaf in leaves}
+    if differences := _differences({name: array.shape for name, array in arrays.items()}, config):
+        raise ValueError(f"`variables` are not of the network that `config.model` describes:{differences}")
+    if bad := _not_finite(arrays):
+        raise ValueError(f"`variables` hold numbers that are not finite: {bad}")
+    return arrays
+
+
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
+    """The first few arrays with such a number; "" when there is none."""
+    return ", ".join([name for name, array in arrays.items() if not np.isfinite(array).all()][:5])
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    """A kernel in float16 where that keeps its relative precision."""
+    limits = np.finfo(np.float16)
+    largest = float(np.abs(array).max(initial=0.0))
+    fits = largest == 0 or float(limits.smallest_normal) <= largest <= float(limits.max)
+    return array.astype(np.float16) if array.ndim > 1 and fits else array
+
+
+def _differences(found: Mapping[str, tuple[int, ...]], config: ConfigDict) -> str:
+    """Every array that is missing, not wanted or of another shape, a line each; "" when there is none."""
+    shapes = flatten_dict(variable_shapes(model_from_config(config)), sep="/")
+    wanted = {name: tuple(leaf.shape) for name, leaf in shapes.items()}
+    lines = [
+        f"{name}: {found.get(name, 'missing')}, {wanted.get(name, 'nothing')} wanted"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+    more = [f"… and {len(lines) - 20} more"] if len(lines) > 20 else []
+    return "".join(f"\n  {line}" for line in lines[:20] + more)
+
+
+def _facts(config: ConfigDict, parameters: int, size: int) -> list[str]:
+    """Lines for the card; `size` is the file's, in bytes."""
+    model, predict = config.model, config.predict
+    deformable = ", deformable convolution" if model.dcn else ""
+    limit = f" to {model.max_width}" if model.max_width is not None else ""
+    fused = ", scale fusion (DBNet++)" if model.scale_fusion else ""
+    height = f"{predict.text_height:g} pixels of height"
+    chosen = f"whichever of {predict.sizes} brings half of their text nearest to {height}"
+    by_rule = f"are resized by the rule {predict.resize!r}, size {chosen if predict.size is None else predict.size}"
+    resized = "keep their size" if predict.resize == "none" else by_rule
+    return [
+        f"Network: {model.backbone}, width {model.width}{limit}{deformable}, {model.neck} of {model.inner_channels} "
+        f"channels{fused}; {parameters:,} parameters, {size / 1e6:.1f} MB",
+        f"Detects: {predict.shape}s; pictures {resized}; box threshold {predict.box_threshold}",
+        f"Pixels: normalization {config.data.normalization!r}",
+    ]

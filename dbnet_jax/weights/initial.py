@@ -1,0 +1,110 @@
+"""What a new run starts from: `config.init`."""
+
+import operator
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
+from ml_collections import ConfigDict
+
+from dbnet_jax.config.saved import changed_fields
+from dbnet_jax.detector import load_config, restore_variables
+from dbnet_jax.sharding import Variables
+from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights, variable_shapes
+from dbnet_jax.torch_weights.convert import describe
+from dbnet_jax.torch_weights.files import check_file, read_state_dict
+from dbnet_jax.weights.file import is_weights_file
+from dbnet_jax.weights.shipped import pretrained_names, pretrained_path
+from dbnet_jax.weights.widening import widened
+
+Path = tuple[str, ...]
+
+
+def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
+    """The variables that `config.init` names, read from their files.
+
+    **Arguments:** `config`; `model`, which they must fit.
+
+    **Returns:** all variables, those of the backbone, or None when nothing is named.
+
+    **Raises:** FileNotFoundError when the named file or folder does not exist; ValueError when both fields are set or
+    the weights do not fit, or cannot be widened; ImportError as `pytorch.files.read_state_dict`.
+    """
+    backbone, checkpoint = map(os.path.expanduser, (config.init.backbone, config.init.checkpoint))
+    if backbone and checkpoint:
+        raise ValueError(
+            f"`config.init.backbone` (={backbone!r}) and `config.init.checkpoint` (={checkpoint!r}) are both set: "
+            "the checkpoint has a backbone already"
+        )
+    source = _own_weights(checkpoint) if checkpoint else None
+    if config.init.widen and not source:
+        raise ValueError(
+            f"`config.init.widen` (=True) needs a `config.init.checkpoint` (={checkpoint!r}) of this package: a "
+            "workdir, a file of --mode=export or the name of shipped weights"
+        )
+    if backbone:
+        state_dict = read_state_dict(check_file(backbone, "config.init.backbone"))
+        variables = load_backbone_weights(state_dict, model)
+        _warn_of_habits(config, describe(state_dict))
+    elif source:
+        saved, wanted = load_config(source), flatten_dict(variable_shapes(model))
+        # On the host, like the others: who takes them decides on the devices.
+        variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
+        if config.init.widen:
+            variables = widened(variables, model, config.seed)
+        _check_fit(variables, wanted, checkpoint, changed_fields(saved, config))
+        _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
+    elif checkpoint:
+        state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
+        variables = load_torch_weights(state_dict, model)
+        _warn_of_habits(config, describe(state_dict))
+    else:
+        return None
+    return variables
+
+
+def _own_weights(checkpoint: str) -> pathlib.Path | None:
+    """The workdir, the file of weights or the shipped weights of this name; None where it is none of them."""
+    path = pathlib.Path(checkpoint)
+    if path.is_dir() or is_weights_file(path):
+        return path
+    return pretrained_path(checkpoint) if not path.exists() and checkpoint in pretrained_names() else None
+
+
+def _without_surplus(variables: Variables, wanted: Mapping[Path, Any]) -> Variables:
+    """The variables without a threshold head that the model has not."""
+    kept = {p: leaf for p, leaf in flatten_dict(variables).items() if p in wanted or p[1] != "threshold_head"}
+    return dict(unflatten_dict(kept))
+
+
+def _check_fit(variables: Variables, wanted: Mapping[Path, Any], checkpoint: str, fields: Mapping[str, Any]) -> None:
+    want, have = ({path: leaf.shape for path, leaf in leaves.items()} for leaves in (wanted, flatten_dict(variables)))
+    differing = [path for path in {**want, **have} if want.get(path) != have.get(path)]
+    if differing:
+        some = ", ".join("/".join(path[1:]) for path in differing[:5])
+        its_own = " ".join(f"--config.{field}={value}" for field, value in fields.items() if field.startswith("model."))
+        narrower = want.keys() == have.keys() and all(
+            len(have[path]) == len(shape) and all(map(operator.le, have[path], shape)) for path, shape in want.items()
+        )
+        widen = "; `config.init.widen` = True starts from weights of fewer channels" if narrower else ""
+        raise ValueError(
+            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes: "
+            f"{len(differing)} arrays differ, {some}, … Its own is {its_own}{widen}"
+        )
+
+
+def _warn_of_habits(config: ConfigDict, found: dict[str, Any]) -> None:
+    """Of what the weights are used to and no shape tells: only the results would."""
+    pairs = [("data.normalization", found["normalization"], config.data.normalization)]
+    if found.get("dcn") and config.model.dcn:
+        pairs.append(("model.dcn_offsets", found["dcn_offsets"], config.model.dcn_offsets))
+    for field, habit, value in pairs:
+        if habit != value:
+            text = "the weights of `config.init` are used to `config.%s` = %r, not %r: set it, or they must learn anew"
+            logging.warning(text, field, habit, value)

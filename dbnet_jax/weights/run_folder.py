@@ -1,0 +1,84 @@
+"""What a detector is made of: the config and the weights that a run left, or a file of weights."""
+
+import os
+import pathlib
+
+from ml_collections import ConfigDict
+
+from dbnet_jax.config.saved import config_from_json
+from dbnet_jax.models.from_config import model_from_config
+from dbnet_jax.sharding import Variables
+from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.training.checkpoint import Checkpoints
+from dbnet_jax.weights.file import SUFFIX, is_weights_file, load_header, load_variables
+
+
+def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdir") -> ConfigDict:
+    """The config of a run, or in a file of weights; fields that are younger than it have their defaults.
+
+    **Arguments:** `workdir_or_file`; `argument`, what messages call it.
+
+    **Raises:** FileNotFoundError when there is none; ValueError when it cannot be read.
+    """
+    path = pathlib.Path(workdir_or_file)
+    if path.is_file() and path.suffix != SUFFIX and not is_weights_file(path):
+        raise ValueError(
+            f"`{argument}` (={str(path)!r}) is no file that --mode=export wrote; of a PyTorch file --mode=convert "
+            "makes a run's folder"
+        )
+    if _is_file(path):
+        try:
+            return load_header(path)[0]
+        except (FileNotFoundError, ValueError) as error:
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            raise kind(str(error).replace("`path`", f"`{argument}`", 1)) from error
+    file = path / "config.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"`{argument}` (={str(path)!r}) holds no run: {file} is missing")
+    try:
+        return config_from_json(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read: {error}") from error
+
+
+def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str]) -> Variables:
+    """The variables of the run that `config.predict.checkpoint` names, see `Checkpoints`; or those in a file.
+
+    **Raises:** as `restore_checkpoint` of a run, as `load_variables` of a file.
+    """
+    if _is_file(workdir_or_file):
+        return load_variables(workdir_or_file, config)
+    return restore_checkpoint(config, workdir_or_file)[0]
+
+
+def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> tuple[Variables, int]:
+    """The variables of the run in `workdir` that `config.predict.checkpoint` names, and the step that they are from.
+
+    **Raises:** FileNotFoundError when there is no checkpoint; ValueError when it is of another network than
+    `config.model` describes.
+    """
+    like = variable_shapes(model_from_config(config))
+    if not (pathlib.Path(workdir) / "checkpoints").is_dir():
+        raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore_variables(like, config.predict.checkpoint)
+
+
+def on_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
+    """The config that scores one config's detector on another one's data.
+
+    The detector's are `model`, `predict` and the normalisation of the pixels; all else is the data's, and with it
+    whether its labels follow the EXIF orientation.
+    """
+    config = given.copy_and_resolve_references()
+    with config.unlocked():
+        config.model, config.predict = ConfigDict(saved.model), ConfigDict(saved.predict)
+        config.predict.follow_exif = given.predict.follow_exif
+        config.data.normalization = saved.data.normalization
+    return config
+
+
+def _is_file(workdir_or_file: str | os.PathLike[str]) -> bool:
+    """Whether it is one, or would be by its name; a run's folder may be named so too."""
+    path = pathlib.Path(workdir_or_file)
+    return path.is_file() or (path.suffix == SUFFIX and not path.is_dir())

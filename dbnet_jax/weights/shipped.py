@@ -1,0 +1,61 @@
+"""The weights that ship with the package, by their names."""
+
+import difflib
+import importlib.resources
+import os
+import pathlib
+
+from dbnet_jax.weights.file import SUFFIX
+
+FOLDER = pathlib.Path(str(importlib.resources.files("dbnet_jax"))) / "weights/files"
+DEFAULT = "small-word"
+
+
+def pretrained_names() -> list[str]:
+    """What there is, as in "small-word"."""
+    return sorted(file.stem for file in FOLDER.glob(f"*{SUFFIX}"))
+
+
+def pretrained_path(name: str, argument: str = "name") -> pathlib.Path:
+    """The file of shipped weights.
+
+    **Arguments:** `name`; `argument`, what messages call it.
+
+    **Raises:** ValueError, with the names that there are, when `name` is none.
+    """
+    names = pretrained_names()
+    if name in names:
+        return FOLDER / f"{name}{SUFFIX}"
+    if not names:
+        raise ValueError(
+            f"`{argument}` (={name!r}): this copy of dbnet_jax has no trained weights, {FOLDER} holds no {SUFFIX} "
+            "file. Train a detector (`make quickstart` takes minutes) and name its folder (--workdir, "
+            "Detector.from_checkpoint), or a file that --mode=export wrote (--weights)"
+        )
+    near = difflib.get_close_matches(str(name), names)
+    hint = f"; is it {' or '.join(near)}?" if near else ""
+    if _is_path(str(name)):
+        hint = "; Detector.from_checkpoint takes a file, or a run's folder"
+    raise ValueError(f"`{argument}` (={name!r}) must be one of the shipped weights {names}{hint}")
+
+
+def find_weights(name_or_file: str | os.PathLike[str]) -> pathlib.Path:
+    """The file that is there under this name, or else the shipped weights of it.
+
+    **Raises:** FileNotFoundError when it must be a file, as its form says, and is not there; ValueError when it is a
+    folder; otherwise as `pretrained_path`.
+    """
+    name, path = os.fspath(name_or_file), pathlib.Path(name_or_file)
+    if path.is_file():
+        return path
+    if path.is_dir() and name not in pretrained_names():
+        raise ValueError(f"`weights` (={name!r}) is a folder: --workdir takes that of a run")
+    if _is_path(name):
+        raise FileNotFoundError(f"`weights` (={name!r}) is not there")
+    return pretrained_path(name, "weights")
+
+
+def _is_path(name: str) -> bool:
+    """Whether it names a file or a folder and no shipped weights, by its form."""
+    path = pathlib.Path(name)
+    return path.suffix == SUFFIX or len(path.parts) > 1

@@ -1,0 +1,1 @@
+"""Training batches from examples: by tf.data, or by threads."""

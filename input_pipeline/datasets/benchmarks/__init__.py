@@ -1,0 +1,1 @@
+"""The public benchmarks, in their owners' layouts."""

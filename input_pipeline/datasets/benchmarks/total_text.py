@@ -1,0 +1,181 @@
+"""Total-Text: words in any orientation, many of them along curves."""
+
+import dataclasses
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import ClassVar
+
+from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
+from input_pipeline.datasets.benchmarks.total_text_mat import (
+    Row,
+    cell_numbers,
+    cell_text,
+    polygon_rows,
+    show_row,
+)
+from input_pipeline.datasets.parsing.annotations import (
+    Annotation,
+    Instance,
+    as_polygon,
+    is_dont_care,
+    is_number,
+    parse_instances,
+    parse_numbers,
+    text_lines,
+)
+
+LABEL_FOLDERS = ("txt_format", "groundtruth_polygonal*", "Txts", "Groundtruth/Polygon", "Polygon", "annotations")
+
+
+class TotalText(Benchmark):
+    """Total-Text (Ch'ng, Chan and Liu: Total-Text: Towards Orientation Robustness in Scene Text Detection,
+    IJDAR 2020).
+
+    - Release: 2017, labels revised in 2019; 1255 training and 300 test photos.
+    - Where: https://github.com/cs-chan/Total-Text-Dataset, photos as `totaltext.zip`, labels as
+      `txt_format.zip` or, for MATLAB, `groundtruth_text.zip`.
+    - Layout: photos in `Images/Train` and `Images/Test`; labels in the folders `Train` and `Test` of
+      `txt_format`, of a `groundtruth_polygonal…`, of `Txts`, of `Groundtruth/Polygon`, of `Polygon` or of
+      `annotations`; where a picture has text files and a `.mat` file, a text file is read. A
+      copy of the training set alone may keep its photos in `Images` and its labels in `annotations` or beside
+      the photos. A picture's labels are found by name, in the order given here.
+    - Annotation: polygons of mostly 4 to 14 points, in one of two forms. The official one,
+      `x: [[x1 x2 …]], y: [[y1 y2 …]], ornt: [u'c'], transcriptions: [u'text']`, may run over several lines,
+      and the orientation `#` is text not to care for; files are called `poly_gt_img11.txt`. The other one,
+      `x1,y1,…,xn,yn,transcription`, has `###` for it and is called `img11.jpg.txt`. In this one a
+      transcription that holds a comma next to a number cannot be told from coordinates: such a line is
+      reported, not guessed. The owner's `.mat` files, `poly_gt_img11.mat`, hold a cell array `polygt` of a row an
+      instance, `'x:' xs 'y:' ys text orientation`, and mean what the text files of the first form do. The labels follow
+      the stored pixels; one test photo, img651.jpg, is turned as its EXIF orientation says, unless only its stored
+      pixels hold its outlines.
+    - Terms: non-commercial academic research; no redistribution (DATASET_TERMS.md of the repository).
+    """
+
+    title = "Total-Text"
+    source = "https://github.com/cs-chan/Total-Text-Dataset (totaltext.zip and, of the labels, txt_format.zip)"
+    layout = """\
+    Images/Train/img11.jpg …
+    Images/Test/img1.jpg …
+    txt_format/Train/poly_gt_img11.txt …
+    txt_format/Test/poly_gt_img1.txt …
+or, for the training set alone:
+    Images/img11.jpg …
+    annotations/img11.jpg.txt …"""
+    train_folders = Folders(
+        ("Images/Train", "Images"),
+        (*(f"{folder}/Train" for folder in LABEL_FOLDERS), "annotations", "Images"),
+    )
+    test_folders = Folders(("Images/Test",), tuple(f"{folder}/Test" for folder in LABEL_FOLDERS))
+    annotation_suffix = (".txt", ".mat")
+    turned = ("img651.jpg",)
+    counts: ClassVar[dict[str, int]] = {"train": 1255, "test": 300}
+
+    @classmethod
+    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
+        """poly_gt_img11.txt, img11.jpg.txt or poly_gt_img11.mat for img11.jpg."""
+        return (f"poly_gt_{picture.stem}.txt", f"{picture.name}.txt", f"poly_gt_{picture.stem}.mat")
+
+    @classmethod
+    def parse(cls, data: bytes, file: str) -> Annotation:
+        """One instance a line, or a record of several lines, or a row of a `.mat` file; see the class.
+
+        **Raises:** `BadPicture` if a `.mat` file is damaged.
+        """
+        if file.lower().endswith(".mat"):
+            return parse_instances(polygon_rows(data, file), file, _parse_row, show=show_row)
+        lines, problems = text_lines(data, file)
+        if any(_RECORD_START.match(line) for _, line in lines):
+            return parse_instances(_join_records(lines), file, _parse_record, problems)
+        return parse_instances(lines, file, _parse_line, problems)
+
+
+_MOST_LINES = 20  # of a record
+_RECORD_START = re.compile(r"\s*x:\s*\[\[")
+_RECORD = re.compile(
+    r"\s*x:\s*\[\[(?P<x>[^\]]*)\]\],\s*y:\s*\[\[(?P<y>[^\]]*)\]\],\s*"
+    r"ornt:\s*(?P<orientation>\[.*?\]),\s*transcriptions:\s*(?P<text>\[.*\])\s*",
+    re.DOTALL,
+)
+
+# A Python list of one string, which is not Python's to read: an escape that it does not know would be a warning.
+_QUOTED = re.compile(r"""\[\s*u?(?P<quote>['"])(?P<text>(?:[^\\]|\\.)*)(?P=quote)\s*\]""", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
+
+
+def _join_records(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    records: list[tuple[int, str]] = []
+    joined = 1
+    for number, line in lines:
+        joined += 1
+        whole = not records or joined > _MOST_LINES or _RECORD_START.match(line) or _RECORD.fullmatch(records[-1][1])
+        if whole:
+            records.append((number, line))
+            joined = 1
+        else:
+            start, text = records.pop()
+            records.append((start, f"{text} {line}"))
+    return records
+
+
+def _parse_record(record: str) -> Instance:
+    match = _RECORD.fullmatch(record)
+    if match is None:
+        raise ValueError("not of the form x: [[…]], y: [[…]], ornt: […], transcriptions: […]")
+    xs, ys = (match[axis].split() for axis in "xy")
+    text = _quoted(match["text"])
+    doubt = "two records in one, as it seems" if "transcriptions:" in text else ""
+    instance = _instance(parse_numbers(xs, len(xs)), parse_numbers(ys, len(ys)), text, _quoted(match["orientation"]))
+    return dataclasses.replace(instance, doubt=doubt)
+
+
+def _parse_row(row: Row) -> Instance:
+    if len(row) < 6:
+        raise ValueError(f"{len(row)} columns where 6 are needed")
+    return _instance(cell_numbers(row[1]), cell_numbers(row[3]), cell_text(row[4]), cell_text(row[5]))
+
+
+def _instance(xs: Sequence[float], ys: Sequence[float], text: str, orientation: str) -> Instance:
+    return Instance(as_polygon(xs, ys), orientation == "#" or text == "#" or is_dont_care(text), text)
+
+
+def _quoted(field: str) -> str:
+    """The one string in a Python list such as [u'c']; the bare field if it is none."""
+    match = _QUOTED.fullmatch(field)
+    return _ESCAPE.sub(_unescape, match["text"]) if match else field[1:-1].strip()
+
+
+def _unescape(match: re.Match[str]) -> str:
+    *codes, character = match.groups()
+    if character is not None:
+        return _ESCAPED.get(character, match[0])
+    code = int(next(filter(None, codes)), 16)
+    # Half of a surrogate pair is no character, nor is what lies behind the last one.
+    return chr(code) if code < 0xD800 or 0xDFFF < code <= sys.maxunicode else "\ufffd"
+
+
+def _parse_line(line: str) -> Instance:
+    fields = line.split(",")
+    count = next((position for position, field in enumerate(fields) if not is_number(field)), len(fields))
+    if count == len(fields):
+        count -= 1  # the transcription is a number, such as a year
+    rest = fields[count:]
+    # A comma beside a number in what follows: either a coordinate is garbled or the transcription holds
+    # "1,000".
+    if len(rest) > 1 and any(_looks_numeric(field) for field in rest):
+        raise ValueError("the coordinates cannot be told from the transcription")
+    if count % 2:
+        raise ValueError(f"{count} numbers before the transcription where pairs are needed")
+    numbers = parse_numbers(fields, count)
+    text = ",".join(rest)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text)
+
+
+def _looks_numeric(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True

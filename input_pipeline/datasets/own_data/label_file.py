@@ -1,0 +1,148 @@
+"""Formats that keep the labels of many pictures in one file."""
+
+import json
+import pathlib
+import posixpath
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from input_pipeline.datasets.own_data.base import LabelledPictures
+from input_pipeline.datasets.own_data.entries import Entry, Problems, Size
+from input_pipeline.datasets.parsing.annotations import Annotation, Instance, parse_instances
+from input_pipeline.datasets.parsing.folders import read_bytes
+from input_pipeline.datasets.parsing.json_values import TWICE, as_object, as_text, parse_json, read_json, shorten
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class LabelFile(LabelledPictures):
+    """A file of labels for each split; the picture's instances are kept as lines of JSON until they are asked for.
+
+    A class says in `read_pictures` what the document's parts are, and in `parse_instance` what one of them means.
+    """
+
+    picture_folders: ClassVar[tuple[str, ...]]
+    """Where pictures are looked for, relative to the data set's folder; the label file's own folder comes first."""
+
+    def read_pictures(self, document: Any, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """The pictures of the document in a label file, each made by `entry`; `problems` names what is malformed.
+
+        **Raises:** ValueError if the document is something else altogether.
+        """
+        raise NotImplementedError
+
+    def parse_instance(self, value: Any) -> Instance:
+        """One instance. **Raises:** ValueError with the reason where it cannot."""
+        raise NotImplementedError
+
+    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """See `LabelledPictures`."""
+        document, doubts = read_json(read_bytes(labels), labels.name)
+        for doubt in doubts:
+            problems.add("not UTF-8", doubt)
+        yield from self.read_pictures(document, labels, problems)
+
+    def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
+        """See `LabelledPictures`."""
+        return parse_instances(self.instance_lines(entry), entry.place, self._parse_line), entry.size
+
+    def instance_lines(self, entry: Entry) -> Iterable[tuple[int, str]]:
+        """The lines of an entry, each of one outline."""
+        return entry.lines
+
+    def entry(
+        self,
+        picture: Any,
+        instances: Iterable[Any],
+        labels: pathlib.Path,
+        *,
+        size: Size | None = None,
+        split: str = "",
+    ) -> Entry:
+        """An entry for the picture that the file `labels` calls `picture`.
+
+        **Raises:** ValueError if that is no name.
+        """
+        if not isinstance(picture, str) or not picture.strip():
+            raise ValueError(f"the picture's name (={shorten(picture)}) must be a string")
+        picture = writable(picture)
+        name = self._tidy(picture.replace("\\", "/"), labels)
+        folders = [labels.parent, *(self.folder / folder for folder in self.picture_folders)]
+        # As it is written first: a backslash may be a part of a name, or stand for `/` where Windows wrote it.
+        paths = tuple(folder / written for written in dict.fromkeys((picture, name)) for folder in folders)
+        lines = tuple((i, as_line(value)) for i, value in enumerate(instances, 1))
+        return Entry(name, paths, f"{labels.name}: {name}", lines, size=size, split=split)
+
+    def _tidy(self, name: str, labels: pathlib.Path) -> str:
+        """The name that "./1.jpg", "a/../1.jpg" and the absolute path have in common with "1.jpg"."""
+        name = posixpath.normpath(name)
+        if not name.startswith("/"):
+            return name
+        for folder in (labels.parent, self.folder):
+            start = posixpath.normpath(folder.absolute().as_posix()).rstrip("/") + "/"
+            if name.startswith(start):
+                return name[len(start) :]
+        return name
+
+    def _parse_line(self, line: str) -> Instance:
+        return self.parse_instance(parse_json(line, "the instance"))
+
+
+def as_line(value: Any) -> str:
+    """A value of a document as a line of JSON; of one that is nested too deeply a line that says so."""
+    try:
+        return writable(_ENCODE(value))
+    except RecursionError:
+        return '"nested too deeply"'
+
+
+def writable(text: str) -> str:
+    r"""The text without halves of surrogate pairs, which "\ud800" in a document makes and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def keyed_objects(value: Any, name: str, file: str, problems: Problems) -> dict[str, dict[str, Any]]:
+    """The objects of a list by their "id", or of an object by its keys; others are named in `problems`.
+
+    **Raises:** ValueError if the value is neither.
+    """
+    if isinstance(value, dict):
+        pairs = list(value.items())
+        if key := value.get(TWICE):
+            pairs.remove((TWICE, key))
+            problems.add(f"bad entries of {name}", f"{file}: {name}: {shorten(key)} is there twice; the last is kept")
+    elif isinstance(value, list):
+        pairs = [(row.get("id") if isinstance(row, dict) else None, row) for row in value]
+    else:
+        raise ValueError(f"{file}: `{name}` must be a list or an object")
+    found: dict[str, dict[str, Any]] = {}
+    for position, (key, row) in enumerate(pairs):
+        try:
+            key = as_text(key, "id")
+            if not key:
+                raise ValueError("an object with an `id` is needed")
+            if key in found:
+                raise ValueError(f"the id {key[:40]!r} is taken by another")
+            found[key] = as_object(row, name)
+        except ValueError as error:
+            problems.add(f"bad entries of {name}", f"{file}: {name}[{position}]: {error}; left out")
+    return found
+
+
+def grouped_by_picture(
+    rows: Iterable[Any], pictures: dict[str, dict[str, Any]], name: str, file: str, problems: Problems
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each picture, by its key, which a row holds as "image_id".
+
+    A row that belongs to none of `pictures` is named in `problems`.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {key: [] for key in pictures}
+    for position, row in enumerate(rows):
+        try:
+            key = as_text(as_object(row, name).get("image_id"), "image_id")
+            if key not in groups:
+                raise ValueError(f"there is no picture {key[:40]!r}")
+            groups[key].append(row)
+        except ValueError as error:
+            problems.add(f"bad entries of {name}", f"{file}: {name}[{position}]: {error}; left out")
+    return groups

@@ -1,0 +1,76 @@
+"""MMOCR's JSON for text detection, of its releases 1.x and 0.x."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from input_pipeline.datasets.own_data.base import LabelNames
+from input_pipeline.datasets.own_data.coco import CocoText, coco_pictures
+from input_pipeline.datasets.own_data.entries import Entry, Problems, lost
+from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care
+from input_pipeline.datasets.parsing.json_values import (
+    as_flag,
+    as_flat_points,
+    as_list,
+    as_number,
+    as_object,
+    as_size,
+    as_text,
+    box_polygon,
+)
+from input_pipeline.datasets.parsing.outline import Polygon
+
+
+class MmOcr(CocoText):
+    """The label files that MMOCR (https://github.com/open-mmlab/mmocr) prepares and trains from.
+
+    - 1.x: `data_list`, for each picture `img_path`, `height`, `width` and `instances`; an instance has `polygon`
+      [x1, y1, x2, y2, …], or where that is missing `bbox` [left, top, right, bottom], and `ignore`, `text`.
+    - 0.x: COCO's `images` and `annotations`, in which `iscrowd` is text not to care for; see `CocoText`.
+    """
+
+    title = "MMOCR's format"
+    layout = """\
+    textdet_train.json   (0.x: instances_training.json; or instances_train.json, train.json)
+    textdet_val.json     (0.x: instances_val.json; or validation.json, val.json; may be missing)
+    textdet_test.json    (0.x: instances_test.json; or test.json; may be missing)
+    …                    pictures, at the paths that these files give, from this folder or from imgs/"""
+    label_names = LabelNames(
+        train=("textdet_train.json", "instances_training.json", "instances_train.json", "train.json"),
+        validation=("textdet_val.json", "instances_val.json", "validation.json", "val.json"),
+        test=("textdet_test.json", "instances_test.json", "test.json"),
+    )
+    picture_folders = ("", "imgs", "images", "textdet_imgs/train", "textdet_imgs/val", "textdet_imgs/test")
+
+    def read_pictures(self, document: Any, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """See `LabelFile`."""
+        document = as_object(document, labels.name)
+        if "data_list" not in document:
+            yield from coco_pictures(self, document, labels, problems)
+            return
+        for position, row in enumerate(as_list(document["data_list"], f"{labels.name}: data_list")):
+            try:
+                picture = as_object(row, "picture")
+                instances = as_list(picture.get("instances"), "instances")
+                size = as_size(picture.get("width"), picture.get("height"))
+                yield self.entry(picture.get("img_path"), instances, labels, size=size)
+            except ValueError as error:
+                yield lost(f"{labels.name}: data_list[{position}]", error)
+
+    def parse_instance(self, value: Any) -> Instance:
+        """One instance of either release."""
+        row = as_object(value, "instance")
+        if "image_id" in row:
+            return super().parse_instance(value)
+        text = as_text(row.get("text"), "text")
+        ignore = as_flag(row.get("ignore"), "ignore") or as_flag(row.get("iscrowd"), "iscrowd")
+        return Instance(_polygon(row), ignore or is_dont_care(text), text)
+
+
+def _polygon(row: dict[str, Any]) -> Polygon:
+    if row.get("polygon") is not None:
+        return as_flat_points(row["polygon"], "polygon")
+    box = [as_number(number, "bbox") for number in as_list(row.get("bbox"), "bbox")]
+    if len(box) != 4:
+        raise ValueError(f"`bbox` holds {len(box)} numbers where 4 are needed")
+    return box_polygon(*box)

@@ -1,0 +1,64 @@
+"""Label files as PaddleOCR trains from."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from input_pipeline.datasets.own_data.base import LabelNames
+from input_pipeline.datasets.own_data.entries import Entry, Problems, lost
+from input_pipeline.datasets.own_data.label_file import LabelFile
+from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, text_lines
+from input_pipeline.datasets.parsing.folders import read_bytes
+from input_pipeline.datasets.parsing.json_values import (
+    as_list,
+    as_object,
+    as_points,
+    as_text,
+    parse_json,
+    shorten,
+    unpack,
+)
+
+
+class PaddleOcr(LabelFile):
+    """A text file with a line a picture: its path, a tab, and its instances as JSON,
+    `[{"transcription": "…", "points": [[x, y], …]}, …]`; `###` and `*` are text not to care for.
+
+    PaddleOCR (https://github.com/PaddlePaddle/PaddleOCR) trains detectors from such files, and PPOCRLabel writes
+    them, with paths from the folder above the pictures.
+    """
+
+    title = "PaddleOCR's format"
+    layout = """\
+    train.txt        (or train_label.txt, train_icdar2015_label.txt, Label.txt)
+    validation.txt   (or val.txt, val_label.txt; may be missing)
+    test.txt         (or test_label.txt, test_icdar2015_label.txt; may be missing)
+    …                pictures, at the paths that these files give"""
+    label_names = LabelNames(
+        train=("train.txt", "train_label.txt", "train_icdar2015_label.txt", "Label.txt", "label.txt"),
+        validation=("validation.txt", "val.txt", "validation_label.txt", "val_label.txt"),
+        test=("test.txt", "test_label.txt", "test_icdar2015_label.txt"),
+    )
+    picture_folders = ("", "images", "imgs", "..")
+
+    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """See `LabelledPictures`; a line that is of another form is named."""
+        lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
+        for doubt in doubts:
+            problems.add("not UTF-8", doubt)
+        for number, line in lines:
+            place = f"{labels.name}:{number}"
+            try:
+                picture, tab, instances = line.partition("\t")
+                if not tab:
+                    raise ValueError("no tab between the picture's path and its instances")
+                document = as_list(parse_json(instances, "the instances"), "instances")
+                yield self.entry(picture, document, labels)
+            except ValueError as error:
+                yield lost(place, f"{error}: {shorten(line)}")
+
+    def parse_instance(self, value: Any) -> Instance:
+        """One instance; see the class."""
+        row = as_object(value, "instance")
+        text = as_text(row.get("transcription"), "transcription")
+        return Instance(as_points(row.get("points"), "points"), text.strip() == "*" or is_dont_care(text), text)

@@ -1,0 +1,1 @@
+"""What readers of labels share: annotations, outlines, JSON values, masks, MATLAB files, folders."""

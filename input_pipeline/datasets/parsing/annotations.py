@@ -1,0 +1,270 @@
+"""What the readers share to parse annotation files: a bad line is named and left out, the others are kept."""
+
+import codecs
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dbnet_jax.images.decode import BadPicture
+from input_pipeline.datasets.parsing.outline import NotPixels, Polygon, check_polygon, crosses_itself
+from input_pipeline.datasets.sample import Sample
+
+# Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
+MAX_COORDINATE = 1e6
+DONT_CARE = "###"
+# Bytes 0x80 to 0xFF as Python keeps those that are not UTF-8, and the Latin-1 characters that they may be.
+_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+_JOINED = 4  # numbers in a transcription that make it look like another line; "36,000,000" has three
+_OTHER_SEPARATORS = re.compile(r"[;\s]+")
+_SEPARATED = 4  # numbers that make a field a line of another format; YOLO's have five
+_SHOWN = 60  # characters of a bad line in its message
+_REASONS = 3  # that a file is told of, of whose lines none can be used
+# One way only to match a digit: of two, a hundred thousand digits and a letter would be tried in ten thousand million.
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """One text instance of an annotation file.
+
+    **Arguments:**
+
+    - `polygon`, `ignore`, `text`: as in the lists of a `Sample`.
+    - `script`: as there; None where the data set does not tell any instance's.
+    - `doubt`: what is odd about an instance that is kept all the same; "" if nothing.
+    """
+
+    polygon: Polygon
+    ignore: bool
+    text: str = ""
+    script: str | None = None
+    doubt: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """The text of one picture, as its annotation file gives it.
+
+    **Arguments:**
+
+    - `polygons`, `ignore`, `texts`, `scripts`: as in `Sample`. The picture's size is not known here, so outlines
+        that lie wholly outside of the picture are among them.
+    - `problems`: one message for each line that is left out or doubtful, naming the file and the line.
+    """
+
+    polygons: list[Polygon] = dataclasses.field(default_factory=list)
+    ignore: list[bool] = dataclasses.field(default_factory=list)
+    texts: list[str] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    scripts: list[str] = dataclasses.field(default_factory=list)
+
+
+def decode_text(data: bytes, file: str) -> tuple[str, list[str]]:
+    """The text of an annotation file.
+
+    UTF-8, with or without a byte order mark, or UTF-16 or -32; a byte that is not UTF-8 is read as Latin-1, which every
+    byte is, what is not UTF-16 becomes U+FFFD, and the file is named in the problems.
+
+    **Arguments:**
+
+    - `data`: the content of the file.
+    - `file`: its name, for messages.
+
+    **Returns:** the text and the problems.
+    """
+    encoding = "utf-8-sig"
+    # Without a mark, digits and commas in UTF-16 are half of NULs, of which a text has none.
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 3 * data.count(0) > len(data):
+        encoding = json.detect_encoding(data)
+    try:
+        return data.decode(encoding), []
+    except UnicodeDecodeError as error:
+        if not encoding.startswith("utf-8"):
+            problem = f"{file}: not {encoding.upper()} (byte {error.start}); read as far as it is"
+            return data.decode(encoding, "replace"), [problem]
+        problem = f"{file}: not UTF-8 (byte {error.start}); such bytes are read as Latin-1, so that texts may be wrong"
+        return data.decode(encoding, "surrogateescape").translate(_LATIN_1), [problem]
+
+
+def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[str]]:
+    """The lines of an annotation file that are not blank, each with its number, counted from 1.
+
+    Lines end at LF, CR LF or CR and nowhere else: a transcription may hold U+2028 or U+0085. For the encoding
+    see `decode_text`.
+
+    **Arguments:**
+
+    - `data`: the content of the file.
+    - `file`: its name, for messages.
+
+    **Returns:** the lines and the problems.
+    """
+    text, problems = decode_text(data, file)
+    lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
+    return [(number, line.lstrip("\ufeff")) for number, line in lines if line.strip("\ufeff").strip()], problems
+
+
+def parse_instances(
+    lines: Iterable[tuple[int, T]],
+    file: str,
+    parse: Callable[[T], Instance],
+    problems: Iterable[str] = (),
+    show: Callable[[T], str] = str,
+) -> Annotation:
+    """Applies a parser to every line, or to every record of a file that has no lines.
+
+    An instance with fewer than three points or over `outline.MAX_VERTICES`, with a coordinate that is not finite or is
+    absurdly large, or without area is left out. An outline that crosses itself is kept as it is, and named:
+    the official protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the
+    evaluation has to decide.
+
+    Lines of which none can be used are the labels of another picture, or of another format: without text is a picture
+    whose file has no lines, or lines of text alone that is not to care for (as Total-Text's single points are).
+
+    **Arguments:**
+
+    - `lines`: (number, line).
+    - `file`: its name, for messages.
+    - `parse`: one line to one instance; raises `ValueError` with the reason where it cannot.
+    - `problems`: those found before.
+    - `show`: how a line is shown in a message.
+
+    **Returns:** the instances of the good lines, and one problem for each bad or doubtful one.
+
+    **Raises:** `BadPicture`, with the first reasons, where there are lines and none of them can be used.
+    """
+    annotation = Annotation(problems=list(problems))
+    unread: list[str] = []
+    understood = False
+    for number, line in lines:
+        instance = None
+        try:
+            instance = parse(line)
+            check_polygon(instance.polygon)
+        except ValueError as error:
+            understood |= instance is not None and instance.ignore and not isinstance(error, NotPixels)
+            unread.append(f"{number}: {error}: {_shorten(show(line))}")
+            annotation.problems.append(f"{file}:{unread[-1]}")
+            continue
+        understood = True
+        crosses = "the outline crosses itself" if crosses_itself(instance.polygon) else ""
+        for doubt in filter(None, (crosses, instance.doubt)):
+            annotation.problems.append(f"{file}:{number}: {doubt}; kept as it is: {_shorten(show(line))}")
+        annotation.polygons.append(instance.polygon)
+        annotation.ignore.append(instance.ignore)
+        annotation.texts.append(instance.text)
+        if instance.script is not None:
+            annotation.scripts.append(instance.script)
+    if unread and not understood:
+        raise BadPicture(_unusable(file, unread))
+    return annotation
+
+
+def _unusable(file: str, reasons: list[str]) -> str:
+    said = "its one entry cannot be used" if len(reasons) == 1 else f"none of its {len(reasons)} entries can be used"
+    more = "; …" if len(reasons) > _REASONS else ""
+    return f"{file}: {said}, and the picture would seem to be without text: {'; '.join(reasons[:_REASONS])}{more}"
+
+
+def is_dont_care(text: str) -> bool:
+    """Whether a transcription is `###`, with or without quotes around it: text not to care for."""
+    return text.strip().strip('"') == DONT_CARE
+
+
+def is_number(field: str) -> bool:
+    """Whether a field is a finite decimal number; "nan", "inf" and "1_000", which `float` takes, are not."""
+    return _NUMBER.fullmatch(field) is not None and math.isfinite(float(field))
+
+
+def is_endless(field: str) -> bool:
+    """Whether a field is a number that is not finite: "nan", "inf", "1e999"."""
+    if field.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return True
+    return _NUMBER.fullmatch(field) is not None and not math.isfinite(float(field))
+
+
+def parse_numbers(fields: Sequence[str], count: int) -> list[float]:
+    """The first `count` fields as numbers.
+
+    **Raises:** `ValueError` if there are fewer, or one of them is not finite.
+    """
+    for position, field in enumerate(fields[:count]):
+        if is_number(field):
+            continue
+        if is_endless(field):
+            raise ValueError(f"{field.strip()!r} is not a finite number")
+        raise ValueError(f"{position} numbers where {count} are needed")
+    if len(fields) < count:
+        raise ValueError(f"{len(fields)} numbers where {count} are needed")
+    return [float(field) for field in fields[:count]]
+
+
+def check_commas(first: str) -> None:
+    """**Raises:** `ValueError` if the first field of a line is many numbers with something else than commas between."""
+    if sum(map(is_number, _OTHER_SEPARATORS.split(first.strip()))) >= _SEPARATED:
+        raise ValueError("commas are expected between the numbers, x1,y1,x2,y2,…, which are pixels")
+
+
+def joined_lines(text: str, separator: str | None = ",") -> str:
+    """The doubt about a transcription that holds the numbers of another line; "" where it does not."""
+    count = sum(map(is_number, text.split(separator)))
+    return f"{count} numbers in the transcription, as if two lines were one" if count >= _JOINED else ""
+
+
+def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
+    """Vertices from their coordinates.
+
+    **Raises:** `ValueError` if a coordinate is not finite or too large to be meant, or the counts differ.
+    """
+    if len(xs) != len(ys):
+        raise ValueError(f"{len(xs)} x coordinates and {len(ys)} y coordinates")
+    points = np.stack([np.asarray(xs, np.float64), np.asarray(ys, np.float64)], axis=-1)
+    if not np.isfinite(points).all():
+        raise ValueError("a coordinate is not finite")
+    # Before the cast to float32, which would make an infinity of 1e39.
+    if np.abs(points).max(initial=0) > MAX_COORDINATE:
+        raise ValueError(f"a coordinate of {np.abs(points).max():g} lies far outside of any picture")
+    return points.astype(np.float32)
+
+
+def make_sample(name: str, image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -> Sample:
+    """A picture and its annotation as a sample, without the outlines that lie wholly outside of the picture.
+
+    An outline lies outside when its axis-aligned box and the picture's pixels have nothing in common. Each
+    one is named in the sample's problems; an outline that reaches in from outside stays whole.
+    """
+    size = np.array(image.shape[1::-1])
+    problems = list(annotation.problems)
+    inside = []
+    for polygon, _, text in zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True):
+        # A pixel reaches half a pixel around its centre.
+        outside = (polygon.max(axis=0) <= -0.5).any() or (polygon.min(axis=0) >= size - 0.5).any()
+        inside.append(not outside)
+        if outside:
+            x, y = polygon[0]
+            problems.append(
+                f"{name}: the outline from ({x:g}, {y:g}) lies outside of the picture, which is "
+                f"{size[0]} wide and {size[1]} high: {_shorten(text)}"
+            )
+    return Sample(
+        name,
+        image,
+        polygons=list(compress(annotation.polygons, inside)),
+        ignore=list(compress(annotation.ignore, inside)),
+        texts=list(compress(annotation.texts, inside)),
+        problems=problems,
+        scripts=list(compress(annotation.scripts, inside)),
+    )
+
+
+def _shorten(line: str) -> str:
+    return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")

@@ -1,0 +1,49 @@
+"""Folders and files that may not be there, or not be what their names say."""
+
+import pathlib
+
+from dbnet_jax.images.decode import BadPicture
+
+_NAMED = 8  # file names shown in one message
+
+
+def listing(folder: pathlib.Path) -> list[pathlib.Path]:
+    """What a folder holds, in order, but for hidden files."""
+    # Archives made on a Mac carry a "._img_1.jpg" beside each "img_1.jpg".
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def existing(root: pathlib.Path, patterns: tuple[str, ...]) -> list[pathlib.Path]:
+    """The folders below `root` that patterns of names match, in the order of the patterns; "." is `root`."""
+    # `glob` takes no ".".
+    found = [path for pattern in patterns for path in ([root] if pattern == "." else sorted(root.glob(pattern)))]
+    return [path for path in found if path.is_dir()]
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+    """The content of a file. **Raises:** `BadPicture` if it cannot be read."""
+    try:
+        # To read a pipe would be to wait for somebody who writes to it.
+        if not path.is_file() and path.exists() and not path.is_dir():
+            raise BadPicture(f"{path.name}: is no regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadPicture(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    except BadPicture:
+        raise
+    except ValueError as error:  # a name with a NUL in it
+        raise BadPicture(f"{path.name!r}: cannot be read: {error}") from error
+
+
+def describe(folder: pathlib.Path) -> str:
+    """What a folder holds, for messages."""
+    if not folder.is_dir():
+        return "there is no such folder" if not folder.exists() else "it is not a folder"
+    names = [path.name + "/" * path.is_dir() for path in listing(folder)]
+    return enumerate_names(names) if names else "the folder is empty"
+
+
+def enumerate_names(names: list[str]) -> str:
+    """The first names, and how many there are."""
+    more = f" … ({len(names)} in all)" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

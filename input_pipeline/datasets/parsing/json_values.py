@@ -1,0 +1,150 @@
+"""Values of a JSON document that somebody else wrote: each is what it should be, or a ValueError that says so."""
+
+import gzip
+import json
+import math
+import zlib
+from typing import Any
+
+from input_pipeline.datasets.parsing.annotations import MAX_COORDINATE, as_polygon, text_lines
+from input_pipeline.datasets.parsing.outline import Polygon
+
+_SHOWN = 40  # characters of a wrong value in its message
+_GZIP = b"\x1f\x8b"
+# A key that an object has where one of its keys is there twice, of whose values JSON's readers forget all but the last.
+TWICE = "\0 is there twice"
+
+
+def unpack(data: bytes, file: str) -> bytes:
+    """The content of a file that may be packed with gzip. **Raises:** ValueError where the packing is damaged."""
+    if not data.startswith(_GZIP):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{file}: a damaged gzip file: {error}") from error
+
+
+def parse_json(text: str, file: str) -> Any:
+    """A document; see `as_object` for keys that are there twice.
+
+    **Raises:** ValueError, naming `file` and the place, if the text is not JSON.
+    """
+    try:
+        return _DECODER.decode(text)
+    except RecursionError as error:
+        raise ValueError(f"{file}: not usable as JSON: nested too deeply") from error
+    except ValueError as error:  # of the syntax, or a number of thousands of digits
+        raise ValueError(f"{file}: not JSON: {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        found[TWICE] = next(key for key in keys if keys.count(key) > 1)
+    return found
+
+
+# Not strict: some tools write the tabs in a text as they are.
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, strict=False)
+
+
+def read_json(data: bytes, file: str) -> tuple[Any, list[str]]:
+    """The document in a file, and what was doubtful about its encoding; see `text_lines`.
+
+    **Raises:** ValueError, naming `file` and the place, if it is not JSON.
+    """
+    lines, problems = text_lines(unpack(data, file), file)
+    return parse_json("\n".join(line for _, line in lines), file), problems
+
+
+def shorten(value: Any) -> str:
+    """A value as it reads in a message."""
+    # Cut before it is written out: a list may be of millions.
+    if isinstance(value, list | dict) and len(value) > _SHOWN:
+        return f"{type(value).__name__} of {len(value)}"
+    try:
+        text = repr(value) if not isinstance(value, int) or abs(value) < 10**_SHOWN else "an integer of many digits"
+    except RecursionError:
+        text = f"{type(value).__name__} nested too deeply"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def as_object(value: Any, name: str) -> dict[str, Any]:
+    """**Raises:** ValueError if the value is no JSON object or has a key twice; `name` is its in messages, as below."""
+    if not isinstance(value, dict):
+        raise ValueError(f"`{name}` (={shorten(value)}) must be an object")
+    if TWICE in value:
+        raise ValueError(f"`{name}` has the key {shorten(value[TWICE])} twice")
+    return value
+
+
+def as_list(value: Any, name: str) -> list[Any]:
+    """**Raises:** ValueError if the value is no JSON array."""
+    if not isinstance(value, list):
+        raise ValueError(f"`{name}` (={shorten(value)}) must be a list")
+    return value
+
+
+def as_text(value: Any, name: str) -> str:
+    """A string; a number, as which some tools write "2016", becomes its digits, 1.0 as 1, and null the empty string.
+
+    **Raises:** ValueError if the value is anything else.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # What counts in floats, as tables do, writes the id 1 as 1.0.
+        whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+        return shorten(int(value) if whole else value)
+    raise ValueError(f"`{name}` (={shorten(value)}) must be a string")
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """True, false, 0, 1, or null, which is false. **Raises:** ValueError if the value is anything else."""
+    if value is None:
+        return False
+    if isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"`{name}` (={shorten(value)}) must be true or false")
+
+
+def as_number(value: Any, name: str) -> float:
+    """**Raises:** ValueError if the value is no number, not finite or absurdly large."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"`{name}` holds {shorten(value)} where a number is needed")
+    # An integer of any size compares, and few convert.
+    if abs(value) > MAX_COORDINATE or not math.isfinite(value):
+        raise ValueError(f"`{name}` holds {shorten(value)}, which is not finite or lies far outside of any picture")
+    return float(value)
+
+
+def as_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """(height, width) as a document states it; None where it states none that a picture could have."""
+    sides = [int(side) for side in (height, width) if isinstance(side, int | float) and 0 < side <= MAX_COORDINATE]
+    return (sides[0], sides[1]) if len(sides) == 2 else None
+
+
+def as_points(value: Any, name: str) -> Polygon:
+    """Vertices from [[x, y], …]. **Raises:** ValueError if the value is not of this form."""
+    points = as_list(value, name)
+    for point in points:
+        if not isinstance(point, list) or len(point) != 2:
+            raise ValueError(f"`{name}` holds {shorten(point)} where a point [x, y] is needed")
+    return as_polygon([as_number(x, name) for x, _ in points], [as_number(y, name) for _, y in points])
+
+
+def as_flat_points(value: Any, name: str) -> Polygon:
+    """Vertices from [x1, y1, x2, y2, …]. **Raises:** ValueError if the value is not of this form."""
+    numbers = [as_number(number, name) for number in as_list(value, name)]
+    if len(numbers) % 2:
+        raise ValueError(f"`{name}` holds {len(numbers)} numbers where pairs are needed")
+    return as_polygon(numbers[0::2], numbers[1::2])
+
+
+def box_polygon(left: float, top: float, right: float, bottom: float) -> Polygon:
+    """The corners of an upright box, clockwise from the top left."""
+    return as_polygon([left, right, right, left], [top, top, bottom, bottom])

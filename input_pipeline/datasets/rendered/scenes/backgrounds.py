@@ -1,0 +1,185 @@
+"""What scenes stand on: photographs where there are some, otherwise drawn grounds with things that are not text."""
+
+import functools
+import itertools
+import os
+import pathlib
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from dbnet_jax.images.decode import BadPicture, decode_image
+from input_pipeline.datasets.rendered.synthetic.background import (
+    fill_polygon,
+    paint_background,
+    paint_shape,
+    pick_color,
+)
+
+Picture = UInt8[np.ndarray, "height width 3"]
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_PHOTO_SHARE = 0.75
+# Shares of the grounds that get things which are not text. Most photographs have some of their own.
+_DRAWN_CLUTTERED, _PHOTOS_CLUTTERED = 0.7, 0.25
+_LONGEST = 1024  # pixels: larger photographs are shrunk
+# Photographs that are kept, by each process that renders: at most 128 MB of them. More would spare little: of the
+# thousands that a training set of scenes wants, few are met again in time.
+_KEPT = 128_000_000 // (3 * _LONGEST**2)
+
+
+class Backgrounds:
+    """Grounds to write on.
+
+    **Arguments:**
+
+    - `folder`: of photographs without text, with all below; "" draws every ground. Those of more than 1024 pixels are
+        shrunk to that each time they are read, so smaller files render faster.
+
+    **Raises:** FileNotFoundError when the folder holds no picture.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] = ""):
+        self._files: list[pathlib.Path] = []
+        if os.fspath(folder):
+            files = pathlib.Path(folder).expanduser().rglob("*")
+            self._files = sorted(file for file in files if file.suffix.lower() in _SUFFIXES)
+            if not self._files:
+                raise FileNotFoundError(f"`config.data.backgrounds` (={os.fspath(folder)!r}) must hold pictures")
+
+    def paint(self, rng: np.random.Generator, size: tuple[int, int], problems: list[str]) -> Picture:
+        """A ground of `size` (height, width).
+
+        A file that is no picture gives way to a drawn ground and is named in `problems`, which grows in place.
+        """
+        if self._files and rng.random() < _PHOTO_SHARE:
+            photo = _read_photo(self._files[rng.integers(len(self._files))])
+            if not isinstance(photo, str):
+                picture = _crop(rng, photo, size)
+                _add_clutter(rng, picture, _PHOTOS_CLUTTERED)
+                return picture
+            problems.append(photo)
+        picture = paint_background(rng, size)
+        _add_clutter(rng, picture, _DRAWN_CLUTTERED)
+        return picture
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _read_photo(file: pathlib.Path) -> UInt8[np.ndarray, "_ _ 3"] | str:
+    """The photograph, or what is wrong with it."""
+    try:
+        photo = decode_image(file.read_bytes(), file.name)
+    except (OSError, BadPicture) as error:
+        return f"`config.data.backgrounds`: {file.name} is not used: {error}"
+    scale = min(1.0, _LONGEST / max(photo.shape))
+    size = tuple(max(1, round(scale * side)) for side in photo.shape[1::-1])
+    return photo if scale == 1 else np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _crop(rng: np.random.Generator, photo: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """A part of a photograph, mirrored or not, enlarged to `size`."""
+    height, width = photo.shape[:2]
+    largest = min(height / size[0], width / size[1])
+    share = largest * rng.uniform(0.45, 1.0)
+    rows, columns = max(1, int(share * size[0])), max(1, int(share * size[1]))
+    top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+    part = photo[top : top + rows, left : left + columns]
+    if rng.random() < 0.5:
+        part = part[:, ::-1]
+    interpolation = cv2.INTER_AREA if share > 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(part, size[::-1], interpolation=interpolation), np.uint8)
+
+
+def _add_clutter(rng: np.random.Generator, picture: Picture, share: float) -> None:
+    """Paints things that are not text, in place, with probability `share`."""
+    if rng.random() < share:
+        for _ in range(rng.integers(1, 4)):
+            _CLUTTER[rng.integers(len(_CLUTTER))](rng, picture)
+
+
+# What a detector must not take for text. Each paints in place.
+
+
+def _things(rng: np.random.Generator, picture: Picture) -> None:
+    """Rings, polygons, strokes and gratings."""
+    height, width = picture.shape[:2]
+    for _ in range(int(rng.integers(2, 5 + 20 * height * width // 640**2))):
+        radius = float(np.exp(rng.uniform(np.log(5), np.log(70))))
+        paint_shape(rng, picture, (int(rng.integers(width)), int(rng.integers(height))), radius)
+
+
+def _foliage(rng: np.random.Generator, picture: Picture) -> None:
+    """Leaf-like speckles over a part."""
+    height, width = picture.shape[:2]
+    cells = int(rng.integers(height // 16 + 2, height // 4 + 4))
+    noise = rng.integers(0, 256, (cells, cells), np.uint8)
+    fine = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    coarse = cv2.resize(rng.integers(0, 256, (4, 4), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+    leaves = np.asarray(cv2.addWeighted(fine, 0.5, coarse, 0.5, 0)) > rng.integers(130, 170)
+    picture[leaves] = pick_color(rng)
+
+
+def _facade(rng: np.random.Generator, picture: Picture) -> None:
+    """Rows of equal windows, keys or tiles."""
+    height, width = picture.shape[:2]
+    step = rng.integers(8, 80, 2)
+    filled = np.maximum(2, (step * rng.uniform(0.3, 0.85, 2)).astype(int))
+    left, top = int(rng.integers(width)), int(rng.integers(height))
+    color, other = pick_color(rng), pick_color(rng)
+    for row in range(int(rng.integers(1, 9))):
+        for column in range(int(rng.integers(3, 12))):
+            x, y = left + column * int(step[0]), top + row * int(step[1])
+            chosen = other if rng.random() < 0.15 else color
+            cv2.rectangle(picture, (x, y), (x + int(filled[0]), y + int(filled[1])), chosen, -1)
+
+
+def _railing(rng: np.random.Generator, picture: Picture) -> None:
+    """Bars side by side, as in fences, zebra crossings and bar codes: strokes as regular as a text's."""
+    size = np.array(picture.shape[1::-1])
+    start, angle = rng.random(2) * size, rng.uniform(-0.4, 0.4) + rng.choice([0, np.pi / 2])
+    along, length = np.array([np.cos(angle), np.sin(angle)]), float(np.exp(rng.uniform(np.log(8), np.log(150))))
+    across = np.array([-along[1], along[0]]) * length
+    step, color = length * rng.uniform(0.1, 0.6), pick_color(rng)
+    thickness = max(1, round(step * rng.uniform(0.15, 0.6)))
+    for number in range(int(rng.integers(4, 30))):
+        foot = start + along * step * number
+        ends = np.rint(np.stack([foot, foot + across]) * 16).astype(int).tolist()
+        cv2.line(picture, ends[0], ends[1], color, thickness, cv2.LINE_AA, 4)
+
+
+def _holes(rng: np.random.Generator, picture: Picture) -> None:
+    """Rows of equal dots or slots, as in a grille: as long and as even as lines of print.
+
+    A third of them are narrow slots that stand in their rows as the letters of "Illinois" do, upright or aslant. Half
+    have a rim on one side, where light falls into a hole or on a stud.
+    """
+    size = np.array(picture.shape[1::-1])
+    start, angle = rng.random(2) * size, rng.uniform(-0.6, 0.6) + rng.choice([0, np.pi / 2])
+    along = np.array([np.cos(angle), np.sin(angle)])
+    step = float(np.exp(rng.uniform(np.log(6), np.log(40))))
+    radius, slant = np.array([rng.uniform(0.2, 0.42), rng.uniform(0.15, 0.4)]) * step, 0.0
+    if rng.random() < 1 / 3:
+        radius = np.array([rng.uniform(0.12, 0.3), rng.uniform(0.4, 1.2)]) * step
+        slant = float(rng.choice([0, rng.normal(0, 0.3)]))
+    apart = max(step * rng.uniform(0.8, 2.5), radius[1] * rng.uniform(2.3, 4))
+    down = np.array([-along[1], along[0]]) * apart + along * step * rng.choice([0, 0.5])
+    axes, color = np.rint(np.maximum(radius, 1)).astype(int).tolist(), pick_color(rng)
+    columns, rows = int(rng.integers(4, 30)), int(rng.integers(1, 16))
+    layers = [(np.zeros(2), color)]
+    if rng.random() < 0.5:
+        layers.insert(0, (rng.uniform(-0.1, 0.1, 2) * step, pick_color(rng)))
+    for (aside, shade), row, column in itertools.product(layers, range(rows), range(columns)):
+        x, y = np.rint(start + aside + column * step * along + row * down).astype(int).tolist()
+        cv2.ellipse(picture, (x, y), axes, np.degrees(angle + slant), 0, 360, shade, -1, cv2.LINE_AA)
+
+
+def _panel(rng: np.random.Generator, picture: Picture) -> None:
+    """An empty sign."""
+    size = np.array(picture.shape[1::-1])
+    centre, half = rng.random(2) * size, size * rng.uniform(0.05, 0.4, 2)
+    corners = centre + np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    fill_polygon(picture, corners + rng.normal(0, 0.03, (4, 2)) * size, pick_color(rng))
+
+
+_CLUTTER: list[Callable[[np.random.Generator, Picture], None]] = [_things, _foliage, _facade, _railing, _holes, _panel]

@@ -1,0 +1,182 @@
+"""Text set in type: one word, a line, a column or a paragraph, with the box of every word and line."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from input_pipeline.datasets.rendered.scenes.fonts import Font
+
+# Left, top, right, bottom, in pixels of the block; the last two are outside.
+Box = tuple[float, float, float, float]
+_INK = 64  # of 255: weaker antialiasing at a letter's rim does not widen its box
+_MARGIN = 0.05  # around the ink of a box, in its height
+
+
+@dataclasses.dataclass(frozen=True)
+class _Word:
+    """A written word: its letters, where their ink lies, and how far the pen went."""
+
+    text: str
+    letters: UInt8[np.ndarray, "_ _"]
+    ink: tuple[int, int, int, int]
+    advance: int
+
+    @property
+    def margin(self) -> float:
+        """Of its box, around the ink."""
+        return max(1.0, _MARGIN * (self.ink[3] - self.ink[1]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A line of a block.
+
+    **Arguments:**
+
+    - `words`: their texts.
+    - `boxes`: of each word's ink, with a little margin.
+    """
+
+    words: list[str]
+    boxes: list[Box]
+
+    @property
+    def box(self) -> Box:
+        """Around all words."""
+        left, top, right, bottom = zip(*self.boxes, strict=True)
+        return min(left), min(top), max(right), max(bottom)
+
+    @property
+    def text(self) -> str:
+        """The words, with single spaces."""
+        return " ".join(self.words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Text in type.
+
+    **Arguments:**
+
+    - `letters`: their opacity, in [0, 255]; the array's extent is the block's, ink with a little margin.
+    - `lines`: from the top down.
+    - `letter_share`: how high letters stand in the height of a line's box, in (0, 1]: less than 1 in a column, whose
+        box is as high as it is long.
+    """
+
+    letters: UInt8[np.ndarray, "height width"]
+    lines: list[Line]
+    letter_share: float = 1.0
+
+    @functools.cached_property
+    def line_height(self) -> float:
+        """The mean height of its lines, of a column that of its letters, in pixels of the block."""
+        return self.letter_share * float(np.mean([line.box[3] - line.box[1] for line in self.lines]))
+
+
+def set_lines(
+    lines: Sequence[Sequence[str]],
+    font: Font,
+    size: int,
+    *,
+    align: float = 0.0,
+    leading: float = 1.25,
+    space: float = 0.3,
+) -> Block | None:
+    """Sets lines of words, each on its own baseline.
+
+    **Arguments:**
+
+    - `lines`: one word or more each.
+    - `size`: of the font, in pixels.
+    - `align`: of shorter lines: 0 left, 0.5 centred, 1 right.
+    - `leading`: from baseline to baseline, in font sizes.
+    - `space`: between words, in font sizes, besides twice the font's tracking.
+
+    **Returns:** the block; None when it would leave no ink.
+    """
+    # Twice: words stay words where letters stand far apart.
+    gap = round((space + 2 * font.tracking) * size)
+    written = [[word for word in (_write(text, font, size) for text in line) if word] for line in lines]
+    written = [line for line in written if line]
+    if not written:
+        return None
+    starts, tops = [_starts(line, gap) for line in written], _tops(written, round(size * leading))
+    widths = [xs[-1] + line[-1].advance for xs, line in zip(starts, written, strict=True)]
+    # Letters may lean out of their advance, by less than a font size.
+    page = np.zeros((tops[-1] + 2 * size, max(widths) + 3 * size), np.uint8)
+    rows = []
+    for line, xs, width, y in zip(written, starts, widths, tops, strict=True):
+        indent = round(align * (max(widths) - width))
+        boxes = [_copy(word, page, start + indent, y) for word, start in zip(line, xs, strict=True)]
+        rows.append(Line([word.text for word in line], boxes))
+    return _trim(page, rows)
+
+
+def set_column(text: str, font: Font, size: int) -> Block | None:
+    """Sets letters one below the other: a word that is read downwards. **Returns:** None when they leave no ink."""
+    column = set_lines([[letter] for letter in text if letter.strip()], font, size, align=0.5, leading=1.1)
+    if column is None:
+        return None
+    height, width = column.letters.shape
+    # As in a line, whose box the highest letter fills.
+    letter = max(line.box[3] - line.box[1] for line in column.lines)
+    return Block(column.letters, [Line([text], [(0.0, 0.0, float(width), float(height))])], min(1.0, letter / height))
+
+
+def _starts(words: Sequence[_Word], gap: int) -> list[int]:
+    """Where the words of a line begin: `gap` pixels apart, or as far as letters that lean out need."""
+    starts = [0]
+    for before, word in pairwise(words):
+        free = starts[-1] + before.ink[2] + before.margin + 1
+        starts.append(max(starts[-1] + before.advance + gap, math.ceil(free + word.margin - word.ink[0])))
+    return starts
+
+
+def _tops(lines: Sequence[Sequence[_Word]], step: int) -> list[int]:
+    """Where the lines begin: `step` pixels apart, or as far as tall letters and deep ones need."""
+    tops = [0]
+    for before, line in pairwise(lines):
+        free = tops[-1] + max(word.ink[3] + word.margin for word in before)
+        highest = min(word.ink[1] - word.margin for word in line)
+        tops.append(max(tops[-1] + step, math.ceil(free - highest)))
+    return tops
+
+
+def _write(text: str, font: Font, size: int) -> _Word | None:
+    tracking = round(font.tracking * size)
+    letters = np.zeros((2 * size, round((1.5 * size + tracking) * len(text)) + 2 * size), np.uint8)
+    end = size
+    # Letter by letter only where they are spaced: a whole word keeps its kerning and its joins.
+    for part in text if tracking else [text]:
+        end = font.write(letters, part, end, round(1.35 * size), size) + tracking
+    left, top, width, height = cv2.boundingRect((letters >= _INK).astype(np.uint8))
+    if not width:
+        return None
+    return _Word(text, letters[:, : left + width + 2], (left, top, left + width, top + height), end - tracking - size)
+
+
+def _copy(word: _Word, page: UInt8[np.ndarray, "_ _"], x: int, y: int) -> Box:
+    """Copies a word to (x, y) of a page, in place; returns its box there."""
+    target = page[y : y + word.letters.shape[0], x : x + word.letters.shape[1]]
+    np.maximum(target, word.letters[: target.shape[0], : target.shape[1]], out=target)
+    left, top, right, bottom = word.ink
+    return x + left - word.margin, y + top - word.margin, x + right + word.margin, y + bottom + word.margin
+
+
+def _trim(page: UInt8[np.ndarray, "_ _"], lines: Sequence[Line]) -> Block:
+    """The block of what was written, cut to the boxes of its lines."""
+    edges = np.array([line.box for line in lines])
+    left, top = np.maximum(np.floor(edges[:, :2].min(0)).astype(int), 0).tolist()
+    right, bottom = np.ceil(edges[:, 2:].max(0)).astype(int).tolist()
+    moved = [
+        Line(line.words, [(box[0] - left, box[1] - top, box[2] - left, box[3] - top) for box in line.boxes])
+        for line in lines
+    ]
+    return Block(np.ascontiguousarray(page[top:bottom, left:right]), moved)

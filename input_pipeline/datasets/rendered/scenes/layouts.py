@@ -1,0 +1,72 @@
+"""Where text stood in real photographs, to be filled with rendered text."""
+
+import os
+import pathlib
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from dbnet_jax.images.decode import BadPicture
+from input_pipeline.datasets.benchmarks.total_text import TotalText
+from input_pipeline.datasets.parsing.outline import crosses_itself
+
+# Edges of one word: its upper and its lower side, as many points each, in reading order.
+Band = tuple[Float[np.ndarray, "_ 2"], Float[np.ndarray, "_ 2"]]
+
+
+class Layouts:
+    """The outlines of annotation files, with their texts.
+
+    **Arguments:**
+
+    - `folder`: of `.txt` files, one a picture, whose lines are `x1,y1,…,xn,yn,text`: Total-Text's or ICDAR's. Outlines
+        of an odd number of points, and those that cross themselves, are left out; `problems` says how many.
+
+    **Raises:** FileNotFoundError when the folder holds no such file, ValueError when the files hold no outline.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        self.problems: list[str] = []
+        files = sorted(pathlib.Path(folder).expanduser().glob("*.txt"))
+        if not files:
+            raise FileNotFoundError(f"`config.data.layouts` (={os.fspath(folder)!r}) must hold annotation files, *.txt")
+        self._odd: list[str] = []
+        self._pictures = [words for words in map(self._read, files) if words]
+        if self._odd:
+            self.problems.append(
+                f"`config.data.layouts`: {len(self._odd)} outlines of an odd number of points, or that cross "
+                f"themselves, are left out, the first in {self._odd[0]}"
+            )
+        if not self._pictures:
+            raise ValueError(f"`config.data.layouts` (={os.fspath(folder)!r}) must hold outlines: {self.problems[:3]}")
+
+    def __len__(self) -> int:
+        """How many pictures have text."""
+        return len(self._pictures)
+
+    def __getitem__(self, index: int) -> list[tuple[Band, str]]:
+        """The words of picture `index`; the text is "" where it was not legible."""
+        return self._pictures[index]
+
+    def _read(self, file: pathlib.Path) -> list[tuple[Band, str]]:
+        try:
+            annotation = TotalText.parse(file.read_bytes(), file.name)
+        except OSError as error:
+            self.problems.append(f"{file.name}: {error.strerror or error}")
+            return []
+        except BadPicture as error:  # of its lines none can be used
+            self.problems.append(str(error))
+            return []
+        self.problems += annotation.problems
+        words = []
+        for polygon, ignore, text in zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True):
+            if len(polygon) < 4 or len(polygon) % 2 or crosses_itself(polygon):
+                self._odd.append(file.name)
+                continue
+            half = len(polygon) // 2
+            upper, lower = polygon[:half], polygon[half:][::-1]
+            # Clockwise on the screen, a text's upper side comes first; otherwise it began below.
+            band = (upper, lower) if cv2.contourArea(polygon, oriented=True) > 0 else (lower, upper)
+            words.append((band, "" if ignore else text))
+        return words

@@ -1,0 +1,68 @@
+"""Whether a painted word can be read in the finished picture."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from input_pipeline.datasets.rendered.scenes.camera import Camera
+from input_pipeline.datasets.rendered.scenes.ink import Inked
+
+_SMALLEST = 6.5  # pixels: of lower text, and of what the camera smears over that, nobody knows what it says
+_CONTRAST = 7.0  # of 255: of less difference to what is around them, letters are guessed at best
+_STEADY = 0.6  # of what is around letters, how much of its standard deviation that difference must be
+
+
+def is_large(polygon: Float[np.ndarray, "_ 2"], camera: Camera, letter_share: float = 1.0) -> bool:
+    """Whether the word in `polygon` is high enough for `camera`.
+
+    **Arguments:**
+
+    - `polygon`: an outline of as many points above as below, in pixels.
+    - `letter_share`: the block's, of whose height it makes that of the letters.
+    """
+    half = len(polygon) // 2
+    height = float(np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean())
+    return letter_share * height >= max(_SMALLEST, camera.smear)
+
+
+class Contrast:
+    """How far letters stand out from what is close around them.
+
+    Inside of a square of 0.6 line heights around each pixel, the luma's mean under the ink is compared with its mean
+    in a rim around the ink.
+
+    **Arguments:**
+
+    - `luma`: of the finished picture, in [0, 255].
+    - `inked`: what was painted there.
+    """
+
+    def __init__(self, luma: UInt8[np.ndarray, "height width"], inked: Inked):
+        x, y = inked.first
+        height, width = inked.letters.shape
+        seen = luma[y : y + height, x : x + width].astype(np.float32)
+        seen -= seen.mean()  # or its square would lose what varies
+        reach, side = max(1, round(0.08 * inked.line)), max(5, 2 * round(0.3 * inked.line) + 1)
+        rim = cv2.dilate(inked.letters, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) - inked.letters
+
+        def mean(of: Float32[np.ndarray, "_ _"], where: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "_ _"]:
+            total, weight = (np.asarray(cv2.blur(part, (side, side)), np.float32) for part in (of * where, where))
+            return total / (weight + np.float32(1e-5))
+
+        self._first = np.array(inked.first, np.float32)
+        self._ink = inked.letters.astype(np.float32) / np.float32(255)
+        around = rim.astype(np.float32) / np.float32(255)
+        beside = mean(seen, around)
+        self._difference = np.abs(mean(seen, self._ink) - beside)
+        self._deviation = np.sqrt(np.maximum(mean(seen * seen, around) - beside * beside, 0))
+
+    def is_enough(self, polygon: Float[np.ndarray, "_ 2"]) -> bool:
+        """Whether the word in `polygon` can be told from the ground."""
+        inside = np.zeros(self._ink.shape, np.uint8)
+        cv2.fillPoly(inside, [np.rint(polygon - self._first).astype(np.int32)], (1,))
+        weight = self._ink * inside
+        total = float(weight.sum())
+        if total < 1:
+            return False
+        difference = float((self._difference * weight).sum()) / total
+        return difference >= max(_CONTRAST, _STEADY * float((self._deviation * weight).sum()) / total)

@@ -1,0 +1,1 @@
+"""The quickstart's rendered words and lines."""

@@ -1,0 +1,1 @@
+"""The benchmarks as TensorFlow Datasets."""

@@ -1,0 +1,109 @@
+"""Words joined to lines: a set that is labelled by words, for a detector of lines."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from input_pipeline.datasets.parsing.annotations import Annotation
+from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.wrappers.base import annotation_alone
+
+# What two words of a line have to each other, in heights of their mean and as people set and photograph lines.
+GAP = (-0.5, 1.0)  # from the end of the one to the start of the other, along the line
+OFFSET = 0.4  # across the line, of their middles there
+HEIGHTS = 1.7  # of the higher one to the lower: "on" stands beside "STOP"
+ANGLE = 15.0  # degrees between their directions
+
+
+class JoinedWords:
+    """A data set that is labelled by words, as quads from the top left on, with lines in their place.
+
+    **Arguments:**
+
+    - `words`: the data set.
+    """
+
+    def __init__(self, words: Dataset):
+        self._words = words
+        self.problems = words.problems
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __getitem__(self, index: int) -> Sample:
+        """**Raises:** BadPicture when the picture cannot be used."""
+        sample = self._words[index]
+        polygons, ignore, texts = join_words(sample.polygons, sample.ignore, sample.texts)
+        return dataclasses.replace(sample, polygons=polygons, ignore=ignore, texts=texts)
+
+    def name(self, index: int) -> str:
+        """The name of picture `index`, without reading it."""
+        return self._words.name(index)
+
+    def annotation(self, index: int) -> Annotation | None:
+        """See `annotation_alone`."""
+        found = annotation_alone(self._words, index)
+        if found is None:
+            return None
+        polygons, ignore, texts = join_words(found.polygons, found.ignore, found.texts)
+        return dataclasses.replace(found, polygons=polygons, ignore=ignore, texts=texts)
+
+
+def join_words(
+    polygons: Sequence[Float32[np.ndarray, "_ 2"]], ignore: Sequence[bool], texts: Sequence[str]
+) -> tuple[list[Float32[np.ndarray, "_ 2"]], list[bool], list[str]]:
+    """The lines that words make: those that follow each other closely, at one height and of about one size.
+
+    A line is the smallest rectangle around its words, turned as they are, and not to care for when one of them is. What
+    is no quad stays as it is.
+
+    **Arguments:**
+
+    - `polygons`: words in pixels (x, y), quads from the top left of their letters on, clockwise.
+    - `ignore`, `texts`: of each word.
+
+    **Returns:** the polygons of lines, whether each is not to care for, and their words' texts with blanks between.
+    """
+    quads = [i for i, polygon in enumerate(polygons) if len(polygon) == 4]
+    lines = [[quads[i] for i in line] for line in _chains(np.array([polygons[i] for i in quads]).reshape(-1, 4, 2))]
+    lines += [[i] for i, polygon in enumerate(polygons) if len(polygon) != 4]
+    lines.sort(key=min)
+    return (
+        [_outline([polygons[i] for i in line]) for line in lines],
+        [any(ignore[i] for i in line) for line in lines],
+        [" ".join(texts[i] for i in line) for line in lines],
+    )
+
+
+def _chains(quads: NDArray[np.floating]) -> list[list[int]]:
+    """The positions of the words of each line, in the order of reading."""
+    start, end = (quads[:, 0] + quads[:, 3]) / 2, (quads[:, 1] + quads[:, 2]) / 2
+    length = np.maximum(np.linalg.norm(end - start, axis=1), 1e-6)
+    along = (end - start) / length[:, None]
+    height = np.maximum(np.linalg.norm(quads[:, 3] - quads[:, 0] + quads[:, 2] - quads[:, 1], axis=1) / 2, 1e-6)
+    # From the end of each word (rows) to the start of each other one, in heights, by the direction of the longer one.
+    longer = np.where((length[:, None] > length)[..., None], along[:, None], along)
+    step = (start - end[:, None]) / ((height[:, None] + height) / 2)[..., None]
+    gap = (step * longer).sum(axis=2)
+    offset = np.abs(step[..., 0] * longer[..., 1] - step[..., 1] * longer[..., 0])
+    follows = (gap >= GAP[0]) & (gap <= GAP[1]) & (offset <= OFFSET)
+    follows &= np.maximum(height[:, None] / height, height / height[:, None]) <= HEIGHTS
+    follows &= along @ along.T >= np.cos(np.deg2rad(ANGLE))
+    np.fill_diagonal(follows, False)
+    lines = [[i] for i in range(len(quads))]
+    of = list(range(len(quads)))
+    for i, j in np.argwhere(follows).tolist():
+        if of[i] != of[j]:
+            lines[of[i]] += lines[of[j]]
+            joined, lines[of[j]] = lines[of[j]], []
+            for k in joined:
+                of[k] = of[i]
+    return [sorted(line, key=lambda i: float(start[i] @ along[line].mean(axis=0))) for line in lines if line]
+
+
+def _outline(words: list[Float32[np.ndarray, "_ 2"]]) -> Float32[np.ndarray, "_ 2"]:
+    return words[0] if len(words) == 1 else cv2.boxPoints(cv2.minAreaRect(np.concatenate(words)))

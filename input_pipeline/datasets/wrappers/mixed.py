@@ -1,0 +1,172 @@
+"""Several data sets as one, in given shares."""
+
+import bisect
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from dbnet_jax.images.decode import BadPicture
+from input_pipeline.datasets.parsing.annotations import Annotation
+from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.wrappers.base import annotation_alone
+
+RANGE = (0.001, 1000)  # of weights and zooms
+MOST = 200_000_000  # samples: each takes eight bytes of the permutation that training goes by
+
+
+class Part(NamedTuple):
+    """What is mixed in: a word of `config.data.mix`, `NAME=FOLDER*WEIGHT@ZOOM`.
+
+    - `name`: of the data set.
+    - `folder`: where it lies; empty for a set that needs none.
+    - `weight`: how many of its pictures come to one of the set that the others are mixed into.
+    - `zoom`: of its pictures; see `Sample`.
+    """
+
+    name: str
+    folder: str
+    weight: float = 1.0
+    zoom: float = 1.0
+
+
+def parse_mix(words: str) -> list[Part]:
+    """The parts of "msra_td500=/data/td500*0.5@0.4,synthetic*2"; a weight or a zoom that is missing is 1.
+
+    **Raises:** ValueError when a word cannot be read or a number is not in `RANGE`.
+    """
+    parts = []
+    for word in filter(None, (word.strip() for word in words.split(","))):
+        # The folder may hold the signs; the numbers stand behind it, the zoom last.
+        rest, zoom = _cut(word, "@")
+        rest, weight = _cut(rest, "*")
+        name, _, folder = rest.partition("=")
+        part = Part(name.strip(), folder.strip(), weight, zoom)
+        if not part.name or not all(RANGE[0] <= number <= RANGE[1] for number in (weight, zoom)):
+            raise ValueError(
+                f"`config.data.mix` (={words!r}): {word!r} must be NAME=FOLDER*WEIGHT@ZOOM, with numbers from "
+                f"{RANGE[0]} to {RANGE[1]}, of which either may be left out: msra_td500=/data/td500*0.5@0.4,synthetic*2"
+            )
+        parts.append(part)
+    return parts
+
+
+def labels_of(parts: Sequence[Part]) -> list[str]:
+    """What to call mixed sets: their names, and where two have the same name, with the last of their folders' names."""
+    found = [part.name for part in parts]
+    for tell in (lambda folder: pathlib.PurePath(folder).name, str):
+        taken = [label for label in found if found.count(label) > 1]
+        found = [
+            f"{part.name}={tell(part.folder)}" if label in taken and part.folder else label
+            for label, part in zip(found, parts, strict=True)
+        ]
+    return found
+
+
+def _cut(word: str, sign: str) -> tuple[str, float]:
+    """What stands before the last `sign`, and the number behind it: 1 without the sign, 0 where it is none."""
+    rest, found, number = word.rpartition(sign)
+    if not found:
+        return word, 1.0
+    try:
+        return rest, float(number)
+    except ValueError:
+        return (word, 1.0) if "/" in number else (rest, 0.0)
+
+
+class MixedDataset:
+    """Data sets in shares: all of it holds every picture of each, those of the sets that would run out sooner repeated.
+
+    It is as long as the set that lasts longest makes it; `pass_length` samples of it, in training's order, pass the
+    first set once on average. The order is one set after another; training shuffles it.
+
+    **Arguments:**
+
+    - `datasets`: none of them empty.
+    - `weights`: what share of the pictures each has, as numbers above 0 in proportion to each other.
+    - `zooms`: of each set's pictures, see `Sample`; none are all 1.
+    - `labels`: what goes before each set's names and problems, as in "synthetic: 7.png"; none leaves them as they are.
+
+    **Raises:** ValueError when a weight is not above 0, or would make it longer than `MOST`.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        weights: Sequence[float],
+        zooms: Sequence[float] = (),
+        labels: Sequence[str] = (),
+    ):
+        if len(datasets) != len(weights) or min(weights, default=0.0) <= 0:
+            raise ValueError(f"`weights` (={list(weights)}) must be above 0, one for each of {len(datasets)} data sets")
+        self._datasets = list(datasets)
+        self._zooms = list(zooms) or [1.0] * len(self._datasets)
+        self._labels = list(labels) or [""] * len(self._datasets)
+        passes = max(len(dataset) / weight for dataset, weight in zip(datasets, weights, strict=True))
+        if not passes * sum(weights) <= MOST:
+            raise ValueError(
+                f"`config.data.mix`: in shares of {list(weights)} to each other, sets of {list(map(len, datasets))} "
+                f"pictures would repeat to more than {MOST:,}: weigh the large ones more"
+            )
+        self._ends = list(itertools.accumulate(round(weight * passes) for weight in weights))
+        self.pass_length = max(1, round(len(self._datasets[0]) * sum(weights) / weights[0]))
+        self.problems = [
+            self._labelled(part, problem) for part, dataset in enumerate(datasets) for problem in dataset.problems
+        ]
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Sample:
+        """**Raises:** BadPicture when the picture cannot be used."""
+        part, position = self._find(index)
+        with self._labelled_errors(part, position):
+            sample = self._datasets[part][position]
+        return dataclasses.replace(
+            sample,
+            name=self._labelled(part, sample.name),
+            problems=[self._labelled(part, problem) for problem in sample.problems],
+            zoom=self._zooms[part] * sample.zoom,
+        )
+
+    def name(self, index: int) -> str:
+        """The name in its own set behind the set's label, without reading it."""
+        part, position = self._find(index)
+        return self._labelled(part, self._datasets[part].name(position))
+
+    def origin(self, index: int) -> tuple[str, int]:
+        """The label of the set that picture `index` is of, and how many pictures that has."""
+        part, _ = self._find(index)
+        return self._labels[part], len(self._datasets[part])
+
+    def annotation(self, index: int) -> Annotation | None:
+        """See `annotation_alone`: of a set that must make or decode the picture for it, None."""
+        part, position = self._find(index)
+        with self._labelled_errors(part, position):
+            found = annotation_alone(self._datasets[part], position)
+        if found is None:
+            return None
+        return dataclasses.replace(found, problems=[self._labelled(part, problem) for problem in found.problems])
+
+    def _labelled(self, part: int, text: str) -> str:
+        return f"{self._labels[part]}: {text}" if self._labels[part] else text
+
+    @contextlib.contextmanager
+    def _labelled_errors(self, part: int, position: int) -> Iterator[None]:
+        try:
+            yield
+        except BadPicture as error:
+            name, reason = self._datasets[part].name(position), str(error)
+            # The picture's own name first, so that a report need not say it again.
+            raise BadPicture(
+                self._labelled(part, reason if reason.startswith(name) else f"{name}: {reason}")
+            ) from error
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """Which set a picture is of, and its place there."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` (={index}) must be in [0, {len(self)})")
+        part = bisect.bisect_right(self._ends, index)
+        return part, (index - (self._ends[part - 1] if part else 0)) % len(self._datasets[part])

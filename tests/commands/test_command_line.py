@@ -1,0 +1,170 @@
+"""What the command line says of weights, of fields and of pictures, and how it ends when that cannot be."""
+
+import pathlib
+from collections.abc import Callable
+
+import cv2
+import jax
+import numpy as np
+import pytest
+from absl import app
+
+import run as command
+from dbnet_jax.models.from_config import model_from_config
+from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.weights import shipped as pretrained
+from dbnet_jax.weights.file import save_weights
+from dbnet_jax.weights.model_card import ModelCard
+from tests.helpers import tiny_run as tiny
+from tests.helpers.brightness import white_box
+from tests.helpers.command_line import call_run
+
+# ml_collections loads config files in a way that Python will drop.
+pytestmark = pytest.mark.filterwarnings(r"ignore:the load_module\(\) method is deprecated:DeprecationWarning")
+
+QUICKSTART = f"--config={tiny.ROOT}/configs/quickstart.py"
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory) -> pathlib.Path:
+    """A folder with small-word alone, whose weights are zeros."""
+    folder, config = tmp_path_factory.mktemp("weights"), tiny.config()
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), variable_shapes(model_from_config(config)))
+    save_weights(folder / "small-word.safetensors", zeros, config, ModelCard(name="small-word"))
+    return folder
+
+
+@pytest.fixture
+def cli(shipped, capsys, monkeypatch, tmp_path) -> Callable[..., str]:
+    """`python run.py`, which gives what it prints."""
+    monkeypatch.setattr(command, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(pretrained, "FOLDER", shipped)
+
+    def run(*words: str) -> str:
+        call_run(words, monkeypatch)
+        return str(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path) -> pathlib.Path:
+    (tmp_path / "set.1").mkdir()
+    cv2.imwrite(str(tmp_path / "set.1/photo.png"), white_box((64, 64), 10, 10, 40, 40))
+    return tmp_path / "set.1/photo.png"
+
+
+# ---------------------------------------------------------------- what is read, and where results go
+def test_folders_whose_names_hold_a_dot_have_results_of_their_own(cli, photo, tmp_path):
+    (tmp_path / "set.2").mkdir()
+    (tmp_path / "set.2/photo.png").write_bytes(photo.read_bytes())
+    results = tmp_path / "runs/detections"
+    for name, page in (("set.1", "set.1"), ("set.2", "set.2"), ("set.2/photo.png", "photo")):
+        assert cli("--mode=predict", f"--input={tmp_path / name}") == f"results: {results / page}/index.html\n"
+
+
+def test_a_tilde_behind_an_equals_sign_is_ones_home(cli, photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    printed = cli("--mode=predict", "--input=~/set.1/photo.png", "--output=~/found")
+    assert printed == f"results: {tmp_path}/found/index.html\n"
+
+
+def test_it_fails_when_no_picture_could_be_read_and_all_is_written(cli, photo, tmp_path, capsys):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no picture")
+    with pytest.raises(SystemExit, match=r"notes\.txt: nothing in it could be read") as ended:
+        cli("--mode=predict", f"--input={notes}")
+    assert ended.value.code  # words, which end a process with 1
+    page = tmp_path / "runs/detections/notes/index.html"
+    assert capsys.readouterr().out.splitlines()[-1] == f"results: {page}"
+    assert "No pictures" in page.read_text()
+    # One that can be read is enough.
+    notes.rename(photo.parent / "notes.png")
+    assert "skipped: " in cli("--mode=predict", f"--input={photo.parent}")
+
+
+def test_what_a_command_cannot_use_is_said_by_its_flag(cli, photo, tmp_path):
+    for words, kind, named in [
+        (
+            ["--mode=predict", f"--input={photo}", f"--output={photo}"],
+            app.UsageError,
+            "--output=.* is a file: a",
+        ),
+        (["--config=configs/quickstrat.py"], ValueError, r"quickstrat\.py is not there; .*configs has quickstart\.py$"),
+        (["--config=xyz.py:steps=3"], ValueError, r"xyz\.py is not there; .*configs has .*icdar2015\.py, "),
+    ]:
+        with pytest.raises(kind, match=named):
+            cli(*words)
+    with pytest.raises(FileNotFoundError, match=r"(?s)no test pictures of ICDAR.*--config=configs/NAME\.py --config"):
+        cli("--mode=evaluate", "--weights=small-word", "--set=data.name=icdar2015,data.dir=nowhere")
+
+
+# ---------------------------------------------------------------- fields
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([f"{QUICKSTART}:box_threshold=0.99"], r"'box_threshold=0.99' in --config has no say.*--set"),
+        ([f"{QUICKSTART}:eval_pictures=3, predict.size = 640"], r"'predict.size = 640' in --config has no say"),
+        ([f"{QUICKSTART}:crop=(64,64),width=8"], r"'width=8' in --config has no say"),
+        ([f"{QUICKSTART}:checkpoint=latest"], r"'checkpoint=latest' in --config has no say"),
+        ([f"{QUICKSTART}:normalization=official"], r"'normalization=official' in --config has no say"),
+        ([QUICKSTART, "--config.data.normalization=official"], r"--config.data.normalization has no say"),
+    ],
+)
+def test_a_field_that_weights_carry_is_never_ignored(cli, words, named):
+    with pytest.raises(app.UsageError, match=named):
+        cli("--mode=evaluate", "--weights=small-word", *words)
+
+
+def test_fields_of_the_data_may_stand_behind_the_colon(cli, monkeypatch, tmp_path):
+    detectors = []
+    monkeypatch.setattr(
+        "dbnet_jax.evaluation.evaluator.Evaluator.run", lambda self, detector: detectors.append(detector)
+    )
+    monkeypatch.setattr("dbnet_jax.pages.evaluation.write_report", lambda *_: {})
+    config = f"{QUICKSTART}:eval_pictures=3,crop=(64,64),init.backbone=x,follow_exif=False,seed=3"
+    cli("--mode=evaluate", "--weights=small-word", config, "--set=box_threshold=0.3")
+    (found,) = detectors
+    assert (found.config.data.eval_pictures, found.config.predict.box_threshold) == (3, 0.3)
+    assert found.config.predict.follow_exif is False
+
+
+@pytest.mark.parametrize("field", ["box_threshold=7", "threshold=-1", "min_size=-5", "max_candidates=0", "size=0"])
+def test_a_number_out_of_its_range_is_refused(cli, photo, field):
+    with pytest.raises(ValueError, match=rf"`config.predict.{field.partition('=')[0]}` \(=.*\) must be"):
+        cli("--mode=predict", f"--input={photo}", f"--set={field}")
+
+
+# ---------------------------------------------------------------- weights
+def test_what_is_no_file_of_weights_is_named_by_its_flag(cli, photo, tmp_path, shipped):
+    (tmp_path / "notes.txt").write_text("no weights")
+    (tmp_path / "model.pth").write_bytes(b"PK")
+    whole = (shipped / "small-word.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    for weights, kind, named in [
+        (tmp_path / "notes.txt", ValueError, "is no file that --mode=export wrote"),
+        (tmp_path / "model.pth", ValueError, "--mode=convert"),
+        (tmp_path / "cut.safetensors", ValueError, "is no whole .safetensors file"),
+        (tmp_path / "run", ValueError, "is a folder: --workdir"),
+        (tmp_path / "gone", FileNotFoundError, "is not there"),
+        (tmp_path / "gone.safetensors", FileNotFoundError, "is not there"),
+        ("small_word", ValueError, r"must be one of the shipped weights \['small-word'\]; is it small-word"),
+    ]:
+        with pytest.raises(kind, match=rf"^`weights` \(='{weights}'\) .*{named}"):
+            cli("--mode=predict", f"--input={photo}", f"--weights={weights}")
+
+
+def test_a_folder_beside_that_has_a_run_or_a_name_of_shipped_weights(cli, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("quickstart", "small-word"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=r"`weights` \(='quickstart'\) is a folder: --workdir"):
+        cli("--mode=predict", f"--input={photo}", "--weights=quickstart")
+    assert "results: " in cli("--mode=predict", f"--input={photo}", "--weights=small-word")
+
+
+@pytest.mark.parametrize("name", ["weights", "weights.v2"])
+def test_a_file_of_weights_has_any_name(cli, photo, tmp_path, shipped, name):
+    (tmp_path / name).write_bytes((shipped / "small-word.safetensors").read_bytes())
+    assert "results: " in cli("--mode=predict", f"--input={photo}", f"--weights={tmp_path / name}")

@@ -1,0 +1,281 @@
+"""Annotation lines, good and bad: each becomes an instance or a problem that names its file and line."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dbnet_jax.images.decode import BadPicture
+from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
+from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
+from input_pipeline.datasets.benchmarks.total_text import TotalText
+from input_pipeline.datasets.parsing.annotations import Annotation, as_polygon, make_sample
+from input_pipeline.datasets.parsing.outline import crosses_itself
+
+WORD = "10,10,30,10,30,20,10,20"
+SQUARE = [[10, 10], [30, 10], [30, 20], [10, 20]]
+KEPT = ("kept as it is", "read as Latin-1")  # what is reported though nothing is left out
+
+
+def left_out(annotation):
+    return [problem for problem in annotation.problems if not any(kept in problem for kept in KEPT)]
+
+
+def test_icdar2015_lines():
+    data = (
+        "\ufeff10,10,30,10,30,20,10,20,Genaxis Theatre\r\n"
+        "\ufeff 10, 10, 30, 10, 30, 20, 10, 20,a, b,3\r\n"
+        "10,10,30,10,30,20,10,20,###\n"
+        "\n"
+        "-3.5,10,30,1e1,30,20,10,+20,\n"
+        "10,10,30,10,30,20,10,20,no\u2028 \u0085break\r"
+        "10,10,30,10,30,20,10,20"
+    )
+    annotation = Icdar2015.parse(data.encode(), "gt_img_1.txt")
+    # Its last number may be cut off.
+    assert annotation.problems == [f"gt_img_1.txt:7: there is no transcription; kept as it is: {WORD!r}"]
+    assert annotation.texts == ["Genaxis Theatre", "a, b,3", "###", "", "no\u2028 \u0085break", ""]
+    assert annotation.ignore == [False, False, True, False, False, False]
+    np.testing.assert_array_equal(annotation.polygons[0], SQUARE)
+    assert annotation.polygons[3][0].tolist() == [-3.5, 10]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("10,10,30,10,30,20,10", "7 numbers where 8 are needed"),
+        ("10,10,30,10,30,20,10,word", "7 numbers where 8 are needed"),
+        ("word", "0 numbers where 8 are needed"),
+        ("10 10 30 10 30 20 10 20 a", "commas are expected between the numbers, x1,y1,x2,y2,…, which are pixels"),
+        ("10,10,30,nan,30,20,10,20,a", "'nan' is not a finite number"),
+        ("10,10,30,-inf,30,20,10,20,a", "'-inf' is not a finite number"),
+        ("10,10,30,1e999,30,20,10,20,a", "'1e999' is not a finite number"),
+        ("10,10,30,1e30,30,20,10,20,a", "a coordinate of 1e+30 lies far outside of any picture"),
+        ("10,10,30,1_0,30,20,10,20,a", "3 numbers where 8 are needed"),
+        ("10,10,30,١٠,30,20,10,20,a", "3 numbers where 8 are needed"),
+        ("10,10,20,20,30,30,40,40,a", "the outline has no area"),
+        ("5,5,5,5,5,5,5,5,a", "the outline has no area"),
+    ],
+)
+def test_a_bad_line_is_named_and_the_others_are_kept(line, reason):
+    annotation = Icdar2015.parse(f"{WORD},a\n\n{line}\n{WORD},b".encode(), "gt_img_1.txt")
+    assert annotation.texts == ["a", "b"]
+    assert annotation.problems == [f"gt_img_1.txt:3: {reason}: {line!r}"]
+
+
+def test_a_long_bad_line_is_shortened():
+    (problem,) = Icdar2015.parse(b"1,2," + b"x" * 10_000 + f"\n{WORD},a".encode(), "gt.txt").problems
+    assert problem.startswith("gt.txt:1: 2 numbers where 8 are needed: '1,2,xxx")
+    assert len(problem) < 120
+
+
+def test_other_encodings_lose_no_outline():
+    annotation = Icdar2015.parse(f"{WORD},caf\u00e9\n{WORD},b".encode("latin-1"), "gt.txt")
+    assert annotation.texts == ["caf\u00e9", "b"]
+    (problem,) = annotation.problems
+    assert problem.startswith("gt.txt: not UTF-8 (byte 27)")
+
+
+def test_an_outline_that_crosses_itself_is_kept_and_named():
+    annotation = Icdar2015.parse(b"0,0,20,10,20,0,0,12,bow", "gt.txt")
+    assert len(annotation.polygons) == 1
+    assert annotation.ignore == [False]
+    assert "gt.txt:1: the outline crosses itself" in annotation.problems[0]
+
+
+def test_crosses_itself():
+    assert crosses_itself(as_polygon([0, 20, 20, 0], [0, 10, 0, 12]))
+    assert not crosses_itself(as_polygon([0, 20, 20, 0], [0, 0, 10, 10]))
+    assert not crosses_itself(as_polygon([0, 20, 0], [0, 0, 10]))
+    # Repeated vertices and collinear edges are no crossing, nor is a concave corner.
+    assert not crosses_itself(as_polygon([0, 20, 20, 20, 10, 0, 0], [0, 0, 0, 10, 10, 10, 0]))
+    assert not crosses_itself(as_polygon([0, 20, 20, 10, 0], [0, 0, 20, 5, 20]))
+    assert crosses_itself(as_polygon([0, 20, 20, 10, 10, 0], [0, 0, 10, 10, -5, 10]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), min_size=3, max_size=7, unique=True))
+def test_crosses_itself_agrees_with_shapely(points):
+    polygon = as_polygon([x for x, _ in points], [y for _, y in points])
+    edges = [shapely.LineString([points[i], points[(i + 1) % len(points)]]) for i in range(len(points))]
+    # Edges that touch, end to end or end to side, do not cross.
+    assert crosses_itself(polygon) == any(a.crosses(b) for a in edges for b in edges)
+
+
+def test_msra_td500_rotation():
+    # A box of 40×10 about (50, 30), turned a quarter clockwise, as y points down: top left goes to top right.
+    turned = MsraTd500.parse(f"0 0 30 25 40 10 {math.pi / 2}".encode(), "a.gt").polygons[0]
+    np.testing.assert_allclose(turned, [[55, 10], [55, 50], [45, 50], [45, 10]], atol=1e-5)
+    plain, tilted = MsraTd500.parse(b"0 0 30 25 40 10 0\r\n1 1 30 25 40 10 0.1", "a.gt").polygons
+    np.testing.assert_array_equal(plain, [[30, 25], [70, 25], [70, 35], [30, 35]])
+    top = tilted[1] - tilted[0]
+    assert math.atan2(top[1], top[0]) == pytest.approx(0.1, abs=1e-6)
+    np.testing.assert_allclose(tilted.mean(axis=0), [50, 30], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("0 0 30 25 40 10", "6 numbers where 7 are needed"),
+        ("0 0 30 25 40 10 0 7", "8 fields where 7 are needed"),
+        ("0 2 30 25 40 10 0", "difficult (=2) must be 0 or 1"),
+        ("0 0 30 25 0 10 0", "width (=0) and height (=10) must be positive"),
+        ("0 0 30 25 40 -1 0", "width (=40) and height (=-1) must be positive"),
+        ("0 0 30 25 40 10 nan", "'nan' is not a finite number"),
+    ],
+)
+def test_msra_td500_bad_lines(line, reason):
+    annotation = MsraTd500.parse(f"0 0 1 1 5 5 0\n{line}".encode(), "IMG_1.gt")
+    assert len(annotation.polygons) == 1
+    assert annotation.problems == [f"IMG_1.gt:2: {reason}: {line!r}"]
+
+
+def test_total_text_lines():
+    data = f"{WORD},SALE\n0,0,9,0,9,9,###\n{WORD},2016\n{WORD},Tea, Coffee\n0,0,5,1,9,0,9,9,5,8,0,9,a\n{WORD},"
+    annotation = TotalText.parse(data.encode(), "img1.jpg.txt")
+    assert annotation.problems == []
+    assert annotation.texts == ["SALE", "###", "2016", "Tea, Coffee", "a", ""]
+    assert annotation.ignore == [False, True, False, False, False, False]
+    assert [len(polygon) for polygon in annotation.polygons] == [4, 3, 4, 4, 6, 4]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("534,294,###", "1 points where at least 3 are needed"),
+        ("###", "0 points where at least 3 are needed"),
+        (WORD, "7 numbers before the transcription where pairs are needed"),
+        ("10,10,30,10,30,20,10,SALE", "7 numbers before the transcription where pairs are needed"),
+        ("10,10,30,10,30,20,1O,20,SALE", "the coordinates cannot be told from the transcription"),
+        ("10,10,30,10,30,20,nan,20,SALE", "the coordinates cannot be told from the transcription"),
+        ("10,10,30,10,30,20,10,inf,SALE", "the coordinates cannot be told from the transcription"),
+        (f"{WORD},12,a", "9 numbers before the transcription where pairs are needed"),
+    ],
+)
+def test_total_text_bad_lines(line, reason):
+    annotation = TotalText.parse(f"{WORD},a\n{line}\n{WORD},b".encode(), "img1.jpg.txt")
+    assert annotation.texts == ["a", "b"]
+    assert annotation.problems == [f"img1.jpg.txt:2: {reason}: {line!r}"]
+
+
+RECORDS = (
+    "x: [[206 251 386 542]], y: [[ 633  811  931  946]], ornt: [u'c'], transcriptions: [u'PETROSAINS']",
+    "x: [[ 10  30  30\n  10]], y: [[ 1  1 9\n 9]], ornt: [u'h'], transcriptions: [u\"Joe's\"]",
+    "x: [[10 30 30 10]], y: [[1 1 9 9]], ornt: [u'#'], transcriptions: [u'#']",
+    "x: [[10 30 30 10]], y: [[1 1 9 9]], ornt: [], transcriptions: [u'5] [x: [[, \\u2019']",
+)
+
+
+def test_total_text_records():
+    annotation = TotalText.parse("\r\n".join(RECORDS).encode(), "poly_gt_img1.txt")
+    assert annotation.problems == []
+    assert annotation.texts == ["PETROSAINS", "Joe's", "#", "5] [x: [[, \u2019"]
+    assert annotation.ignore == [False, False, True, False]
+    np.testing.assert_array_equal(annotation.polygons[1], [[10, 1], [30, 1], [30, 9], [10, 9]])
+
+
+def test_total_text_bad_records_take_no_neighbour_along():
+    bad = (
+        "x: [[10 30]], y: [[1 1]], ornt: [u'h'], transcriptions: [u'a']",
+        "x: [[10 30 30]], y: [[1 1]], ornt: [u'h'], transcriptions: [u'a']",
+        "x: [[10 30 3O]], y: [[1 1 9]], ornt: [u'h'], transcriptions: [u'a']",
+        "x: [[10 30 30]], y: [[1 1 9]], ornt: [u'h'",
+        "something else",
+    )
+    lines = [line for pair in zip([RECORDS[0]] * len(bad), bad, strict=True) for line in pair]
+    annotation = TotalText.parse("\n".join(lines).encode(), "poly_gt_img1.txt")
+    assert annotation.texts == ["PETROSAINS"] * len(bad)
+    assert [problem.split(": ")[:2] for problem in annotation.problems] == [
+        ["poly_gt_img1.txt:2", "2 points where at least 3 are needed"],
+        ["poly_gt_img1.txt:4", "3 x coordinates and 2 y coordinates"],
+        ["poly_gt_img1.txt:6", "2 numbers where 3 are needed"],
+        ["poly_gt_img1.txt:8", "not of the form x"],
+        ["poly_gt_img1.txt:10", "not of the form x"],
+    ]
+
+
+@pytest.mark.parametrize("reader", [Icdar2015, MsraTd500, TotalText])
+@pytest.mark.parametrize("data", [b"", b"\n", b"\xef\xbb\xbf", b"\r\n \r\n\t"])
+def test_an_empty_file_is_a_picture_without_text(reader, data):
+    annotation = reader.parse(data, "a.txt")
+    assert (annotation.polygons, annotation.problems) == ([], [])
+
+
+def test_outlines_outside_of_the_picture_are_named():
+    image = np.zeros((20, 40, 3), np.uint8)
+    lines = [
+        "0,0,9,0,9,9,0,9,in",
+        "30,10,50,10,50,30,30,30,across",
+        "40,0,50,0,50,9,40,9,right",
+        "0,-9,9,-9,9,-1,0,-1,up",
+    ]
+    sample = make_sample("img_1.jpg", image, Icdar2015.parse("\n".join(lines).encode(), "gt_img_1.txt"))
+    assert sample.texts == ["in", "across"]
+    # What reaches in stays whole: cutting it is the labels' affair.
+    assert sample.polygons[1].max() == 50
+    assert [problem.split(", which")[0] for problem in sample.problems] == [
+        "img_1.jpg: the outline from (40, 0) lies outside of the picture",
+        "img_1.jpg: the outline from (0, -9) lies outside of the picture",
+    ]
+
+
+# Whatever happens to a line, it becomes an instance or a problem, and the lines around it are untouched.
+
+LINES = {
+    Icdar2015: f"{WORD},a word",
+    MsraTd500: "3 0 749 860 47 105 -0.048040",
+    TotalText: "697,196,890,202,892,261,694,259,KELUAR",
+}
+PIECES = st.sampled_from([b",", b" ", b"nan", b"-", b"1e9", b"9" * 40, b".", b"#", b"\x00", b"\xff", b"[[", b"'"])
+MUTATION = st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES | st.binary(max_size=4))
+
+
+def mutate(line, mutations):
+    for where, length, piece in mutations:
+        position = int(where * len(line))
+        line = line[:position] + piece + line[position + length :]
+    return re.sub(rb"[\r\n]", b"", line)
+
+
+@pytest.mark.parametrize("reader", LINES)
+@settings(max_examples=300, deadline=None)
+@given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
+def test_mutated_lines(reader, mutations):
+    good = LINES[reader].encode()
+    line = mutate(good, mutations)
+    annotation = reader.parse(b"\n".join([good, line, good]), "file.txt")
+    blank = not line.decode("latin-1").strip("\ufeff \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
+    assert len(annotation.polygons) + len(left_out(annotation)) == (2 if blank else 3)
+    assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in annotation.problems)
+    expected = reader.parse(good, "file.txt")
+    for index in (0, -1):
+        np.testing.assert_array_equal(annotation.polygons[index], expected.polygons[0])
+        assert annotation.texts[index] == expected.texts[0]
+    for polygon in annotation.polygons:
+        assert polygon.dtype == np.float32
+        assert len(polygon) >= 3
+        assert np.isfinite(polygon).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
+def test_mutated_records(mutations):
+    good = RECORDS[0].encode()
+    annotation = TotalText.parse(b"\n".join([good, mutate(good, mutations), good]), "file.txt")
+    assert len(annotation.polygons) + len(left_out(annotation)) == (3 if mutate(good, mutations).strip() else 2)
+    assert annotation.texts[0] == annotation.texts[-1] == "PETROSAINS"
+    assert len(annotation.polygons) >= 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=60), reader=st.sampled_from(list(LINES)))
+def test_any_bytes_parse(data, reader):
+    try:
+        annotation = reader.parse(data, "file.txt")
+    except BadPicture as error:
+        annotation = Annotation(problems=[str(error)])
+    assert len(annotation.polygons) == len(annotation.ignore) == len(annotation.texts)

@@ -1,0 +1,149 @@
+"""Tests of the blocks of a scene before they are photographed: where they lie, and that outlines hold their ink."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from shapely.geometry import Polygon
+
+from input_pipeline.datasets.rendered.scenes.composition import _bend, compose, pick_mood
+from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
+from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN
+from input_pipeline.datasets.rendered.scenes.ink import Ink, paint
+from input_pipeline.datasets.rendered.scenes.placing import Room
+from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Wave, outline
+
+SIZE = (256, 320)
+
+
+def open_scenes(count, **options):
+    return SceneDataset(count, **{"size": SIZE, "fonts": "builtin", **options})
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    """Scenes' blocks before they are painted."""
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        room = Room(np.zeros((*SIZE, 3), np.uint8))
+        found.append(list(compose(rng, SIZE, pick_mood(rng, SIZE, BUILTIN), room)))
+    return found
+
+
+def outlines(dataset, placed):
+    return list(dataset._outlines(placed))
+
+
+def test_every_kind_of_block_comes_up(blocks):
+    every = [placed for found in blocks for placed in found]
+    curves = {type(placed.surface.curve) for placed in every}
+    assert curves == {type(None), Arc, Wave}
+    assert any(len(placed.block.lines) > 3 for placed in every)
+    assert any(len(placed.block.lines[0].words) > 3 for placed in every)
+    assert any(placed.block.letters.shape[0] > 2.5 * placed.block.letters.shape[1] for placed in every)  # columns
+    assert any(np.abs(placed.surface.matrix[2, :2]).max() > 1e-4 for placed in every)
+    assert len({placed.script for placed in every}) > 4
+    assert len({placed.ink.plate > 0 for placed in every}) == 2
+
+
+def test_text_reads_from_the_first_vertex(blocks):
+    dataset = open_scenes(1)
+    for placed in (placed for found in blocks for placed in found):
+        for line in placed.block.lines:
+            for (left, top, right, _), (polygon, _) in zip(
+                line.boxes, outlines(dataset, with_lines(placed, [line])), strict=True
+            ):
+                corners = placed.surface.place(np.array([[left, top], [right, top]]))
+                np.testing.assert_allclose(polygon[[0, len(polygon) // 2 - 1]], corners, atol=0.01)
+
+
+def with_lines(placed, lines):
+    """A placed block with a few of its lines."""
+    return dataclasses.replace(placed, block=dataclasses.replace(placed.block, lines=lines))
+
+
+def test_ink_is_inside_its_polygon_and_fills_it(blocks):
+    words, dataset = 0, open_scenes(1)
+    for found in blocks[:20]:
+        for placed in found:
+            picture = np.full((*SIZE, 3), 128, np.uint8)
+            paint(np.random.default_rng(0), picture, placed.block, placed.surface, Ink(contrast=110.0))
+            ink = np.abs(picture[..., 1].astype(int) - 128)
+            mask = np.zeros(SIZE, np.uint8)
+            for polygon, _ in outlines(dataset, placed):
+                one = cv2.fillPoly(np.zeros(SIZE, np.uint8), [np.rint(polygon).astype(np.int32)], (1,))
+                mask |= one
+                high = np.linalg.norm(polygon[0] - polygon[-1])
+                # Strong ink comes close to every edge of the outline.
+                strong = np.argwhere((ink > 0.25 * ink.max()) & (cv2.dilate(one, np.ones((3, 3), np.uint8)) > 0))[
+                    :, ::-1
+                ]
+                half = len(polygon) // 2
+                for side in (polygon[:half], polygon[half - 1 : half + 1], polygon[half:], polygon[[-1, 0]]):
+                    near = min(abs(cv2.pointPolygonTest(thin(side), tuple(map(float, dot)), True)) for dot in strong)
+                    assert near <= 0.12 * high + 2
+                words += 1
+            inside = cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0
+            assert ink[inside].sum() >= 0.985 * ink.sum()
+    assert words > 80
+
+
+def thin(side):
+    """An open line as a contour, which goes back the way it came."""
+    return np.concatenate([side, side[-2:0:-1]]).astype(np.float32)
+
+
+def test_lines_are_the_union_of_their_words(blocks):
+    by_word, by_line = open_scenes(1), open_scenes(1, granularity="line")
+    for placed in (placed for found in blocks for placed in found):
+        lines = outlines(by_line, placed)
+        assert [text for _, text in lines] == [" ".join(line.words) for line in placed.block.lines]
+        for line, (polygon, _) in zip(placed.block.lines, lines, strict=True):
+            # Its edges lie up to 6 % of its height from the true ones.
+            whole = Polygon(polygon).buffer(0.07 * mean_height(polygon) + 0.5)
+            for word, _ in outlines(by_word, with_lines(placed, [line])):
+                assert whole.contains(Polygon(word))
+            if len(line.words) == 1:
+                np.testing.assert_array_equal(polygon, word)
+
+
+@pytest.mark.parametrize("aspect", [2, 6, 15, 40])
+def test_outlines_can_follow_every_bend(aspect):
+    height, width = 50, 50 * aspect
+    x = np.linspace(0, width, 200)
+    for seed in range(12):
+        curve = _bend(np.random.default_rng(seed), height, width)
+        surface = Plane((width / 2, height / 2), curve, np.eye(3))
+        polygon = outline(surface, (0.0, 0.0, float(width), float(height)))
+        for y in (0.0, height):
+            edge = surface.place(np.stack([x, np.full_like(x, y)], -1)).astype(np.float32)
+            away = [abs(cv2.pointPolygonTest(polygon, tuple(map(float, point)), True)) for point in edge]
+            assert max(away) < 0.09 * height
+
+
+def test_plates_cover_no_other_block():
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        room = Room(np.zeros((*SIZE, 3), np.uint8))
+        mood = dataclasses.replace(pick_mood(rng, SIZE, BUILTIN), count=10)
+        before = np.zeros(SIZE, np.uint8)
+        for placed in compose(rng, SIZE, mood, room):
+            picture = np.zeros((*SIZE, 3), np.uint8)
+            paint(
+                rng,
+                picture,
+                placed.block,
+                placed.surface,
+                dataclasses.replace(placed.ink, shadow=(0.0, 0.0), stroke=0.0),
+            )
+            # Black of a plate and of letters hides here; the colours are random, and most are not.
+            after = picture.max(-1) > 0
+            assert not (after & (before > 0)).any()
+            before |= after.astype(np.uint8)
+
+
+def mean_height(polygon):
+    half = len(polygon) // 2
+    return np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean()

@@ -1,0 +1,138 @@
+"""The detector around a network whose maps are known: any picture in, its own coordinates out."""
+
+import itertools
+import pathlib
+import threading
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+
+from dbnet_jax import detector as detector_module
+from dbnet_jax.images.resize import RULES
+from dbnet_jax.models.from_config import MAPS
+from dbnet_jax.postprocess import extract_polygons
+from tests.helpers.brightness import BrightnessDetector, assert_same, noise, quad, white_box
+
+SIZES = [(97, 131), (131, 97), (160, 160), (60, 500), (333, 70), (41, 45), (300, 640)]
+
+
+def boxed(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A picture with a white box far from its corner, where a wrong scale would show, and the box."""
+    height, width = size
+    box = (round(0.55 * width), round(0.5 * height), round(0.9 * width), round(0.85 * height))
+    return white_box(size, *box), quad(*box)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("max_side", [1024, 200])
+@pytest.mark.parametrize(("shape", "slack"), [("polygon", 1), ("quad", 2)])
+def test_a_box_comes_out_where_it_is_in_the_picture(rule, size, max_side, shape, slack):
+    image, box = boxed(size)
+    detector = BrightnessDetector(resize=rule, max_side=max_side, shape=shape)
+    (polygon,) = detector.detect(image).polygons
+    # As in the official code a corner is the index of the map's pixel times the scale, at the right and below too.
+    rows, columns = detector.detect_with_maps(image)[1]["probability_map"].shape
+    pixel = np.array([size[1] / columns, size[0] / rows], np.float32)
+    low, high = box[0], box[2] + 1 - pixel
+    # A quad's corners are truncated to whole pixels of the map beside.
+    assert (np.abs(polygon.min(axis=0) - low) <= slack * np.maximum(pixel, 1)).all()
+    assert (np.abs(polygon.max(axis=0) - high) <= slack * np.maximum(pixel, 1)).all()
+    if shape == "quad":
+        assert (np.abs(polygon - quad(*low, *high)) <= slack * np.maximum(pixel, 1)[None]).all()
+
+
+@pytest.mark.parametrize("shape", ["quad", "polygon"])
+def test_a_picture_that_is_all_text_gives_its_own_outline_and_no_border(shape):
+    for size in SIZES:
+        found = BrightnessDetector(shape=shape, unclip_ratio=1.5).detect(np.full((*size, 3), 255, np.uint8))
+        (polygon,) = found.polygons
+        np.testing.assert_allclose(polygon.min(axis=0), [0, 0], atol=1)
+        np.testing.assert_array_equal(polygon.max(axis=0), [size[1], size[0]])
+
+
+def test_a_batch_of_mixed_sizes_gives_what_each_picture_gives_alone_in_their_order():
+    pictures = [boxed(SIZES[i % len(SIZES)])[0] for i in range(17)]
+    together = BrightnessDetector(batch_size=4)
+    alone = BrightnessDetector(batch_size=1)
+    found = together.detect_batch(pictures)
+    assert len(found) == 17
+    for one, picture in zip(found, pictures, strict=True):
+        assert_same(one, alone.detect(picture))
+    assert together.detect_batch([]) == []
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_few_shapes_are_compiled_for_many_sizes(batch_size):
+    rng = np.random.default_rng(1)
+    pictures = []
+    for index in range(60):
+        short = int(rng.integers(40, 400))
+        size = (short, int(short * rng.uniform(1, 2)))
+        pictures.append(np.zeros((*(size if index % 2 else size[::-1]), 3), np.uint8))
+    detector = BrightnessDetector(batch_size=batch_size)
+    detector.detect_batch(pictures)
+    shapes = Counter(shape for shape, _ in detector.calls)
+    assert len({picture.shape for picture in pictures}) > 50
+    assert len({shape[1:] for shape in shapes}) <= 4
+    assert {shape[0] for shape in shapes} <= {1, batch_size}
+    # Pictures of one shape share batches: each shape leaves one that is not full.
+    assert sum(shapes.values()) < 60 / batch_size + len(shapes)
+
+
+def test_detection_asks_for_the_map_of_the_config_alone():
+    image = noise(50, 50)
+    for name in ("probability", "binary"):
+        detector = BrightnessDetector(map=name)
+        detector.detect(image)
+        detector.detect_with_maps(image)
+        assert [names for _, names in detector.calls] == [(f"{name}_map",), MAPS]
+
+
+# Files
+
+
+def test_a_file_is_detected_as_its_pixels_and_turned_as_told(tmp_path: pathlib.Path):
+    image, box = boxed((80, 120))
+    path = tmp_path / "picture.png"
+    path.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
+    detector = BrightnessDetector(resize="none")
+    for source in (path, str(path)):
+        assert_same(detector.detect(source), detector.detect(image))
+    # Orientation 6: viewers turn it a quarter clockwise, (x, y) to (79 − y, x).
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    jpeg = cv2.imencode(".jpg", image[..., ::-1])[1].tobytes()
+    turned = tmp_path / "turned.jpg"
+    turned.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    (stored,) = BrightnessDetector(resize="none", follow_exif=False).detect(turned).polygons
+    np.testing.assert_allclose(stored, box, atol=2)
+    (upright,) = BrightnessDetector(resize="none", follow_exif=True).detect(turned).polygons
+    corners = np.stack([79 - box[:, 1], box[:, 0]], axis=-1)
+    np.testing.assert_allclose(upright.min(axis=0), corners.min(axis=0), atol=2)
+    np.testing.assert_allclose(upright.max(axis=0), corners.max(axis=0), atol=2)
+
+
+# Errors
+
+
+def test_an_error_in_post_processing_is_no_bad_picture(monkeypatch):
+    detector = BrightnessDetector(resize="none")
+    pictures = [boxed((64, 64 + index))[0] for index in range(12)]
+
+    def extract(values: np.ndarray, *, image_size: tuple[int, int], **options: object) -> object:
+        if image_size == (64, 70):
+            raise ValueError("broken")
+        return extract_polygons(values, image_size=image_size, **options)
+
+    monkeypatch.setattr(detector_module, "extract_polygons", extract)
+    before = set(threading.enumerate())
+    found = detector.detect_many(pictures)
+    assert len(list(itertools.islice(found, 6))) == 6
+    with pytest.raises(ValueError, match="broken"):
+        next(found)
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(ValueError, match="broken"):
+        detector.detect_batch(pictures)
+    assert set(threading.enumerate()) <= before

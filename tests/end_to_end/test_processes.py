@@ -1,0 +1,58 @@
+"""Many hosts: two processes through `jax.distributed` are one run."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import numpy as np
+
+from dbnet_jax.train import train_and_evaluate
+from tests.helpers import tiny_run as tiny
+
+# Plain SGD: AdamW divides by the root of tiny second moments, which blows the noise of a sum's order up.
+EXTRA = "optimizer=sgd,learning_rate=0.001,ema_decay=0.0,steps=3"
+
+
+def start_pair(workdir: pathlib.Path, extra: str) -> list[subprocess.Popen[str]]:
+    """Two processes, one CPU device each, that share a workdir as two hosts share a bucket."""
+    address = f"--coordinator=127.0.0.1:{tiny.free_port()}"
+    return [
+        tiny.start(workdir, address, "--num_processes=2", f"--process_id={index}", extra=extra) for index in range(2)
+    ]
+
+
+def losses(workdir: pathlib.Path) -> list[dict[str, float]]:
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [line for line in lines if "loss" in line]
+
+
+def test_two_processes_train_what_one_does_and_a_second_pair_goes_on_until_one_is_told_to_stop(tmp_path):
+    for process in start_pair(tmp_path / "two", EXTRA):
+        tiny.finish(process)
+    train_and_evaluate(tiny.config(EXTRA), tmp_path / "one")
+    one, two = (tiny.weights(tmp_path / name) for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    one, two = ([line["loss"] for line in losses(tmp_path / name)] for name in ("one", "two"))
+    np.testing.assert_allclose(one, two, rtol=1e-5)
+    one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
+    assert one["images"] == two["images"] == 4
+    assert_a_signal_to_one_saves_on_both(tmp_path / "two")
+
+
+def assert_a_signal_to_one_saves_on_both(workdir: pathlib.Path) -> None:
+    """A pair goes on from the three steps of the last one; by the path without TensorFlow, which that did not take."""
+    # Nothing but the signal makes it save.
+    never = "steps=100000,checkpoint_every=100000,evaluate_every=100000,picture_every=100000"
+    pair = start_pair(workdir, f"{EXTRA},{never},render=device,canvas=(64,64)")
+    while len(losses(workdir)) < 5:
+        assert all(process.poll() is None for process in pair), [process.communicate()[0] for process in pair]
+        time.sleep(0.05)
+    pair[1].send_signal(signal.SIGTERM)
+    outputs = [tiny.finish(process, code=143) for process in pair]
+    saved = max(int(folder.name) for folder in (workdir / "checkpoints").glob("[0-9]*"))
+    assert f"step {saved} is saved" in outputs[0]
+    assert [line["step"] for line in losses(workdir)] == list(range(1, saved + 1))
+    assert all(np.isfinite(array).all() for array in tiny.weights(workdir))

@@ -1,0 +1,163 @@
+"""Lines and entries of detections and truths: every format by hand, and what is wrong with the bad ones."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dbnet_jax.evaluation.submissions.formats import parse_detections, parse_detections_json, parse_truth
+from input_pipeline.datasets.parsing.annotations import text_lines
+
+WORD, OTHER, THIRD = "0,0,100,0,100,20,0,20", "0,50,100,50,100,70,0,70", "0,90,80,90,80,99,0,99"
+CURVED = "0,0,50,-5,100,0,100,20,50,15,0,20"
+
+
+def quad(line: str) -> np.ndarray:
+    return np.array(line.split(","), np.float32).reshape(-1, 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "points", "score"),
+    [
+        (WORD, WORD, None),
+        (f"{WORD},0.93", WORD, 0.93),
+        (f"{WORD},1", WORD, 1.0),
+        (f"{WORD},0.93,Text, and more", WORD, 0.93),
+        (f"{WORD},Text", WORD, None),
+        (f"{WORD},1990", WORD, None),  # a text, not a score
+        (f"{WORD},10%", WORD, None),
+        (f"{WORD},0.93,10%", WORD, 0.93),
+        ("0.5,0.5,10.5,0.5,10.5,10.5,0.5,10.25", "0.5,0.5,10.5,0.5,10.5,10.5,0.5,10.25", None),
+        ("0,0,10,0,5,5,0.9", "0,0,10,0,5,5", 0.9),
+        (f"{WORD},", WORD, None),
+        (f" {WORD.replace(',', ', ')} ", WORD, None),
+        ("0,0,10,0,10,10,5,20,0,10", "0,0,10,0,10,10,5,20,0,10", None),
+        ("0,0,10,0,10,10,5,20,0,10,0.5", "0,0,10,0,10,10,5,20,0,10", 0.5),
+        ("0,0,100,20", WORD, None),
+        ("0,0,100,20,0.25", WORD, 0.25),
+        ("-3.5,0,1e2,0,5,5", "-3.5,0,100,0,5,5", None),
+    ],
+)
+def test_detection_lines(line: str, points: str, score: float | None) -> None:
+    found = parse_detections(f"\ufeff{line}\r\n\r\n".encode(), "res_a.txt")
+    assert found.problems == []
+    np.testing.assert_array_equal(found.polygons[0], quad(points))
+    assert found.scores == [score]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("hello", "0 numbers where points"),
+        ("1,2,3", "3 numbers where points"),
+        ("0,0,9,0,9,nine,0,9", "whether 'nine' is a text or a bad coordinate cannot be told"),
+        ("0,0,9,0,9,nan,0,9", "whether 'nan' is a text"),
+        ("5,5,5,5,5,5,5,5", "the outline has no area"),
+        ("0,0,1e9,0,9,9,0,9", "lies far outside of any picture"),
+        (f"{WORD},0.93,1990", "whether 0.93 is a score or a coordinate cannot be told"),
+        ("10,10,30,10,30,20,10,2O", "7 numbers, and whether '2O' is a text or a bad coordinate cannot be told"),
+        ("10,10,30,10,30,20,0,2O", "7 numbers, and whether '2O' is a text or a bad coordinate cannot be told"),
+        ("10,10,30,10,30,20,10,Text", "7 numbers, and whether 'Text' is a text or a bad coordinate cannot be told"),
+        ("10,10,30,10,30,20,10", "7 numbers: a quad has 8, and 10 is no score in [0, 1]"),
+        ("10,10,30,10,30,20,1O", "whether '1O' is a text or a bad coordinate cannot be told"),
+        ("0,0,10,0,10,10,5,20,0,1O", "9 numbers, and whether '1O' is a text or a bad coordinate cannot be told"),
+        ("0,0,9,0,9,nan", "whether 'nan' is a text or a bad coordinate cannot be told"),
+        (f"0.98,{WORD.replace('0,0,1', '3,4,1', 1)}", "0.98 may be a score: it belongs behind the coordinates"),
+        ("0.98,10,10,30,20", "0.98 may be a score: it belongs behind the coordinates"),
+        ("10,10,30,10,30,20,10,0.98", "whether 0.98 is a score or a coordinate cannot be told"),
+        ("10,10,30,0.98", "whether 0.98 is a score or a coordinate cannot be told"),
+        ("0.1,0.2,0.3,0.2,0.3,0.4,0.1,0.4,0.9", "all coordinates lie in [-1, 1]: they must be in pixels"),
+    ],
+)
+def test_bad_detection_lines_are_named_and_the_others_kept(line: str, reason: str) -> None:
+    found = parse_detections(f"{WORD}\n{line}\n{OTHER}\n".encode(), "res_a.txt")
+    assert len(found.polygons) == len(found.scores) == 2
+    (problem,) = found.problems
+    assert problem.startswith("res_a.txt:2: ")
+    assert reason in problem
+
+
+def test_an_outline_that_crosses_itself_is_kept_and_named() -> None:
+    found = parse_detections(b"0,0,10,10,10,0,0,8", "a.txt")
+    assert len(found.polygons) == 1
+    assert "a.txt:1: the outline crosses itself" in found.problems[0]
+    assert "'0,0,10,10,10,0,0,8'" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "points", "ignore"),
+    [
+        ("gt_img_1.txt", f"{WORD},text, more", WORD, False),
+        ("gt_img_1.txt", f"{WORD},###", WORD, True),
+        ("gt_img_1.txt", f"{WORD},1,200", WORD, False),  # a text
+        ("gt_img_1.txt", f"{CURVED},text", CURVED, False),
+        ("gt_img_1.txt", '0, 0, 100, 20, "Tiredness"', WORD, False),
+        ("gt_img_1.txt", '0, 0, 100, 20, "###"', WORD, True),
+        ("gt_img_1.txt", "0,0,100,20,1990", WORD, False),
+        (
+            "poly_gt_img1.txt",
+            "x: [[0 100 100 0]], y: [[0 0 20 20]], ornt: [u'h'], transcriptions: [u'a']",
+            WORD,
+            False,
+        ),
+        ("img1.jpg.txt", f"{WORD},###", WORD, True),
+        ("IMG_1.gt", "0 1 0 0 100 20 0.0", WORD, True),
+    ],
+)
+def test_truth_lines(file: str, content: str, points: str, ignore: bool) -> None:
+    truth = parse_truth(f"{content}\n".encode(), file)
+    assert truth.problems == []
+    np.testing.assert_allclose(truth.polygons[0], quad(points), atol=1e-4)
+    assert truth.ignore == [ignore]
+
+
+@pytest.mark.parametrize("line", ["0,0,9,0,9,nine,0,9,text", "1,2,3,text", "1,2,3,4,5,6,text", "###"])
+def test_bad_truth_lines_are_named(line: str) -> None:
+    truth = parse_truth(f"{WORD},a\n{line}\n".encode(), "gt_a.txt")
+    assert len(truth.polygons) == 1
+    assert truth.problems[0].startswith("gt_a.txt:2: ")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=80) | st.text('0123456789.,-+en#\n\r "', max_size=80).map(str.encode))
+def test_whatever_is_in_a_file_every_line_is_a_polygon_or_a_problem(data: bytes) -> None:
+    found = parse_detections(data, "a.txt")
+    lines, problems = text_lines(data, "a.txt")
+    bad = {problem.split(":")[1] for problem in found.problems if "crosses" not in problem and problem not in problems}
+    assert len(found.polygons) + len(bad) == len(lines)
+    for file in ("gt_a.txt", "poly_gt_a.txt", "a.gt"):
+        parse_truth(data, file)
+    with pytest.raises(ValueError, match=r"a\.json"):
+        parse_detections_json(data, "a.json")
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"polygon": [[0, 0], [1, 1]]}, "2 points where at least 3"),
+        ({"polygon": [[0, 0, 0]] * 4}, "`polygon` must be a list of points"),
+        ({"polygon": [[0, 0], [1], [2, 2]]}, "`polygon` must be a list of points"),
+        ({"polygon": [[0, 0], [10**400, 1], [2, 2]]}, "`polygon` must be a list of points"),
+        ({"polygon": [[0, 0], [None, 1], [2, 2]]}, "`polygon` must be a list of points"),
+        ({"polygon": quad(WORD).tolist(), "score": 2}, r"`score` (=2) must be in [0, 1]"),
+        ({"polygon": quad(WORD).tolist(), "score": "high"}, "`score` (='high')"),
+        ("nothing", "`polygon` must be"),
+    ],
+)
+def test_bad_entries_of_a_json_file_are_named(entry: Any, reason: str) -> None:
+    good = {"polygon": quad(WORD).tolist(), "score": 0.5}
+    data = json.dumps({"pictures": {"a.jpg": {"detections": [entry, good]}, "b.jpg": []}}).encode()
+    found = parse_detections_json(data, "d.json")
+    assert found["a.jpg"].scores == [0.5]
+    assert found["a.jpg"].problems[0].startswith("d.json: a.jpg: detection 0: ")
+    assert reason in found["a.jpg"].problems[0]
+    assert found["b.jpg"].problems == ["d.json: b.jpg: has no list of detections"]
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"pictures": []}', b"[" * 100_000, b'{"pictures": {}, "skipped": 3}'])
+def test_a_json_file_of_another_form_is_an_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"d\.json: not "):
+        parse_detections_json(data, "d.json")

@@ -1,0 +1,112 @@
+"""Files and types of PyTorch weights, and files that are none."""
+
+import sys
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from dbnet_jax.models import create_model
+from dbnet_jax.torch_weights import (
+    describe,
+    export_torch_weights,
+    load_torch_weights,
+)
+from dbnet_jax.torch_weights.files import read_state_dict
+from tests.helpers.torch_models import SMALL, assert_same, random_variables, shapes_found_once  # noqa: F401  (the fixture works by itself)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
+def test_any_floating_type_comes_in_as_float32_also_from_safetensors(tmp_path, dtype):
+    model = create_model("resnet18", **SMALL)
+    weights = {k: v.astype(dtype) for k, v in export_torch_weights(random_variables(model), model).items()}
+    weights["backbone.bn1.num_batches_tracked"] = np.array(5)
+    save_file(weights, tmp_path / "model.safetensors")
+    want = weights["decoder.in2.weight"].astype(np.float32).transpose(2, 3, 1, 0)
+    for source in (weights, tmp_path / "model.safetensors", str(tmp_path / "model.safetensors")):
+        loaded = load_torch_weights(source, model)
+        assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(loaded))
+        np.testing.assert_array_equal(loaded["params"]["neck"]["in2"]["kernel"], want)
+
+
+def test_a_number_beyond_float32_is_not_finite():
+    model = create_model("resnet18", **SMALL)
+    weights = export_torch_weights(random_variables(model), model)
+    weights["backbone.bn1.weight"] = np.full(8, 1e300)
+    with pytest.raises(ValueError, match=r"not finite: backbone\.bn1\.weight"):
+        load_torch_weights(weights, model)
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict", "state_dict_ema"])
+def test_what_is_wrapped_is_found(wrapper):
+    weights = {"backbone.conv1.weight": np.ones((8, 3, 7, 7), np.float32)}
+    for content in ({"epoch": 3, wrapper: weights, "optimizer": {"lr": 0.1}}, {wrapper: {"state_dict": weights}}):
+        assert read_state_dict(content) == weights
+    # What the run was evaluated with goes first.
+    others = {"other": np.ones(1, np.float32)}
+    if wrapper != "state_dict_ema":
+        assert read_state_dict({wrapper: others, "state_dict_ema": weights}) == weights
+        assert read_state_dict({wrapper: weights, "state_dict_ema": {}}) == weights
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict"])
+def test_files_of_pytorch(tmp_path, wrapper):
+    torch = pytest.importorskip("torch")
+    model = create_model("resnet18", **SMALL)
+    variables = random_variables(model)
+    weights = {f"module.{k}": torch.from_numpy(v) for k, v in export_torch_weights(variables, model).items()}
+    weights["module.backbone.bn1.num_batches_tracked"] = torch.tensor(5)
+    content = weights if wrapper is None else {"epoch": 3, "optimizer": {"lr": 0.1}, wrapper: weights}
+    # The official files have no suffix.
+    torch.save(content, tmp_path / "totaltext_resnet18")
+    assert_same(load_torch_weights(tmp_path / "totaltext_resnet18", model), variables)
+    torch.save(content, tmp_path / "x.pth.tar", _use_new_zipfile_serialization=False)
+    assert_same(load_torch_weights(tmp_path / "x.pth.tar", model), variables)
+
+
+def test_tensors_of_bfloat16_and_with_gradients():
+    torch = pytest.importorskip("torch")
+    model = create_model("resnet18", **SMALL)
+    weights = {k: torch.from_numpy(v) for k, v in export_torch_weights(random_variables(model), model).items()}
+    weights = {k: torch.nn.Parameter(v.bfloat16()) for k, v in weights.items()}
+    kernel = load_torch_weights(weights, model)["params"]["neck"]["in2"]["kernel"]
+    want = weights["decoder.in2.weight"].detach().float().numpy().transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(kernel, want)
+
+
+class Harmful:
+    """What a pickle may hold."""
+
+
+def test_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"state_dict": {}, "hook": Harmful()}, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=r"(?s)Harmful.*weights_only=False\).*\['state_dict'\]"):
+        describe(tmp_path / "x.pth")
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth'\) does not exist"):
+        describe(tmp_path / "nowhere.pth")
+    with pytest.raises(FileNotFoundError, match="is a folder"):
+        describe(tmp_path)
+    (tmp_path / "x.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(ValueError, match=r"no whole \.safetensors"):
+        describe(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello " * 100, b"\x80\x02", b"PK\x03\x04 torn"])
+def test_a_file_that_is_not_pytorchs(tmp_path, content):
+    pytest.importorskip("torch")
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.pth"):
+        describe(tmp_path / "x.pth")
+
+
+def test_without_torch_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "x.pth").write_bytes(b"")
+    with pytest.raises(ImportError, match="pip install torch"):
+        describe(tmp_path / "x.pth")

@@ -1,0 +1,46 @@
+"""What a program is said to cost: each multiplication of a product or a convolution twice, however it is written."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+from dbnet_jax.models.layers.depthwise import depthwise_conv
+from dbnet_jax.ops.convolution import convolve
+from dbnet_jax.training.step_cost import count_flops
+
+SAME = ((1, 1), (1, 1))
+
+
+def flops(function, *arguments):
+    return count_flops(jax.make_jaxpr(function)(*arguments))
+
+
+def test_products_count_their_multiplications_twice():
+    assert flops(jnp.matmul, jnp.ones((3, 4, 5)), jnp.ones((5, 7))) == 2 * 3 * 4 * 5 * 7
+    assert flops(lambda a, b: jnp.einsum("bij,bjk->bik", a, b), jnp.ones((6, 2, 3)), jnp.ones((6, 3, 4))) == 2 * 6 * 24
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_a_convolution_and_each_of_its_gradients_cost_the_same(strides):
+    x, kernel = jnp.ones((2, 8, 12, 5)), jnp.ones((3, 3, 5, 7))
+
+    def loss(x, kernel):
+        return (convolve(x, kernel, strides, SAME) ** 2).sum()
+
+    forward = 2 * (2 * 8 * 12 // strides**2) * 9 * 5 * 7
+    assert flops(loss, x, kernel) == forward
+    assert flops(jax.grad(loss), x, kernel) == 2 * forward
+    assert flops(jax.grad(loss, (0, 1)), x, kernel) == 3 * forward
+
+
+def test_loops_count_their_rounds_and_conditions_their_largest_branch():
+    matrix = jnp.ones((4, 4))
+    assert flops(lambda a: lax.fori_loop(0, 5, lambda _, b: a @ b, a), matrix) == 5 * 2 * 64
+    assert flops(lambda a: lax.scan(lambda b, _: (a @ b, None), a, length=3)[0], matrix) == 3 * 2 * 64
+    assert flops(lambda a: lax.cond(a[0, 0] > 0, lambda a: a @ a @ a, lambda a: a, a), matrix) == 2 * 2 * 64
+
+
+def test_of_the_forms_for_several_platforms_one_counts():
+    x, kernel = jnp.ones((1, 6, 6, 4)), jnp.ones((3, 3, 1, 4))
+    assert flops(depthwise_conv, x, kernel) == 2 * 36 * 9 * 4
