@@ -2,6 +2,7 @@
 
 from dbnet_jax.torch_weights.convert import (
     convert_state_dict,
+    describe,
     export_torch_weights,
     load_backbone_weights,
     load_torch_weights,
@@ -10,6 +11,7 @@ from dbnet_jax.torch_weights.convert import (
 
 __all__ = [
     "convert_state_dict",
+    "describe",
     "export_torch_weights",
     "load_backbone_weights",
     "load_torch_weights",

@@ -10,9 +10,9 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from dbnet_jax.sharding import Variables
-from dbnet_jax.torch_weights.describe import describe_arrays, hints_for, warn_of_offsets
 from dbnet_jax.torch_weights.files import PathOrStateDict, as_array, read_state_dict
 from dbnet_jax.torch_weights.names import DETECTORS, SOURCES, NameTable, detect_backbone, detect_source, is_dead
+from dbnet_jax.torch_weights.options import describe_arrays, hints_for, warn_of_offsets
 
 _PREFIX = re.compile(r"((model|module)\.)*")
 

@@ -145,8 +145,8 @@ def test_the_statistics_of_a_set_are_those_of_its_labels():
 
 
 def test_a_large_set_is_read_in_part_and_its_annotations_alone(monkeypatch):
-    monkeypatch.setattr(inspection, "MOST_PICTURES", 5)
-    monkeypatch.setattr(inspection, "MOST_ANNOTATIONS", 9)
+    monkeypatch.setattr(inspect, "MOST_PICTURES", 5)
+    monkeypatch.setattr(inspect, "MOST_ANNOTATIONS", 9)
     config, dataset = tiny.config(), Annotated(30)
     bad_samples = BadSamples(30, 1.0)
     statistics = collect_statistics(config, Remembered(dataset), bad_samples)
@@ -183,7 +183,7 @@ def test_a_mix_counts_each_picture_once():
 
 def test_of_a_mix_no_more_is_made_than_is_asked_for(monkeypatch):
     """Pictures that are rendered have no annotation to read alone."""
-    monkeypatch.setattr(inspection, "MOST_PICTURES", 5)
+    monkeypatch.setattr(inspect, "MOST_PICTURES", 5)
     few, many = Annotated(4), Numbered(60)
     mixed = MixedDataset([few, many], [1.0, 15.0], (), ["few", "many"])
     statistics = collect_statistics(tiny.config("mix=synthetic"), Remembered(mixed), BadSamples(len(mixed), 1.0))
@@ -195,7 +195,7 @@ def test_of_a_mix_no_more_is_made_than_is_asked_for(monkeypatch):
 
 
 def test_the_title_names_the_mix_and_the_page_what_it_does_not_show(tmp_path, monkeypatch):
-    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: Numbered(2))
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: Numbered(2))
     config = tiny.config()
     config.data.mix = "synthetic*2"
     page = Page(inspect_data(config, tmp_path, count=1).page)
@@ -208,7 +208,7 @@ def test_the_title_names_the_mix_and_the_page_what_it_does_not_show(tmp_path, mo
 def test_many_problems_of_one_file_count_as_many(tmp_path, monkeypatch):
     dataset = Numbered(3, bad=(1,))
     dataset.problems = ["a.json:1: odd", "a.json: … and 80 more problems"]
-    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     found = inspect_data(tiny.config(), tmp_path, count=0)
     assert found.problems[0] == "1 picture skipped, 81 problems in the data:"
     assert "1 picture skipped, 81 problems in the data" in Page(found.page).words
@@ -221,7 +221,7 @@ def test_names_that_are_no_text_stand_on_the_page(tmp_path, monkeypatch):
 
     dataset = Odd(2)
     dataset.problems = ["gt_caf\udce9.txt:1: odd"]
-    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     words = Page(inspect_data(tiny.config(), tmp_path, count=1).page).words
     assert r"gt_caf\udce9.txt:1: odd" in words
     assert any(word.startswith(r"caf\udce9_") for word in words)
@@ -231,7 +231,7 @@ def test_names_that_are_no_text_stand_on_the_page(tmp_path, monkeypatch):
 def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra):
     dataset = Numbered(12, bad=(3, 7))
     dataset.problems = [f"gt_{i}.txt:1: no <number>" for i in range(300)]
-    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     found = inspect_data(tiny.config(extra), tmp_path, count=3)
     page = Page(found.page)
     assert page.tags.count("article") == 3
@@ -254,7 +254,7 @@ def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra)
 
 def test_a_set_of_only_bad_pictures_has_a_page_that_says_so(tmp_path, monkeypatch):
     dataset = Numbered(4, bad=(0, 1, 2, 3))
-    monkeypatch.setattr(inspection, "open_split", lambda config, purpose: dataset)
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     found = inspect_data(tiny.config(), tmp_path)
     assert found.problems[0].startswith("4 pictures skipped")
     assert "No pictures." in Page(found.page).words

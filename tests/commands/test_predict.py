@@ -12,6 +12,7 @@ from dbnet_jax.commands import predict
 from dbnet_jax.commands.predict import as_icdar, as_json, icdar_files, predict_files
 from dbnet_jax.evaluation.submissions.formats import parse_detections
 from dbnet_jax.models.from_config import MAPS
+from dbnet_jax.pages import results
 from dbnet_jax.postprocess import Detections
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
 
@@ -160,7 +161,7 @@ def test_what_was_found_before_an_error_is_kept_and_nothing_runs_on(folder, tmp_
     assert list(found["pictures"]) == names[: names.index("img.bmp")]
     assert not (tmp_path / "index.html").exists()
     # Neither does a page that cannot be drawn.
-    monkeypatch.setattr(results_page, "_card", lambda *arguments: (_ for _ in ()).throw(OSError("the disk is full")))
+    monkeypatch.setattr(results, "_card", lambda *arguments: (_ for _ in ()).throw(OSError("the disk is full")))
     with pytest.raises(OSError, match="the disk is full") as caught:
         predict_files(BrightnessDetector(resize="none"), folder, tmp_path)
     # Even while somebody looks at the error and, in its traceback, at what was going on.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from dbnet_jax.detection import pipeline
 from dbnet_jax.detection.pipeline import AHEAD, PATIENCE, Stages, in_flight, overlapped
 
 # Nothing here takes so long unless it never ends.
@@ -78,7 +79,7 @@ class Arriving:
 @pytest.fixture(autouse=True)
 def nothing_left_running(monkeypatch) -> Iterator[None]:
     """Four threads of each kind on every machine; none of them outlives its test."""
-    monkeypatch.setattr(detection_pipeline, "THREADS", 4)
+    monkeypatch.setattr(pipeline, "THREADS", 4)
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
@@ -148,7 +149,7 @@ def expected_batches(sides: Sequence[int], batch_size: int, least: int) -> list[
 def test_batches_depend_on_the_order_of_the_pictures_and_not_on_how_long_anything_takes(
     batch_size, least, threads, monkeypatch
 ):
-    monkeypatch.setattr(detection_pipeline, "THREADS", threads)
+    monkeypatch.setattr(pipeline, "THREADS", threads)
     rng = np.random.default_rng(batch_size)
     sides = rng.choice([32, 64, 96, 128], 150, p=[0.6, 0.37, 0.02, 0.01]).tolist()
     pauses = np.random.default_rng(threads).choice([0, 0, 0, 1e-3], (2, 150))

@@ -164,7 +164,7 @@ def test_too_many_pictures_that_cannot_be_read_are_an_error_or_a_loud_warning(de
 
 
 def test_no_more_pictures_are_held_than_are_being_read(monkeypatch):
-    monkeypatch.setattr(detection_pipeline, "THREADS", 2)
+    monkeypatch.setattr(pipeline, "THREADS", 2)
     images: list[weakref.ref] = []
     most = 0
 

@@ -20,6 +20,7 @@ from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 from input_pipeline.datasets.sample import Sample
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
 from input_pipeline.from_config import open_split
+from tests.helpers.paths import ROOT
 
 
 class Picky:
@@ -136,7 +137,6 @@ import multiprocessing, sys, time
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 from input_pipeline.from_config import open_split
-from tests.helpers.paths import ROOT
 
 if __name__ == "__main__":
     pooled = InProcesses(SceneDataset(4, size=(128, 128), fonts="builtin"), 1)

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from dbnet_jax.evaluation.submissions import archive
 from dbnet_jax.evaluation.submissions.archive import read_source
 
 WORD = "0,0,100,0,100,20,0,20"
@@ -35,14 +36,14 @@ def test_names_of_an_archive_lead_nowhere(tmp_path: pathlib.Path) -> None:
 def test_an_archive_that_holds_too_much_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = pack(tmp_path / "bomb.zip", {"gt_a.txt": "0" * 2**20})
     assert bomb.stat().st_size < 2**12
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 2**16)
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 2**16)
     with pytest.raises(ValueError, match=r"bomb.zip: gt_a.txt: too much to read"):
         read_source(bomb, (".txt",))
     many = pack(tmp_path / "many.zip", {f"gt_{n}.txt": "0" * 2**12 for n in range(20)})
-    monkeypatch.setattr(sources, "MAX_TOTAL_BYTES", 2**15)
+    monkeypatch.setattr(archive, "MAX_TOTAL_BYTES", 2**15)
     with pytest.raises(ValueError, match=r"many.zip: gt_8.txt: too much to read"):
         read_source(many, (".txt",))
-    monkeypatch.setattr(sources, "MAX_FILES", 3)
+    monkeypatch.setattr(archive, "MAX_FILES", 3)
     with pytest.raises(ValueError, match=r"many.zip: gt_3.txt: too much to read"):
         read_source(many, (".txt",))
 
