@@ -106,11 +106,12 @@ def evaluate() -> None:
     """Scores the workdir's checkpoint, or weights, on the evaluation split."""
     import jax
 
-    from dbnet_jax.detector import Detector, restore_variables
+    from dbnet_jax.detector import Detector
     from dbnet_jax.evaluation.evaluator import Evaluator
     from dbnet_jax.pages.evaluation import write_report
     from dbnet_jax.sharding import data_mesh
     from dbnet_jax.training.cpu_memory import keep_memory
+    from dbnet_jax.weights.run_folder import restore_variables
     from input_pipeline.from_config import open_split
 
     keep_memory()
@@ -133,8 +134,9 @@ def evaluate() -> None:
 def predict() -> None:
     """Detects text in pictures and writes JSON, ICDAR text files and a page."""
     from dbnet_jax.commands.predict import predict_files
-    from dbnet_jax.detector import Detector, restore_variables
+    from dbnet_jax.detector import Detector
     from dbnet_jax.training.cpu_memory import keep_memory
+    from dbnet_jax.weights.run_folder import restore_variables
     from dbnet_jax.weights.shipped import DEFAULT
 
     if INPUT.value is None:
@@ -262,7 +264,7 @@ def config_of_weights(file: str) -> ConfigDict:
 def config_or_saved() -> ConfigDict:
     """`--config` where it is given, or what the run left in its workdir; with what `--set` changes."""
     from configs.common import apply_arg
-    from dbnet_jax.detector import load_config
+    from dbnet_jax.weights.run_folder import load_config
 
     return apply_arg(CONFIG.value if CONFIG.value is not None else load_config(workdir()), SET.value, {})
 

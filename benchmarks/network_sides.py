@@ -120,7 +120,7 @@ class Ours:
         return MeasuredStep(make_train_step(*arguments, normalization="imagenet", loss_options={}))
 
     def _detect(self, dtype: str) -> Any:
-        from dbnet_jax.models.from_config import make_eval_step
+        from dbnet_jax.detection.network import make_eval_step
 
         return make_eval_step(self._models[dtype], "imagenet", self._mesh)
 

@@ -12,14 +12,16 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import change_predict, check_predict
+from dbnet_jax.detection.network import detection_map, make_eval_step
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Picture, Sizes, without_padding
 from dbnet_jax.detection.pipeline import Failed, Ready, Stages, errors_in_place, overlapped
 from dbnet_jax.detection.text_size import size_for_text
 from dbnet_jax.images.decode import read_image
 from dbnet_jax.images.resize import padded_size, resize_and_pad, resized_size
-from dbnet_jax.models.from_config import detection_map, make_eval_step, maps_of, model_from_config
+from dbnet_jax.models.from_config import map_names, model_from_config
+from dbnet_jax.models.variables import Variables
 from dbnet_jax.postprocess import Detections, extract_polygons
-from dbnet_jax.sharding import Variables, replicated
+from dbnet_jax.sharding import replicated
 from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import DEFAULT, pretrained_path
 
@@ -103,7 +105,7 @@ class Detector:
 
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
         """The text in one picture, and all three maps that the network made of it, to look at."""
-        return self._alone(image, maps_of(self.config))
+        return self._alone(image, map_names(self.config))
 
     def detect_batch(self, images: Sequence[Source]) -> list[Detections]:
         """The text in each of several pictures, of any sizes; see `detect` and `detect_many`. The order is kept."""
@@ -135,7 +137,7 @@ class Detector:
 
     def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:
         """As `detect_many`, with the pictures themselves and all of their maps, to look at."""
-        return self._each(images, maps_of(self.config), lambda image: image, DetectedPicture)
+        return self._each(images, map_names(self.config), lambda image: image, DetectedPicture)
 
     def _each(
         self,

@@ -1,14 +1,9 @@
 """Devices on one axis: what every one of them holds whole, and what is shared out."""
 
-from typing import Any
-
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
-
-Variables = dict[str, Any]
-"""A model's `params` and `batch_stats`, nested."""
 
 
 def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:

@@ -12,12 +12,13 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import check_training
-from dbnet_jax.config.history import keep_earlier_config
-from dbnet_jax.detector import Detector, model_from_config
+from dbnet_jax.config.saved import changes_since, save_config
+from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation.evaluator import Evaluator
-from dbnet_jax.messages import counted
+from dbnet_jax.messages import plural
+from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.pages.evaluation import save_config, training_picture, write_report
+from dbnet_jax.pages.evaluation import training_picture, write_report
 from dbnet_jax.sharding import data_mesh, replicated, to_global
 from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.training.device_pixels import make_renderer
@@ -95,7 +96,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     with Checkpoints(workdir, train.keep_checkpoints) as checkpoints:
         state = checkpoints.restore(state) or state
         first_step = int(state.step)
-        changes = keep_earlier_config(config, workdir, first_step)
+        changes = changes_since(config, workdir) if first_step else ""
         save_config(config, workdir)
         detector = Detector(config, local_variables(state, local_mesh), mesh=local_mesh)
 
@@ -106,8 +107,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
             TrainLog(workdir, first_step, total_steps, train.batch_size, every=max(1, train.log_every)) as log,
             Preemption(checkpoints.reached_preemption) as preemption,
         ):
-            epoch = f"{counted(pass_length(train_set), 'picture')} an epoch to train on"
-            log.message(f"{epoch}, {len(eval_set)} to score on; {counted(mesh.size, 'device')}")
+            epoch = f"{plural(pass_length(train_set), 'picture')} an epoch to train on"
+            log.message(f"{epoch}, {len(eval_set)} to score on; {plural(mesh.size, 'device')}")
             if changes:
                 log.message(f"going on from step {first_step} with another config than before: {changes}")
             # An evaluation that an earlier run was stopped in, or that failed there, is made up first.

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 
-from dbnet_jax.messages import counted
+from dbnet_jax.messages import plural
 
 
 class TooManyBadSamples(ValueError):
@@ -49,7 +49,7 @@ class BadSamples:
         if count > self._max_share * total:
             of = f" of {label}" if label else ""
             raise TooManyBadSamples(
-                f"{count} of {counted(total, 'picture')}{of} cannot be used, more than `config.data.max_bad_share` "
+                f"{count} of {plural(total, 'picture')}{of} cannot be used, more than `config.data.max_bad_share` "
                 f"(={self._max_share}) allows. Mend or remove them, or raise the limit:\n"
                 + self.report(everything=True)
             )
@@ -66,6 +66,6 @@ class BadSamples:
         with self._lock:
             lines = self._lines if everything else self._lines[self._reported :]
             self._reported = len(self._lines)
-            skipped, problems = counted(len(self._pictures), "picture"), counted(len(self._annotations), "problem")
+            skipped, problems = plural(len(self._pictures), "picture"), plural(len(self._annotations), "problem")
             head = f"{skipped} skipped, {problems} in the data:"
             return "\n".join([head, *lines]) if lines else ""

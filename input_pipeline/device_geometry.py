@@ -2,9 +2,10 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from dbnet_jax.geometry import Number, clip_to_image, offset_distance, offset_polygon, polygon_area
+from dbnet_jax.images.canvas import canvas_scale, to_canvas
 from dbnet_jax.images.decode import BadPicture
 from input_pipeline.augment import Placement
 from input_pipeline.datasets.sample import Sample
@@ -94,25 +95,3 @@ class DeviceGeometry:
         distance = offset_distance(polygon, self._shrink_ratio)
         small = np.ptp(polygon, axis=0).min() < self._min_text_size or polygon_area(polygon) < 1
         return IGNORED if small or not offset_polygon(polygon, -distance) else distance
-
-
-def canvas_scale(size: tuple[int, int], canvas: tuple[int, int]) -> float:
-    """By how much a picture of `size` is scaled to fit the canvas; never enlarged."""
-    return min(1.0, canvas[0] / size[0], canvas[1] / size[1])
-
-
-def to_canvas(image: UInt8[np.ndarray, "_ _ 3"], canvas: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture in the top left corner of a black canvas, shrunk where it is larger."""
-    scale = canvas_scale((image.shape[0], image.shape[1]), canvas)
-    if scale < 1:
-        image = cv2.warpAffine(
-            image,
-            np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]]),
-            (min(canvas[1], round(image.shape[1] * scale)), min(canvas[0], round(image.shape[0] * scale))),
-            flags=cv2.INTER_LINEAR,
-        )
-    if image.shape[:2] == canvas:
-        return image
-    whole = np.zeros((*canvas, 3), np.uint8)
-    whole[: image.shape[0], : image.shape[1]] = image
-    return whole

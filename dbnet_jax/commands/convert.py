@@ -6,8 +6,8 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from dbnet_jax.detector import model_from_config
-from dbnet_jax.pages.evaluation import save_config
+from dbnet_jax.config.saved import save_config
+from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.torch_weights import load_torch_weights
 from dbnet_jax.torch_weights.convert import describe
 from dbnet_jax.torch_weights.files import PathOrStateDict, read_state_dict

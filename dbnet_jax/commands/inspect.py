@@ -18,7 +18,7 @@ from dbnet_jax.config.checks import check_training
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, lost_in_words
+from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, summary_line
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.sample import Dataset, Sample, origin
 from input_pipeline.datasets.wrappers.base import annotation_alone
@@ -82,7 +82,7 @@ class Findings(BadSamples):
         lines = [line.strip() for line in self.report(everything=True).splitlines()[1:]]
         if not lines:
             return []
-        return [lost_in_words(len(self.skipped), count_problems(lines) - len(self.skipped)) + ":", *lines]
+        return [summary_line(len(self.skipped), count_problems(lines) - len(self.skipped)) + ":", *lines]
 
 
 def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int = 24) -> Inspection:

@@ -19,9 +19,9 @@ from dbnet_jax.evaluation.submissions.formats import (
     parse_detections_json,
     parse_truth,
 )
+from dbnet_jax.files import write_json
 from dbnet_jax.images.drawing import scale_polygons
-from dbnet_jax.messages import counted
-from dbnet_jax.pages.evaluation import write_json
+from dbnet_jax.messages import plural
 from dbnet_jax.pages.problems import count_problems, in_short, problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import judgement, score_sections, shown_note
@@ -170,7 +170,7 @@ def _confidences(rows: Sequence[FileDetections], problems: list[str]) -> list[np
         where, number = numbers[0]
         percent = ": scores in percent must be divided by 100" if 1 < number <= 100 else ""
         problems.append(
-            f"the last number of {counted(len(numbers), 'line')} (e.g. {number:g}, {where}) is no score in [0, 1]"
+            f"the last number of {plural(len(numbers), 'line')} (e.g. {number:g}, {where}) is no score in [0, 1]"
             f"{percent}; taken for a text"
         )
     if without:
@@ -192,7 +192,7 @@ def _write(
     shown = worst_first(report.errors)[:PAGE_PICTURES]
     header = summary | shown_note(len(shown), len(rows))
     pictures = _pictures(report, truths, rows, shown)
-    listed = problem_list(counted(count_problems(problems), "problem"), problems, PROBLEMS)
+    listed = problem_list(plural(count_problems(problems), "problem"), problems, PROBLEMS)
     page = write_results_page(folder, title, header, pictures, sections=score_sections(report), problems=listed)
     text = "".join(problem + "\n" for problem in problems)
     (folder / PROBLEMS).write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,13 +1,17 @@
 """A config as JSON, as a run and a file of weights carry it."""
 
 import json
+import os
+import pathlib
 import re
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.defaults import default_config
+from dbnet_jax.files import write_json
 
 FOLDERS = (
     "data.dir",
@@ -46,6 +50,14 @@ def config_from_json(text: str) -> ConfigDict:
     return config
 
 
+def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
+    """Writes `<workdir>/config.json`, all that `Detector.from_checkpoint` needs beside the weights."""
+    if jax.process_index() == 0:
+        folder = pathlib.Path(workdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", config.to_dict())
+
+
 def unknown_fields(config: ConfigDict) -> list[str]:
     """What a config says of the network and the prediction that this version does not know."""
     known = default_config()
@@ -81,6 +93,23 @@ def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[
             values = config[section]
             changed |= {f"{section}.{name}": values[name] for name in part if values[name] != part[name]}
     return changed
+
+
+def changes_since(config: ConfigDict, workdir: str | os.PathLike[str]) -> str:
+    """What the run in `workdir` had otherwise, for its log: "train.learning_rate=0.001 (was 0.002)"; "" of nothing.
+
+    Only what training depends on counts. **Raises:** ValueError when its `config.json` cannot be read.
+    """
+    file = pathlib.Path(workdir) / "config.json"
+    if not file.is_file():
+        return ""
+    earlier = config_from_json(file.read_text())
+    before = changed_fields(earlier, config)
+    return ", ".join(
+        f"{field}={value!r} (was {before[field]!r})"
+        for field, value in changed_fields(config, earlier).items()
+        if not field.startswith(("predict.", "evaluate."))
+    )
 
 
 def _set(section: ConfigDict, name: str, value: Any, field: str) -> None:

@@ -18,7 +18,7 @@ from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import PictureErrors
-from dbnet_jax.messages import counted
+from dbnet_jax.messages import plural
 from dbnet_jax.pages.problems import count_problems, in_short
 from dbnet_jax.postprocess import Detections
 
@@ -176,7 +176,7 @@ class Evaluator:
         if len(skipped) <= max_share * total:
             return
         message = (
-            f"{len(skipped)} of {counted(total, 'picture')} of the evaluation split cannot be read, more than "
+            f"{len(skipped)} of {plural(total, 'picture')} of the evaluation split cannot be read, more than "
             f"`config.data.max_bad_share` (={max_share:g}) allows: the scores are of the others alone"
         )
         if self.too_many_bad == "raise":

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import check_predict
-from dbnet_jax.config.history import history
 from dbnet_jax.config.saved import changed_fields, config_from_json, without_paths
-from dbnet_jax.models.from_config import detection_map
+from dbnet_jax.detection.network import detection_map
 from dbnet_jax.weights.file import save_weights
 from dbnet_jax.weights.model_card import CardScore, ModelCard
 from dbnet_jax.weights.run_folder import load_config, restore_checkpoint
@@ -58,7 +57,7 @@ def export_run(
     trained = step > 0  # `--mode=convert` makes checkpoint 0
     card = ModelCard(
         name=output.stem,
-        data=" ".join([_data(shown) if trained else _CONVERTED, *history(saved, workdir, step)]),
+        data=_data(shown) if trained else _CONVERTED,
         command=_command(shown, output.stem) if trained else "",
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         commit=code_version(),

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from dbnet_jax.images.drawing import Flags
-from dbnet_jax.messages import counted
+from dbnet_jax.messages import plural
 
 _SIZES_NAMED = 4
 
@@ -86,7 +86,7 @@ class Statistics:
     @property
     def coverage(self) -> str:
         """Which part of the data set this is, in words."""
-        read, everything = self.tried - self.bad, counted(self.total, "picture")
+        read, everything = self.tried - self.bad, plural(self.total, "picture")
         of_what = f"{everything} of the mix, with those that it repeats," if self.mixed else everything
         whole = self.tried == self.total
         words = f"{read:,} of {of_what} were read"
@@ -96,7 +96,7 @@ class Statistics:
         decoded = sum(picture.size is not None for picture in self.pictures)
         words += f", {decoded:,} of them different" if decoded < read else ""
         alone = len(self.pictures) - decoded
-        words += f", and of {counted(alone, 'other')} the annotations" if alone else ""
+        words += f", and of {plural(alone, 'other')} the annotations" if alone else ""
         return words + (f"; {self.bad:,} could not be" if self.bad else "")
 
     def summary(self) -> dict[str, str]:

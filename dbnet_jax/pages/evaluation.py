@@ -11,13 +11,13 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import UInt8
-from ml_collections import ConfigDict
 
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.evaluator import Evaluation
+from dbnet_jax.files import write_json
 from dbnet_jax.images import drawing
-from dbnet_jax.pages.problems import lost_in_words, problem_list
+from dbnet_jax.pages.problems import problem_list, summary_line
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import judgement, score_sections, shown_note
 
@@ -63,25 +63,10 @@ def write_report(
         page_summary,
         _pictures(evaluation, detector, dataset, shown),
         sections=score_sections(report),
-        problems=problem_list(lost_in_words(left_out["skipped"], left_out["problems"]), left_out["messages"]),
+        problems=problem_list(summary_line(left_out["skipped"], left_out["problems"]), left_out["messages"]),
     )
     write_json(folder / "evaluation.json", everything)
     return everything
-
-
-def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
-    """Writes `<workdir>/config.json`, all that `Detector.from_checkpoint` needs beside the weights."""
-    if jax.process_index() == 0:
-        folder = pathlib.Path(workdir)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "config.json", config.to_dict())
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes the file in one move: a reader finds the old one or the new one, never a part."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n")
-    partial.replace(path)
 
 
 def _pictures(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from dbnet_jax.messages import counted
+from dbnet_jax.messages import plural
 
 MOST_PRINTED = 20  # on a terminal
 MOST_LISTED = 200  # on a page
@@ -13,9 +13,9 @@ _LONGEST = 240  # characters of a printed line: one may name hundreds of picture
 _MORE = re.compile(r"… and ([\d,]+) more")
 
 
-def lost_in_words(skipped: int, problems: int) -> str:
+def summary_line(skipped: int, problems: int) -> str:
     """For example "1 picture skipped, 2 problems in the data"."""
-    return f"{counted(skipped, 'picture')} skipped, {counted(problems, 'problem')} in the data"
+    return f"{plural(skipped, 'picture')} skipped, {plural(problems, 'problem')} in the data"
 
 
 def count_problems(problems: Sequence[str]) -> int:

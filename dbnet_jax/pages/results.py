@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from dbnet_jax.images import drawing
+from dbnet_jax.messages import duration
 from dbnet_jax.pages.earlier_results import pictures_of_page, remove
 from dbnet_jax.pages.figure import color_scales, write_figure
 from dbnet_jax.pages.style import STYLE
-from dbnet_jax.training.progress import duration
 
 Indices = Sequence[int | np.integer] | Int[np.ndarray, "_"]
 

@@ -6,7 +6,6 @@ from dbnet_jax.torch_weights.convert import (
     export_torch_weights,
     load_backbone_weights,
     load_torch_weights,
-    variable_shapes,
 )
 
 __all__ = [
@@ -15,5 +14,4 @@ __all__ = [
     "export_torch_weights",
     "load_backbone_weights",
     "load_torch_weights",
-    "variable_shapes",
 ]

@@ -3,13 +3,11 @@
 import re
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from dbnet_jax.sharding import Variables
+from dbnet_jax.models.variables import Variables, variable_shapes
 from dbnet_jax.torch_weights.files import PathOrStateDict, as_array, read_state_dict
 from dbnet_jax.torch_weights.names import DETECTORS, SOURCES, NameTable, detect_backbone, detect_source, is_dead
 from dbnet_jax.torch_weights.options import describe_arrays, hints_for, warn_of_offsets
@@ -127,11 +125,6 @@ def describe(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
     weights = _read(path_or_state_dict)
     whole = weights.source in DETECTORS and not all(name.startswith("backbone.") for name in weights.arrays)
     return describe_arrays(weights.source, weights.arrays, decoder=whole)
-
-
-def variable_shapes(model: nn.Module) -> Variables:
-    """The variables of `model` as shapes; nothing is compiled."""
-    return dict(jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3), jnp.float32))))
 
 
 class _Weights(NamedTuple):

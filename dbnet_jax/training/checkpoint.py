@@ -15,7 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
-from dbnet_jax.sharding import Variables
+from dbnet_jax.models.variables import Shapes, Variables, differences, listed
 from dbnet_jax.training.state import TrainState
 
 
@@ -144,13 +144,11 @@ class Checkpoints:
                 f"{self._folder} holds converted weights, which no run can go on from: start one in another workdir, "
                 f"with `config.init.checkpoint` = {str(self._folder.parent)!r}"
             )
-        differences = [line for name, item in items.items() for line in _differences(name, metadata.get(name), item)]
-        if differences:
+        wrong = [line for name, item in items.items() for line in _differences(name, metadata.get(name), item)]
+        if wrong:
             raise ValueError(
                 f"the checkpoint of step {step} in {self._folder} is of another architecture than `config.model` "
-                f"or `config.train` describes; take its own config.json or another workdir:\n  "
-                + "\n  ".join(differences[:20])
-                + (f"\n  … and {len(differences) - 20} more" if len(differences) > 20 else "")
+                f"or `config.train` describes; take its own config.json or another workdir:{listed(wrong)}"
             )
         restores = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
         return self._manager.restore(step, args=ocp.args.Composite(**restores))
@@ -185,20 +183,15 @@ def _hmean(metrics: Any) -> float:
 
 
 def _differences(name: str, stored: Any, wanted: Any) -> list[str]:
-    """Every array that is missing, unexpected or of another shape, one line each."""
+    """How an item of a checkpoint differs from what is wanted, a line each."""
     if stored is None:
         return [f"{name}: not in the checkpoint"]
-    tree = getattr(stored, "tree", stored)
-    have = {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in _leaves(tree)}
-    want = {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in _leaves(wanted)}
-    lines = [f"{name}/{key}: {want[key]} wanted, not in the checkpoint" for key in sorted(want.keys() - have.keys())]
-    lines += [f"{name}/{key}: {have[key]} in the checkpoint, not wanted" for key in sorted(have.keys() - want.keys())]
-    return lines + [
-        f"{name}/{key}: {have[key]} in the checkpoint, {want[key]} wanted"
-        for key in sorted(want.keys() & have.keys())
-        if have[key] != want[key]
-    ]
+    found, want = (_shapes(name, tree) for tree in (getattr(stored, "tree", stored), wanted))
+    return differences(found, want)
 
 
-def _leaves(tree: Any) -> list[tuple[Any, Any]]:
-    return jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda leaf: hasattr(leaf, "shape"))
+def _shapes(name: str, tree: Any) -> Shapes:
+    """The shapes of any tree of arrays, by path; an optimiser's state is no nested dictionary."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda leaf: hasattr(leaf, "shape"))
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    return {f"{name}/{path}": tuple(leaf.shape) for path, (_, leaf) in zip(names, leaves, strict=True)}

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dbnet_jax.evaluation.evaluator import Evaluation
+from dbnet_jax.messages import duration
 from dbnet_jax.pages.problems import in_short
 from dbnet_jax.training.metrics import MetricsLog
-from dbnet_jax.training.progress import Progress, StageTimer, duration
+from dbnet_jax.training.progress import Progress, StageTimer
 from dbnet_jax.training.step import Metrics
 from dbnet_jax.training.step_cost import StepCost
 

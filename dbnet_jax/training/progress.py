@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+from dbnet_jax.messages import duration
+
 
 @runtime_checkable
 class Stream(Protocol):
@@ -153,18 +155,6 @@ class StageTimer:
         """The seconds by stage since the last call, in the order that the stages were first entered."""
         seconds, self._seconds = self._seconds, {}
         return seconds
-
-
-def duration(seconds: float) -> str:
-    """Seconds as 0:07, 12:34, 3:04:05 or 2d 03:04; "--:--" for what is not known."""
-    if not math.isfinite(seconds) or seconds < 0:
-        return "--:--"
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if days:
-        return f"{days}d {hour:02}:{minute:02}"
-    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
 
 def _columns(stream: Stream) -> int:

@@ -11,7 +11,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
 from dbnet_jax.models.layers.initialization import fresh_variables
-from dbnet_jax.sharding import Variables, replicated
+from dbnet_jax.models.variables import Variables
+from dbnet_jax.sharding import replicated
 
 
 class TrainState(flax.struct.PyTreeNode):

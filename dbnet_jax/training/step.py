@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from dbnet_jax.images.normalization import normalize
 from dbnet_jax.losses import db_loss
-from dbnet_jax.sharding import Variables, batch_sharded, replicated
+from dbnet_jax.models.variables import Variables
+from dbnet_jax.sharding import batch_sharded, replicated
 from dbnet_jax.training.state import TrainState
 
 Metrics = dict[str, Float[Array, ""]]

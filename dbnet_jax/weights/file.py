@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from dbnet_jax.config.saved import config_from_json, unknown_fields, without_paths
+from dbnet_jax.files import write_atomically
 from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.sharding import Variables
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import Shapes, Variables, differences, listed, shapes_of, variable_shapes
 from dbnet_jax.weights.model_card import ModelCard
 
 SUFFIX = ".safetensors"
@@ -74,10 +74,7 @@ def save_weights(
     parameters = sum(array.size for name, array in arrays.items() if name.startswith("params/"))
     text = card.as_markdown(_facts(config, parameters, len(content))).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In one move: a reader finds the old file or the new one, never a part.
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)  # `save_file` would let nobody else read it
-    partial.replace(path)
+    write_atomically(path, content)  # `save_file` would let nobody else read it
     written.write_bytes(text)
     return written
 
@@ -120,13 +117,13 @@ def load_variables(path: str | os.PathLike[str], config: ConfigDict) -> Variable
             raise ValueError(f"{_named(path)} holds arrays of another type than float16 or float32: {odd[0]}, …")
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
         try:
-            differences = _differences(shapes, config)
+            wrong = differences(shapes, _wanted(config))
         except (ValueError, OverflowError) as error:
             raise ValueError(f"{_named(path)}: `config.model` describes no network: {error}") from error
-        if differences:
+        if wrong:
             raise ValueError(
                 f"{_named(path)} holds another network than `config.model` describes; its header has its own config:"
-                f"{differences}"
+                f"{listed(wrong)}"
             )
         arrays = {name: file.get_tensor(name).astype(np.float32) for name in names}
     if bad := _not_finite(arrays):
@@ -203,11 +200,15 @@ def _checked_arrays(variables: Variables, config: ConfigDict) -> dict[str, np.nd
     """The variables by their paths, float32, where they are finite and of the network that the config describes."""
     leaves = flatten_dict(variables, sep="/").items()
     arrays = {name: np.asarray(leaf, np.float32, order="C") for name, leaf in leaves}
-    if differences := _differences({name: array.shape for name, array in arrays.items()}, config):
-        raise ValueError(f"`variables` are not of the network that `config.model` describes:{differences}")
+    if wrong := differences({name: array.shape for name, array in arrays.items()}, _wanted(config)):
+        raise ValueError(f"`variables` are not of the network that `config.model` describes:{listed(wrong)}")
     if bad := _not_finite(arrays):
         raise ValueError(f"`variables` hold numbers that are not finite: {bad}")
     return arrays
+
+
+def _wanted(config: ConfigDict) -> Shapes:
+    return shapes_of(variable_shapes(model_from_config(config)))
 
 
 def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
@@ -221,19 +222,6 @@ def _halved(array: np.ndarray) -> np.ndarray:
     largest = float(np.abs(array).max(initial=0.0))
     fits = largest == 0 or float(limits.smallest_normal) <= largest <= float(limits.max)
     return array.astype(np.float16) if array.ndim > 1 and fits else array
-
-
-def _differences(found: Mapping[str, tuple[int, ...]], config: ConfigDict) -> str:
-    """Every array that is missing, not wanted or of another shape, a line each; "" when there is none."""
-    shapes = flatten_dict(variable_shapes(model_from_config(config)), sep="/")
-    wanted = {name: tuple(leaf.shape) for name, leaf in shapes.items()}
-    lines = [
-        f"{name}: {found.get(name, 'missing')}, {wanted.get(name, 'nothing')} wanted"
-        for name in sorted(found.keys() | wanted.keys())
-        if found.get(name) != wanted.get(name)
-    ]
-    more = [f"… and {len(lines) - 20} more"] if len(lines) > 20 else []
-    return "".join(f"\n  {line}" for line in lines[:20] + more)
 
 
 def _facts(config: ConfigDict, parameters: int, size: int) -> list[str]:

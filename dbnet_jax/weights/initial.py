@@ -1,6 +1,5 @@
 """What a new run starts from: `config.init`."""
 
-import operator
 import os
 import pathlib
 from collections.abc import Mapping
@@ -14,16 +13,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import changed_fields
-from dbnet_jax.detector import load_config, restore_variables
-from dbnet_jax.sharding import Variables
-from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights, variable_shapes
+from dbnet_jax.messages import plural
+from dbnet_jax.models.variables import Shapes, Variables, differences, is_narrower, listed, shapes_of, variable_shapes
+from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights
 from dbnet_jax.torch_weights.convert import describe
 from dbnet_jax.torch_weights.files import check_file, read_state_dict
 from dbnet_jax.weights.file import is_weights_file
+from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import pretrained_names, pretrained_path
 from dbnet_jax.weights.widening import widened
-
-Path = tuple[str, ...]
 
 
 def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
@@ -51,19 +49,19 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     if backbone:
         state_dict = read_state_dict(check_file(backbone, "config.init.backbone"))
         variables = load_backbone_weights(state_dict, model)
-        _warn_of_habits(config, describe(state_dict))
+        _warn_of_mismatch(config, describe(state_dict))
     elif source:
-        saved, wanted = load_config(source), flatten_dict(variable_shapes(model))
+        saved, wanted = load_config(source), shapes_of(variable_shapes(model))
         # On the host, like the others: who takes them decides on the devices.
         variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
         if config.init.widen:
             variables = widened(variables, model, config.seed)
         _check_fit(variables, wanted, checkpoint, changed_fields(saved, config))
-        _warn_of_habits(config, {**saved.model, "normalization": saved.data.normalization})
+        _warn_of_mismatch(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
         state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
         variables = load_torch_weights(state_dict, model)
-        _warn_of_habits(config, describe(state_dict))
+        _warn_of_mismatch(config, describe(state_dict))
     else:
         return None
     return variables
@@ -77,29 +75,27 @@ def _own_weights(checkpoint: str) -> pathlib.Path | None:
     return pretrained_path(checkpoint) if not path.exists() and checkpoint in pretrained_names() else None
 
 
-def _without_surplus(variables: Variables, wanted: Mapping[Path, Any]) -> Variables:
+def _without_surplus(variables: Variables, wanted: Shapes) -> Variables:
     """The variables without a threshold head that the model has not."""
-    kept = {p: leaf for p, leaf in flatten_dict(variables).items() if p in wanted or p[1] != "threshold_head"}
-    return dict(unflatten_dict(kept))
+    leaves = flatten_dict(variables, sep="/").items()
+    kept = {path: leaf for path, leaf in leaves if path in wanted or path.split("/")[1] != "threshold_head"}
+    return dict(unflatten_dict(kept, sep="/"))
 
 
-def _check_fit(variables: Variables, wanted: Mapping[Path, Any], checkpoint: str, fields: Mapping[str, Any]) -> None:
-    want, have = ({path: leaf.shape for path, leaf in leaves.items()} for leaves in (wanted, flatten_dict(variables)))
-    differing = [path for path in {**want, **have} if want.get(path) != have.get(path)]
-    if differing:
-        some = ", ".join("/".join(path[1:]) for path in differing[:5])
+def _check_fit(variables: Variables, wanted: Shapes, checkpoint: str, fields: Mapping[str, Any]) -> None:
+    found = shapes_of(variables)
+    if wrong := differences(found, wanted):
         its_own = " ".join(f"--config.{field}={value}" for field, value in fields.items() if field.startswith("model."))
-        narrower = want.keys() == have.keys() and all(
-            len(have[path]) == len(shape) and all(map(operator.le, have[path], shape)) for path, shape in want.items()
+        widen = (
+            "; `config.init.widen` = True starts from weights of fewer channels" if is_narrower(found, wanted) else ""
         )
-        widen = "; `config.init.widen` = True starts from weights of fewer channels" if narrower else ""
         raise ValueError(
-            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes: "
-            f"{len(differing)} arrays differ, {some}, … Its own is {its_own}{widen}"
+            f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes. "
+            f"Its own is {its_own}{widen}. {plural(len(wrong), 'array differs', 'arrays differ')}:{listed(wrong, 5)}"
         )
 
 
-def _warn_of_habits(config: ConfigDict, found: dict[str, Any]) -> None:
+def _warn_of_mismatch(config: ConfigDict, found: dict[str, Any]) -> None:
     """Of what the weights are used to and no shape tells: only the results would."""
     pairs = [("data.normalization", found["normalization"], config.data.normalization)]
     if found.get("dcn") and config.model.dcn:

@@ -7,8 +7,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import config_from_json
 from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.sharding import Variables
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import Variables, variable_shapes
 from dbnet_jax.training.checkpoint import Checkpoints
 from dbnet_jax.weights.file import SUFFIX, is_weights_file, load_header, load_variables
 

@@ -4,9 +4,6 @@ The new channels hear all others through random weights and give nothing to the 
 and learn. Net2Net (Chen et al., arXiv 1511.05641) copies channels instead and must tell the copies apart by noise.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import jax
 import numpy as np
 from flax import linen as nn
@@ -16,8 +13,7 @@ from jaxtyping import Float, Int
 from dbnet_jax.models import DBNet
 from dbnet_jax.models.backbones.resnet import RESNETS
 from dbnet_jax.models.layers.initialization import fresh_variables
-from dbnet_jax.sharding import Variables
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import Variables, differences, is_narrower, listed, shapes_of, variable_shapes
 
 Path = tuple[str, ...]
 
@@ -41,23 +37,14 @@ def widened(narrow: Variables, model: nn.Module, seed: int) -> Variables:
     """
     if not isinstance(model, DBNet) or model.backbone not in RESNETS or model.scale_fusion:
         raise ValueError("`config.init.widen` (=True) is for ResNets without scale fusion")
-    old = flatten_dict(narrow)
-    _check_fit(old, flatten_dict(variable_shapes(model)))
+    old, found, wanted = flatten_dict(narrow), shapes_of(narrow), shapes_of(variable_shapes(model))
+    if not is_narrower(found, wanted):
+        raise ValueError(
+            "`config.init.widen` (=True) adds channels and nothing else; the checkpoint has other arrays, or wider "
+            f"ones, than `config.model` describes:{listed(differences(found, wanted), 5)}"
+        )
     new = flatten_dict(jax.device_get(jax.jit(lambda: fresh_variables(model, seed))()))
     return dict(unflatten_dict({path: _array(path, old[path], leaf) for path, leaf in new.items()}))
-
-
-def _check_fit(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> None:
-    if differing := sorted("/".join(path[1:]) for path in set(old) ^ set(new)):
-        raise ValueError(
-            "`config.init.widen` (=True) adds channels and nothing else: of `config.model` and the checkpoint only one "
-            f"has {', '.join(differing[:5])}{', …' if len(differing) > 5 else ''}"
-        )
-    for path, leaf in old.items():
-        have, wanted = leaf.shape, new[path].shape
-        if len(have) != len(wanted) or any(a > b for a, b in zip(have, wanted, strict=True)):
-            shapes = f"shape {have} in the checkpoint and {wanted} in `config.model`"
-            raise ValueError(f"`config.init.widen` (=True) adds channels: {'/'.join(path[1:])} has {shapes}")
 
 
 def _array(

@@ -11,7 +11,7 @@ from absl import app
 
 import run as command
 from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights import shipped as pretrained
 from dbnet_jax.weights.file import save_weights
 from dbnet_jax.weights.model_card import ModelCard

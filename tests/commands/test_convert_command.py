@@ -11,12 +11,14 @@ from safetensors.numpy import save_file
 
 from configs import common
 from dbnet_jax.commands.convert import configure, convert_checkpoint
-from dbnet_jax.detector import Detector, load_config, restore_variables
+from dbnet_jax.detector import Detector
 from dbnet_jax.models import create_model
-from dbnet_jax.torch_weights import export_torch_weights, variable_shapes
+from dbnet_jax.models.variables import variable_shapes
+from dbnet_jax.torch_weights import export_torch_weights
 from dbnet_jax.train import train_and_evaluate
 from dbnet_jax.training.checkpoint import Checkpoints
 from dbnet_jax.weights.initial import initial_variables
+from dbnet_jax.weights.run_folder import load_config, restore_variables
 from tests.helpers import tiny_run as tiny
 from tests.helpers.command_line import call_run
 

@@ -7,10 +7,10 @@ import pytest
 
 from configs import common, ctw1500, icdar2015, mlt2017, msra_td500, own_data, quickstart, synthtext, totaltext
 from dbnet_jax.config.checks import check_training
-from dbnet_jax.detector import load_config
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.train import train_and_evaluate
 from dbnet_jax.weights.initial import initial_variables
+from dbnet_jax.weights.run_folder import load_config
 from dbnet_jax.weights.shipped import pretrained_path
 from tests.helpers.paths import ROOT
 

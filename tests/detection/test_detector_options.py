@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.detector import Detector
 from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights.file import save_weights
 from dbnet_jax.weights.model_card import ModelCard
 from tests.helpers import tiny_run as tiny

@@ -13,8 +13,9 @@ import pytest
 
 from configs import icdar2015, msra_td500, totaltext
 from dbnet_jax.commands.predict import predict_files
-from dbnet_jax.detector import Detector, load_config
+from dbnet_jax.detector import Detector
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.weights.run_folder import load_config
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.benchmarks.base import Benchmark

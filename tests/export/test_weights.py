@@ -8,9 +8,10 @@ import subprocess
 import pytest
 
 from configs.common import apply_arg
-from dbnet_jax.detector import Detector, load_config
+from dbnet_jax.detector import Detector
 from dbnet_jax.export.weights import code_version, export_run, read_words
 from dbnet_jax.weights.file import load_weights
+from dbnet_jax.weights.run_folder import load_config
 from tests.helpers import tiny_run as tiny
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from configs import quickstart
-from dbnet_jax.detector import model_from_config
+from dbnet_jax.config.saved import save_config
+from dbnet_jax.models.from_config import model_from_config
+from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.pages.evaluation import save_config
 from dbnet_jax.sharding import data_mesh
-from dbnet_jax.torch_weights import variable_shapes
 from dbnet_jax.training.checkpoint import Checkpoints
 from dbnet_jax.training.state import create_state
 from tests.helpers.paths import ROOT

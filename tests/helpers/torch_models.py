@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from dbnet_jax import torch_weights
 from dbnet_jax.models import DBNet
-from dbnet_jax.sharding import Variables
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import Variables, variable_shapes
+from dbnet_jax.torch_weights import convert
 
 SMALL = {"width": 8, "inner_channels": 16}
 # Most of the time of these tests would go into finding the shapes of the same few models.
@@ -20,7 +19,7 @@ shapes_of = functools.cache(variable_shapes)
 @pytest.fixture(autouse=True)
 def shapes_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The module's own look-up remembers; for every test of a file that imports this."""
-    monkeypatch.setattr(torch_weights, "variable_shapes", shapes_of)
+    monkeypatch.setattr(convert, "variable_shapes", shapes_of)
 
 
 def random_variables(model: DBNet, seed: int = 0) -> Variables:

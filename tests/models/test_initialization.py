@@ -9,7 +9,7 @@ from flax.traverse_util import flatten_dict
 
 from dbnet_jax.models import create_model
 from dbnet_jax.models.layers.initialization import fresh_variables, he_normal
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import variable_shapes
 
 MODELS = {
     "resnet": create_model("resnet18", width=8, inner_channels=16, dcn=True, scale_fusion=True),

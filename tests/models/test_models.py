@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from jax import lax
 
 from dbnet_jax.binarization import differentiable_binarization, standard_binarization
-from dbnet_jax.detector import make_eval_step
+from dbnet_jax.detection.network import make_eval_step
 from dbnet_jax.models import create_model
 from dbnet_jax.models.head import PixelPatches
 from dbnet_jax.models.layers.batch_norm import BatchNorm

@@ -1,12 +1,12 @@
 """Problems, told: counted as a person would, the first of them named, all of them where that is said."""
 
-from dbnet_jax.messages import counted
-from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, lost_in_words, problem_list
+from dbnet_jax.messages import plural
+from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, problem_list, summary_line
 
 
 def test_counts_read_as_words():
-    assert [counted(count, "picture") for count in (0, 1, 2000)] == ["0 pictures", "1 picture", "2,000 pictures"]
-    assert lost_in_words(1, 2) == "1 picture skipped, 2 problems in the data"
+    assert [plural(count, "picture") for count in (0, 1, 2000)] == ["0 pictures", "1 picture", "2,000 pictures"]
+    assert summary_line(1, 2) == "1 picture skipped, 2 problems in the data"
 
 
 def test_a_line_that_stands_for_more_counts_as_those():

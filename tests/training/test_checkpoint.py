@@ -116,7 +116,7 @@ def test_what_is_not_there_or_does_not_fit_is_named(tmp_path):
             checkpoints.restore_variables(state(0).variables)
         checkpoints.save(state(1))
         checkpoints.restore_variables(state(0).variables, "latest")
-        with pytest.raises(ValueError, match=r"kernel: \(3,\) in the checkpoint, \(5,\) wanted"):
+        with pytest.raises(ValueError, match=r"kernel: \(3,\) found, \(5,\) wanted"):
             checkpoints.restore(state(0, width=5))
         with pytest.raises(ValueError, match="'newest'"):
             checkpoints.restore_variables(state(0).variables, "newest")

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from dbnet_jax.geometry import clip_to_image, offset_distance, offset_polygon
+from dbnet_jax.images.canvas import canvas_scale, to_canvas
 from dbnet_jax.training.device_pixels import TILE, draw_labels, make_renderer, warp
 from input_pipeline.augment import Augmentation, Placement, sample_placement
 from input_pipeline.datasets.sample import Sample
-from input_pipeline.device_geometry import DeviceGeometry, canvas_scale, to_canvas
+from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.labels import make_labels
 from tests.helpers.paths import DATA
 

@@ -7,8 +7,9 @@ import os
 
 import pytest
 
+from dbnet_jax.messages import duration
 from dbnet_jax.training import progress
-from dbnet_jax.training.progress import Progress, StageTimer, duration
+from dbnet_jax.training.progress import Progress, StageTimer
 
 
 class Terminal(io.StringIO):

@@ -13,12 +13,13 @@ from safetensors.numpy import save_file
 
 from configs import common
 from dbnet_jax.config.saved import changed_fields, without_paths
-from dbnet_jax.detector import Detector, load_config
+from dbnet_jax.detector import Detector
 from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights.file import is_weights_file, load_weights, save_weights
 from dbnet_jax.weights.initial import initial_variables
 from dbnet_jax.weights.model_card import CardScore, ModelCard
+from dbnet_jax.weights.run_folder import load_config
 from input_pipeline.datasets.wrappers.mixed import parse_mix
 from tests.helpers import tiny_run as tiny
 
@@ -230,7 +231,7 @@ def test_arrays_of_somebody_else(file, tmp_path):
 
 def test_nothing_is_written_of_what_does_not_fit(file, variables, tmp_path):
     before = file.read_bytes()
-    with pytest.raises(ValueError, match=r"(?s)`variables` are not of the network.*\(4,\), \(8,\) wanted"):
+    with pytest.raises(ValueError, match=r"(?s)`variables` are not of the network.*\(4,\) found, \(8,\) wanted"):
         save_weights(file, variables, tiny.config("width=8"), CARD)
     broken = jax.tree.map(np.copy, variables)
     jax.tree.leaves(broken)[0].flat[0] = np.nan

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from dbnet_jax.config.saved import config_from_json
 from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.torch_weights import variable_shapes
+from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights.file import load_header, load_weights, save_weights
 from dbnet_jax.weights.initial import initial_variables
 from dbnet_jax.weights.model_card import ModelCard
@@ -86,7 +86,7 @@ def test_a_damaged_header(file, tmp_path, header):
 def test_other_arrays_than_the_config_describes(file, tmp_path):
     fields = tiny.config("width=8").to_dict()
     path = rewritten(file, tmp_path / "x.safetensors", config=json.dumps(fields))
-    with pytest.raises(ValueError, match=r"(?s)another network.*bn1/mean: \(4,\), \(8,\) wanted.*… and \d+ more"):
+    with pytest.raises(ValueError, match=r"(?s)another network.*bn1/mean: \(4,\) found, \(8,\) wanted.*… and \d+ more"):
         load_weights(path)
     arrays = load_file(file)
     first = next(iter(arrays))
@@ -95,7 +95,7 @@ def test_other_arrays_than_the_config_describes(file, tmp_path):
     save_file(
         {name: array for name, array in arrays.items() if name != first} | {"params": arrays[first]}, path, metadata
     )
-    with pytest.raises(ValueError, match=r"(?s): missing, \(4,\) wanted\n  params: \(4,\), nothing wanted"):
+    with pytest.raises(ValueError, match=r"(?s): missing, \(4,\) wanted\n  params: \(4,\) found, nothing wanted"):
         load_weights(path)
     save_file(arrays | {first: arrays[first].astype(np.int32)}, path, metadata)
     with pytest.raises(ValueError, match="another type than float16"):

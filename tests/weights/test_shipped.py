@@ -20,16 +20,15 @@ from ml_collections import config_flags
 import run as command
 from configs import small_word
 from configs.common import apply_arg
-from dbnet_jax.config.saved import without_paths
-from dbnet_jax.detector import Detector, load_config
+from dbnet_jax.config.saved import save_config, without_paths
+from dbnet_jax.detector import Detector
 from dbnet_jax.export.weights import _command, code_version, export_run
 from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.pages.evaluation import save_config
 from dbnet_jax.training.checkpoint import Checkpoints
 from dbnet_jax.weights import shipped as pretrained
 from dbnet_jax.weights.file import load_weights
 from dbnet_jax.weights.initial import initial_variables
-from dbnet_jax.weights.run_folder import on_data_of
+from dbnet_jax.weights.run_folder import load_config, on_data_of
 from dbnet_jax.weights.shipped import find_weights, pretrained_names, pretrained_path
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import white_box

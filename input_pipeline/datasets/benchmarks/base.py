@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
-from dbnet_jax.messages import counted
+from dbnet_jax.messages import plural
 from input_pipeline.datasets.parsing.annotations import Annotation, make_sample
 from input_pipeline.datasets.parsing.folders import describe, enumerate_names, existing, listing, read_bytes
 from input_pipeline.datasets.sample import Sample
@@ -223,7 +223,7 @@ class Benchmark:
 
     def _miscount(self, count: int, part: str) -> list[str]:
         released = self.counts.get(part, count)
-        return [f"{counted(count, f'{part} picture')} where the release has {released}"] if count != released else []
+        return [f"{plural(count, f'{part} picture')} where the release has {released}"] if count != released else []
 
     def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[str]:
         known = {name.lower() for picture in pictures for name in self.annotation_names(picture)}
@@ -246,7 +246,7 @@ def _holds(image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -
 def _too_few(count: int) -> str:
     # The first of each ten is held out.
     only = ", which is held out as 'validation'" if count == 1 else ", none of them in this split"
-    return counted(count, "picture") + only
+    return plural(count, "picture") + only
 
 
 def _integer(stem: str) -> int:

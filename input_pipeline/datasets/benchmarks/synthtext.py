@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from dbnet_jax.images.decode import BadPicture
-from dbnet_jax.messages import counted
+from dbnet_jax.messages import plural
 from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.benchmarks.synthtext_index import open_index
 from input_pipeline.datasets.parsing.annotations import Annotation, Instance, as_polygon, parse_instances
@@ -57,7 +57,7 @@ or the same in a folder SynthText"""
         self._index = open_index(self._root / _LABELS)
         self.problems = self._miscount(len(self._index), "train")
         if not len(self):
-            count = counted(len(self._index), "picture")
+            count = plural(len(self._index), "picture")
             raise FileNotFoundError(self._complaint(f"{count}, none of them in this split"))
 
     def __len__(self) -> int:

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.images.canvas import to_canvas
 from dbnet_jax.images.decode import BadPicture
 from input_pipeline.datasets.sample import Dataset, Sample, origin, pass_length
-from input_pipeline.device_geometry import to_canvas
 
 
 class StoredDataset:

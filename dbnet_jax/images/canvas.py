@@ -1,0 +1,27 @@
+"""Pictures of any size on a canvas of one size, as a device takes them."""
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+
+def canvas_scale(size: tuple[int, int], canvas: tuple[int, int]) -> float:
+    """By how much a picture of `size` is scaled to fit the canvas; never enlarged."""
+    return min(1.0, canvas[0] / size[0], canvas[1] / size[1])
+
+
+def to_canvas(image: UInt8[np.ndarray, "_ _ 3"], canvas: tuple[int, int]) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture in the top left corner of a black canvas, shrunk where it is larger."""
+    scale = canvas_scale((image.shape[0], image.shape[1]), canvas)
+    if scale < 1:
+        image = cv2.warpAffine(
+            image,
+            np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]]),
+            (min(canvas[1], round(image.shape[1] * scale)), min(canvas[0], round(image.shape[0] * scale))),
+            flags=cv2.INTER_LINEAR,
+        )
+    if image.shape[:2] == canvas:
+        return image
+    whole = np.zeros((*canvas, 3), np.uint8)
+    whole[: image.shape[0], : image.shape[1]] = image
+    return whole
