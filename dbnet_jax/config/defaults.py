@@ -2,6 +2,8 @@
 
 from ml_collections import ConfigDict, config_dict
 
+from dbnet_jax.models.backbones import ALL_OPTIONS
+
 
 def default_config() -> ConfigDict:
     """ResNet-18, the paper's recipe (arXiv 1911.08947, section 4.2) with the official code's losses.
@@ -26,10 +28,11 @@ def _model() -> ConfigDict:
     model = ConfigDict()
     model.backbone = "resnet18"  # "resnet34", "resnet50", "resnet101", "mobilenet_v3_large", "mobilenet_v3_small"
     model.width = 64  # channels of a ResNet's first stage; 16 makes a narrow model, a quarter of a MobileNet too
-    model.max_width = config_dict.placeholder(int)  # the most channels that a stage of a ResNet has; None is no limit
-    model.dcn = False  # deformable convolution in a ResNet's stages conv3 to conv5
-    model.dcn_offsets = "strided"  # or "official", which the released deformable ResNet-50 weights need
-    model.mobilenet = "official"  # or "torchvision", the MobileNets that there are ImageNet weights of
+    # The backbones' own options; dbnet_jax/models/backbones documents them. `dcn`: deformable convolution in a ResNet's
+    # stages conv3 to conv5. `dcn_offsets`: "official" for the released ResNet-50 weights. `max_width`: the limit of
+    # channels in a ResNet's stage. `mobilenet`: "torchvision" for the MobileNets with ImageNet weights.
+    for option, default in ALL_OPTIONS.items():
+        model[option] = config_dict.placeholder(int) if default is None else default
     model.neck = "fpn"  # or "fpe", lighter: separable convolutions from the top down and from the bottom up
     model.inner_channels = 256  # channels of the feature pyramid; a multiple of 4
     model.scale_fusion = False  # True makes a DBNet++: the levels of the pyramid are weighed at each pixel

@@ -1,19 +1,18 @@
 """The whole detector: a backbone and the decoder of its features (paper figure 3)."""
 
-from functools import partial
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from flax.core import FrozenDict
 from jaxtyping import Array, Float
 
-from dbnet_jax.models.backbones.mobilenet_v3 import MobileNetV3
-from dbnet_jax.models.backbones.resnet import RESNETS, ResNet
-from dbnet_jax.models.decoder import Decoder, Features, Outputs
-from dbnet_jax.models.layers.conv import Conv, ModuleDef
-from dbnet_jax.models.layers.deformable import DeformableConv
+from dbnet_jax.models.backbones import BACKBONES
+from dbnet_jax.models.decoder import Decoder, Outputs
 
-MOBILENETS = {"mobilenet_v3_large": "large", "mobilenet_v3_small": "small"}
 Images = Float[Array, "batch height width 3"] | Float[np.ndarray, "batch height width 3"]
 
 
@@ -22,21 +21,15 @@ class DBNet(Decoder):
 
     **Arguments:** those of `Decoder`, and
 
-    - `backbone`: a name in `resnet.RESNETS` or `MOBILENETS`.
+    - `backbone`: a name in `BACKBONES`.
     - `width`: channels of a ResNet's first stage; 64 is the paper's, less makes a narrow model. A MobileNet has
         width / 64 of its channels.
-    - `max_width`: the most channels that a stage of a ResNet has (before a bottleneck's expansion); None is no limit.
-    - `dcn`: a ResNet's stages conv3, conv4 and conv5 have deformable convolutions, where the official code has them.
-    - `dcn_offsets`: "strided" or "official", see `DeformableConv`.
-    - `mobilenet`: "official" or "torchvision", whose blocks differ a little, see `MobileNetV3`.
+    - `backbone_options`: keyword arguments of the backbone's factory, such as `dcn`.
     """
 
     backbone: str = "resnet18"
     width: int = 64
-    max_width: int | None = None
-    dcn: bool = False
-    dcn_offsets: str = "strided"
-    mobilenet: str = "official"
+    backbone_options: Mapping[str, Any] = dataclasses.field(default_factory=FrozenDict)
 
     @nn.compact
     def __call__(self, images: Images, train: bool = False) -> Outputs:  # type: ignore[override]
@@ -57,14 +50,6 @@ class DBNet(Decoder):
         if images.shape[1] % 32 or images.shape[2] % 32:
             raise ValueError(f"`images` (={images.shape}) must have a height and width that are multiples of 32")
         norm = self.norm(train)
-        return self.decode(self._features(jnp.asarray(images, self.dtype), norm), norm)
-
-    def _features(self, images: Float[Array, "batch height width 3"], norm: ModuleDef) -> Features:
-        if self.backbone in MOBILENETS:
-            size, layout = MOBILENETS[self.backbone], self.mobilenet
-            return MobileNetV3(size, norm, self.width, layout, self.dtype, name="backbone")(images)
-        block, stage_sizes = RESNETS[self.backbone]
-        conv = partial(DeformableConv, offsets=self.dcn_offsets) if self.dcn else Conv
-        makers = (Conv, conv, conv, conv)
-        widths = (self.width, self.max_width)
-        return ResNet(block, stage_sizes, norm, *widths, makers, self.dtype, name="backbone")(images)
+        make = BACKBONES[self.backbone]
+        backbone = make(norm=norm, width=self.width, dtype=self.dtype, **self.backbone_options)
+        return self.decode(backbone(jnp.asarray(images, self.dtype)), norm)

@@ -16,7 +16,7 @@ def model_from_config(config: ConfigDict) -> nn.Module:
     backbone, dtype = options.pop("backbone"), options.pop("dtype")
     if backbone not in BACKBONES:
         hint = "; deformable convolution is `config.model.dcn`" if backbone.startswith("deformable_") else ""
-        raise ValueError(f"`config.model.backbone` (={backbone!r}) must be one of {BACKBONES}{hint}")
+        raise ValueError(f"`config.model.backbone` (={backbone!r}) must be one of {tuple(BACKBONES)}{hint}")
     dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
     if dtype not in dtypes:
         raise ValueError(f"`config.model.dtype` (={dtype!r}) must be one of {sorted(dtypes)}")

@@ -9,6 +9,8 @@ import numpy as np
 from absl import logging
 from flax import linen as nn
 
+from dbnet_jax.models import DBNet
+from dbnet_jax.models.backbones import backbone_options
 from dbnet_jax.models.backbones.resnet import RESNETS, Bottleneck
 from dbnet_jax.torch_weights.names import DETECTORS, MOBILENETS, NameTable, detect_backbone
 
@@ -111,7 +113,7 @@ def hints_for(source: str, arrays: Arrays, model: nn.Module, *, whole: bool) -> 
     except ValueError:
         return
     for option, value in options.items():
-        have = getattr(model, option, value)
+        have = option_of(model, option, value)
         # The kind of offsets is no matter of names and shapes, and a deformable backbone takes a plain one's weights.
         if have != value and option != "dcn_offsets" and (whole or option != "dcn" or value):
             yield f"hint: the weights look like a model with `{option}` = {value!r}; this one has {have!r}"
@@ -122,7 +124,7 @@ def warn_of_offsets(source: str, arrays: Arrays, model: nn.Module) -> None:
     block, _ = RESNETS.get(getattr(model, "backbone", ""), (None, ()))
     if block is not Bottleneck or not any("offset" in name for name in arrays):
         return
-    right, have = "official" if source == "official" else "strided", getattr(model, "dcn_offsets", "")
+    right, have = "official" if source == "official" else "strided", option_of(model, "dcn_offsets", "")
     if have != right:
         logging.warning(
             "%s weights are trained with `dcn_offsets` = %r and the model has %r (`config.model.dcn_offsets`): its "
@@ -131,3 +133,10 @@ def warn_of_offsets(source: str, arrays: Arrays, model: nn.Module) -> None:
             right,
             have,
         )
+
+
+def option_of(model: nn.Module, option: str, default: Any) -> Any:
+    """An option of `create_model` that the model was made with, also where its default was taken."""
+    if isinstance(model, DBNet) and option in backbone_options(model.backbone):
+        return {**backbone_options(model.backbone), **model.backbone_options}[option]
+    return getattr(model, option, default)

@@ -14,6 +14,7 @@ from dbnet_jax.torch_weights import (
 )
 from dbnet_jax.torch_weights.layouts import Layout
 from dbnet_jax.torch_weights.names import NameTable, is_dead
+from dbnet_jax.torch_weights.options import option_of
 from tests.helpers.paths import SHARED
 from tests.helpers.torch_models import SMALL, assert_same, random_variables, shapes_found_once  # noqa: F401  (the fixture works by itself)
 
@@ -82,7 +83,7 @@ def test_what_is_exported_is_recognised_and_comes_back(source, name, options):
     if found.pop("dcn_offsets") == "official":
         assert (source, name) == ("official", "deformable_resnet50")
     for option, value in found.items():
-        assert getattr(model, option) == value, option
+        assert option_of(model, option, None) == value, option
 
 
 def test_serial_and_scale_channel_have_official_names():

@@ -182,3 +182,21 @@ def nearest(channels: float) -> int:
     """The multiple of 8 next to `channels`, at least 8 and never under 90 % of it."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+MOBILENETS = {"mobilenet_v3_large": "large", "mobilenet_v3_small": "small"}
+
+
+def make_mobilenet(name: str, norm: ModuleDef, width: int, dtype: Any, *, mobilenet: str = "official") -> MobileNetV3:
+    """A MobileNetV3 by its name in `MOBILENETS`.
+
+    **Arguments:**
+
+    - `norm`, `width`, `dtype`: see `MobileNetV3`.
+    - `mobilenet`: its layout, "official" or "torchvision"; ImageNet weights exist for the second.
+
+    **Raises:** ValueError when the layout is unknown.
+    """
+    if mobilenet not in LAYOUTS:
+        raise ValueError(f"`mobilenet` (={mobilenet!r}) must be one of {LAYOUTS}")
+    return MobileNetV3(MOBILENETS[name], norm, width, mobilenet, dtype, name="backbone")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dbnet_jax.models.layers.conv import Conv, ModuleDef, max_pool
+from dbnet_jax.models.layers.deformable import OFFSETS, DeformableConv
 
 
 class BasicBlock(nn.Module):
@@ -118,3 +119,32 @@ RESNETS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] 
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
     "resnet101": (Bottleneck, (3, 4, 23, 3)),
 }
+
+
+def make_resnet(
+    name: str,
+    norm: ModuleDef,
+    width: int,
+    dtype: Any,
+    *,
+    max_width: int | None = None,
+    dcn: bool = False,
+    dcn_offsets: str = "strided",
+) -> ResNet:
+    """A ResNet by its name in `RESNETS`.
+
+    **Arguments:**
+
+    - `norm`, `width`, `dtype`, `max_width`: see `ResNet`.
+    - `dcn`: the stages conv3, conv4 and conv5 have deformable convolutions, in the places of the official code.
+    - `dcn_offsets`: "strided" or "official", see `DeformableConv`.
+
+    **Raises:** ValueError when `max_width` is not positive or `dcn_offsets` is unknown.
+    """
+    if max_width is not None and max_width < 1:
+        raise ValueError(f"`max_width` (={max_width}) must be positive, or None for no limit")
+    if dcn_offsets not in OFFSETS:
+        raise ValueError(f"`dcn_offsets` (={dcn_offsets!r}) must be one of {OFFSETS}")
+    block, stage_sizes = RESNETS[name]
+    conv = partial(DeformableConv, offsets=dcn_offsets) if dcn else Conv
+    return ResNet(block, stage_sizes, norm, width, max_width, (Conv, conv, conv, conv), dtype, name="backbone")
