@@ -10,7 +10,7 @@ from absl import logging
 from flax import linen as nn
 
 from dbnet_jax.models import DBNet
-from dbnet_jax.models.backbones import backbone_options
+from dbnet_jax.models.backbones import ALL_OPTIONS
 from dbnet_jax.models.backbones.resnet import RESNETS, Bottleneck
 from dbnet_jax.torch_weights.names import DETECTORS, MOBILENETS, NameTable, detect_backbone
 
@@ -137,6 +137,6 @@ def warn_of_offsets(source: str, arrays: Arrays, model: nn.Module) -> None:
 
 def option_of(model: nn.Module, option: str, default: Any) -> Any:
     """An option of `create_model` that the model was made with, also where its default was taken."""
-    if isinstance(model, DBNet) and option in backbone_options(model.backbone):
-        return {**backbone_options(model.backbone), **model.backbone_options}[option]
+    if isinstance(model, DBNet) and option in ALL_OPTIONS:
+        return model.backbone_options.get(option, ALL_OPTIONS[option])
     return getattr(model, option, default)
