@@ -9,7 +9,7 @@
     python run.py --mode=score --detections=submission.zip --truth=gt.zip --protocol=iou
     python run.py --mode=convert --input=official.pth --workdir=runs/official --config=configs/icdar2015.py
 
-A config's fields are set as `--config.train.batch_size=32`; dbnet_jax/default_config.py documents every one. `evaluate`
+A config's fields are set as `--config.train.batch_size=32`; dbnet_jax/config/defaults.py documents each. `evaluate`
 and `predict` take the config that the run left in its workdir, unless `--config` is given. `convert` makes such a
 workdir of a PyTorch checkpoint, whose weights decide the model; `--config` says the rest, the data and the thresholds.
 `export` makes one file of a workdir. Instead of a workdir, `--weights` names such a file or shipped weights: they

@@ -113,11 +113,12 @@ class Ours:
         return make_optimizer(lambda step: LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
     def _training(self, dtype: str) -> Any:
+        from dbnet_jax.tasks.detection import detection_loss
         from dbnet_jax.training.step import make_train_step
         from dbnet_jax.training.step_cost import MeasuredStep
 
-        arguments = (self._models[dtype], self._optimizer(), self._mesh)
-        return MeasuredStep(make_train_step(*arguments, normalization="imagenet", loss_options={}))
+        loss = detection_loss(self._models[dtype], "imagenet", {})
+        return MeasuredStep(make_train_step(loss, self._optimizer(), self._mesh))
 
     def _detect(self, dtype: str) -> Any:
         from dbnet_jax.detection.network import make_eval_step

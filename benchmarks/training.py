@@ -23,18 +23,16 @@ from ml_collections import ConfigDict
 
 from configs import icdar2015, quickstart
 from dbnet_jax.config.checks import check_training
-from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh, to_global
-from dbnet_jax.train import renderer_of, to_device
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.training.log import FiniteCheck
 from dbnet_jax.training.progress import StageTimer
 from dbnet_jax.training.state import create_state
 from dbnet_jax.training.step import make_train_step
 from dbnet_jax.training.step_cost import MeasuredStep
+from dbnet_jax.training.task import task_of
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.from_config import make_batches, open_split
 
 CONFIGS = {"synthetic": quickstart, "icdar2015": icdar2015}
@@ -95,17 +93,17 @@ def measure(config: ConfigDict, steps: int, repeats: int) -> dict[str, Any]:
     """Seconds by stage of three loops, which take turns: the whole path, and the same step without parts of it."""
     mesh = data_mesh()
     dataset = open_split(config, "train")
-    stored = to_device(dataset.pictures, mesh) if isinstance(dataset, StoredDataset) else None
-    pictures = (stored,) if config.data.render == "device" else ()
+    task = task_of(config)
+    pictures = task.resident(config, dataset, mesh)
     step, ready_step = Training(config, rendering=True), Training(config, rendering=False)
     batches = make_batches(config, dataset, BadSamples(len(dataset), config.data.max_bad_share), first_step=0)
     one = to_global(mesh, next(batches)[0])
-    render = renderer_of(config)
-    ready = one if render is None else jax.jit(render)(one, *pictures)
+    render = task.prepare(config)
+    ready = one if render is None else jax.jit(render)(one, pictures)
     loops: dict[str, Callable[[StageTimer], None]] = {
         "whole path": lambda timer: step(lambda: to_global(mesh, next(batches)[0]), pictures, timer),
         "same batch again": lambda timer: step(lambda: one, pictures, timer),
-        "network alone": lambda timer: ready_step(lambda: ready, (), timer),
+        "network alone": lambda timer: ready_step(lambda: ready, None, timer),
     }
     seconds: dict[str, list[dict[str, float]]] = {name: [] for name in loops}
     for repeat in range(repeats + 1):
@@ -129,30 +127,20 @@ class Training:
     """A run's state and compiled step, looked after as `dbnet_jax.train` does it."""
 
     def __init__(self, config: ConfigDict, *, rendering: bool):
-        train, mesh, model = config.train, data_mesh(), model_from_config(config)
-        schedule = poly_schedule(train.learning_rate, 10**6, train.power)
+        train, mesh, task = config.train, data_mesh(), task_of(config)
+        model, schedule = task.model(config), poly_schedule(train.learning_rate, 10**6, train.power)
         optimizer = make_optimizer(schedule, momentum=train.momentum, weight_decay=train.weight_decay)
         self._state = create_state(model, optimizer, config.seed, average=False, mesh=mesh)
-        self._step = MeasuredStep(
-            make_train_step(
-                model,
-                optimizer,
-                mesh,
-                normalization=config.data.normalization,
-                loss_options=dict(config.loss),
-                render=renderer_of(config) if rendering else None,
-            )
-        )
+        prepare = task.prepare(config) if rendering else None
+        self._step = MeasuredStep(make_train_step(task.loss(config, model), optimizer, mesh, prepare=prepare))
         self._check = FiniteCheck()
 
-    def __call__(
-        self, next_batch: Callable[[], dict[str, jax.Array]], pictures: tuple[Any, ...], timer: StageTimer
-    ) -> None:
+    def __call__(self, next_batch: Callable[[], dict[str, jax.Array]], pictures: Any, timer: StageTimer) -> None:
         """One step; the metrics of the one before it are looked at in the meantime."""
         with timer.stage("data"):
             batch = next_batch()
         with timer.stage("step"):
-            self._state, metrics = self._step(self._state, batch, *pictures)
+            self._state, metrics = self._step(self._state, batch, pictures)
             self._check.later(0, metrics, [])
 
     def finish(self, timer: StageTimer) -> None:

@@ -1,6 +1,6 @@
 """What every experiment starts from, and how the command line changes it; the other files here change what they must.
 
-`dbnet_jax/default_config.py` has every field, with what it means and its default. On the command line a field is set as
+`dbnet_jax/config/defaults.py` lists every field with its meaning and default. On the command line a field is set as
 `--config.train.batch_size=32`, or behind the file's name as in `--config=configs/icdar2015.py:cpu,steps=500`: a bare
 word is a variant that the file describes, `key=value` sets the field of that name (with its section,
 `train.batch_size=4`, where two sections have one; those of `init` always).

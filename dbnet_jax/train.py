@@ -1,4 +1,4 @@
-"""Training, from a config and a folder to a scored detector, in one story."""
+"""Training, from a config and a folder to scored weights, in one story."""
 
 import contextlib
 import os
@@ -8,30 +8,25 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from dbnet_jax.config.checks import check_training
 from dbnet_jax.config.saved import changes_since, save_config
-from dbnet_jax.detector import Detector
-from dbnet_jax.evaluation.evaluator import Evaluator
 from dbnet_jax.messages import plural
-from dbnet_jax.models.from_config import model_from_config
+from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.pages.evaluation import training_picture, write_report
 from dbnet_jax.sharding import data_mesh, replicated, to_global
 from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
-from dbnet_jax.training.device_pixels import make_renderer
 from dbnet_jax.training.log import FiniteCheck, TrainLog
 from dbnet_jax.training.preemption import Preemption
 from dbnet_jax.training.state import TrainState, create_state
-from dbnet_jax.training.step import Render, make_train_step
+from dbnet_jax.training.step import make_train_step
 from dbnet_jax.training.step_cost import MeasuredStep
+from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.initial import initial_variables
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.sample import pass_length
-from input_pipeline.datasets.wrappers.on_device import StoredDataset
-from input_pipeline.from_config import make_batches, open_split
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
@@ -39,11 +34,11 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
     **Arguments:**
 
-    - `config`: an experiment; `dbnet_jax/default_config.py` documents every field.
+    - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field.
     - `workdir`: takes `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and
         `predictions/index.html`.
 
-    **Returns:** what `evaluation.json` holds, see `write_report`.
+    **Returns:** what `evaluation.json` holds, see `Task.report`.
 
     **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
     holds a run of another architecture; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved.
@@ -51,58 +46,44 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     # ---------------------------------------------------------------- data
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
-    check_training(config)
-    train_set, eval_set = open_split(config, "train"), open_split(config, "eval")
-    evaluator = Evaluator(eval_set, config.evaluate.protocol)
+    task, train = task_of(config), config.train
+    task.check(config)
+    train_set, eval_set = task.open(config, "train"), task.open(config, "eval")
+    evaluator = task.evaluator(config, eval_set)
     bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
-    steps_per_epoch = max(1, pass_length(train_set) // config.train.batch_size)
-    total_steps = config.train.steps or max(1, round(config.train.epochs * steps_per_epoch))
+    steps_per_epoch = max(1, pass_length(train_set) // train.batch_size)
+    total_steps = train.steps or max(1, round(train.epochs * steps_per_epoch))
 
     # ---------------------------------------------------------------- mesh
     mesh, local_mesh = data_mesh(), data_mesh(jax.local_devices())
-    if config.train.batch_size % mesh.size:
+    if train.batch_size % mesh.size:
         raise ValueError(
-            f"`config.train.batch_size` (={config.train.batch_size}) must be a multiple of the {mesh.size} devices"
+            f"`config.train.batch_size` (={train.batch_size}) must be a multiple of the {mesh.size} devices"
         )
 
     # ---------------------------------------------------------------- state
-    model = model_from_config(config)
-    train, accumulate = config.train, config.train.accumulate
+    model = task.model(config)
     schedule = make_schedule(train, total_steps, steps_per_epoch)
-    optimizer = optimizer_of(train, schedule)
     initial = None if has_checkpoint(workdir) else initial_variables(config, model)
-    state = create_state(model, optimizer, config.seed, average=train.ema_decay > 0, mesh=mesh, initial=initial)
-    train_step = MeasuredStep(
-        make_train_step(
-            model,
-            optimizer,
-            mesh,
-            normalization=config.data.normalization,
-            loss_options=dict(config.loss),
-            ema_decay=train.ema_decay,
-            render=renderer_of(config),
-        )
-    )
-    # What each step takes beside its batch: with a renderer, the pictures that stay on the device, if any.
-    stored = to_device(train_set.pictures, mesh) if isinstance(train_set, StoredDataset) else None
-    pictures = (stored,) if config.data.render == "device" else ()
+    state, train_step = make_state_and_step(config, model, schedule, mesh, initial)
+    resident = task.resident(config, train_set, mesh)
 
     # ---------------------------------------------------------------- restore
     # 1. The newest checkpoint in the workdir, of this architecture or none: weights, optimiser and step.
-    # 2. Otherwise the weights that config.init names: a whole detector's, or a backbone's.
+    # 2. Otherwise the weights that config.init names: a whole network's, or a backbone's.
     # 3. All others are random, and follow from the seed.
     # The step is the position in the data too, so that a resumed run sees the batches that it would have seen.
     # config.json comes after: a run that does not fit its workdir leaves it as it was.
-    with Checkpoints(workdir, train.keep_checkpoints) as checkpoints:
+    with Checkpoints(workdir, train.keep_checkpoints, task.metric) as checkpoints:
         state = checkpoints.restore(state) or state
         first_step = int(state.step)
         changes = changes_since(config, workdir) if first_step else ""
         save_config(config, workdir)
-        detector = Detector(config, local_variables(state, local_mesh), mesh=local_mesh)
+        predictor = task.predictor(config, local_variables(state, local_mesh), local_mesh)
 
         # ------------------------------------------------------------ loop
         check, evaluation = FiniteCheck(), None
-        batches = make_batches(config, train_set, bad_samples, first_step)
+        batches = task.batches(config, train_set, bad_samples, first_step)
         with (
             TrainLog(workdir, first_step, total_steps, train.batch_size, every=max(1, train.log_every)) as log,
             Preemption(checkpoints.reached_preemption) as preemption,
@@ -118,27 +99,27 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                     with log.stage("data"), saved_if_it_fails(checkpoints, state, check, log):
                         batch, names = next(batches)
                     with log.stage("step"):
-                        state, metrics = train_step(state, to_global(mesh, batch), *pictures)
+                        state, metrics = train_step(state, to_global(mesh, batch), resident)
                         check.later(step, metrics, names)
                     if step == first_step + 1:
                         log.message(str(train_step.cost))
-                    log.step(step, check, lambda batches_seen: schedule(batches_seen // accumulate), train_step.cost)
+                    log.step(step, check, lambda seen: schedule(seen // train.accumulate), train_step.cost)
 
                 if step % steps_per_epoch == 0:
                     log.message(bad_samples.report())
-                if due(step, train.picture_every):
+                if is_due(step, train.picture_every):
                     with log.stage("picture"), saved_if_it_fails(checkpoints, state, check, log):
-                        detector = detector.with_variables(local_variables(state, local_mesh))
-                        log.picture(step, "detection", training_picture(detector, eval_set))
+                        predictor = predictor.with_variables(local_variables(state, local_mesh))
+                        log.picture(step, task.name, task.picture(predictor, eval_set))
                 stopping = preemption.reached(step)
-                if (step == total_steps or due(step, train.evaluate_every)) and not stopping:
+                if (step == total_steps or is_due(step, train.evaluate_every)) and not stopping:
                     check.now()
                     with log.stage("evaluation"), saved_if_it_fails(checkpoints, state, check, log):
-                        detector = detector.with_variables(local_variables(state, local_mesh))
-                        evaluation = evaluator.run(detector, preemption.stop_here)
+                        predictor = predictor.with_variables(local_variables(state, local_mesh))
+                        evaluation = evaluator.run(predictor, preemption.stop_here)
                     log.evaluation(step, evaluation)
-                    checkpoints.save(state, evaluation.scores.hmean)
-                elif stopping or due(step, train.checkpoint_every):
+                    checkpoints.save(state, evaluation.metrics[task.metric])
+                elif stopping or is_due(step, train.checkpoint_every):
                     check.now()
                     with log.stage("checkpoint"):
                         checkpoints.save(state)
@@ -150,9 +131,32 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
         # ------------------------------------------------------------ report
         variables, best_step = checkpoints.restore_variables(state.inference_variables(), config.predict.checkpoint)
     if evaluation is None or best_step != total_steps:
-        detector = detector.with_variables(jax.device_put(variables, replicated(local_mesh)))
-        evaluation = evaluator.run(detector)
-    return write_report(workdir, evaluation, detector, eval_set)
+        predictor = predictor.with_variables(jax.device_put(variables, replicated(local_mesh)))
+        evaluation = evaluator.run(predictor)
+    return task.report(workdir, evaluation, predictor, eval_set)
+
+
+def make_state_and_step(
+    config: ConfigDict, model: nn.Module, schedule: optax.Schedule, mesh: Mesh, initial: Variables | None = None
+) -> tuple[TrainState, MeasuredStep]:
+    """A fresh state and the compiled step that `config` describes.
+
+    **Arguments:** `model`: the task's; `schedule`: the learning rate by optimiser step; `initial`: variables, all or
+    some, in the place of random ones.
+    """
+    task, train = task_of(config), config.train
+    optimizer = make_optimizer(
+        schedule,
+        kind=train.optimizer,
+        momentum=train.momentum,
+        weight_decay=train.weight_decay,
+        accumulate=train.accumulate,
+    )
+    average, example = train.ema_decay > 0, task.example(config)
+    state = create_state(model, optimizer, config.seed, average=average, mesh=mesh, initial=initial, example=example)
+    loss, prepare = task.loss(config, model), task.prepare(config)
+    step = make_train_step(loss, optimizer, mesh, ema_decay=train.ema_decay, prepare=prepare)
+    return state, MeasuredStep(step)
 
 
 @contextlib.contextmanager
@@ -171,28 +175,6 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
         raise
 
 
-def renderer_of(config: ConfigDict) -> Render | None:
-    """What makes the pixels on the device; None where the host makes them."""
-    data = config.data
-    return make_renderer(tuple(data.crop), data.threshold_min, data.threshold_max) if data.render == "device" else None
-
-
-def to_device(pictures: np.ndarray, mesh: Mesh) -> jax.Array:
-    """Pictures on every device of the mesh."""
-    return jax.make_array_from_process_local_data(replicated(mesh), pictures, pictures.shape)
-
-
-def optimizer_of(train: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """The optimiser of `config.train`."""
-    return make_optimizer(
-        schedule,
-        kind=train.optimizer,
-        momentum=train.momentum,
-        weight_decay=train.weight_decay,
-        accumulate=train.accumulate,
-    )
-
-
 def make_schedule(train: ConfigDict, total_steps: int, steps_per_epoch: int) -> optax.Schedule:
     """The learning rate of `config.train` by optimiser step, for a run of so many batches."""
     base, power, accumulate = train.learning_rate, train.power, train.accumulate
@@ -204,7 +186,7 @@ def make_schedule(train: ConfigDict, total_steps: int, steps_per_epoch: int) -> 
     return lambda step: by_batch(step * accumulate)
 
 
-def due(step: int, every: int) -> bool:
+def is_due(step: int, every: int) -> bool:
     """Whether something that happens `every` steps, or never where that is 0, happens now."""
     return every > 0 and step % every == 0
 

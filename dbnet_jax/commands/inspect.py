@@ -19,6 +19,7 @@ from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
 from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, summary_line
+from dbnet_jax.training.task import task_of
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.sample import Dataset, Sample, origin
 from input_pipeline.datasets.wrappers.base import annotation_alone
@@ -93,7 +94,7 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
 
     **Arguments:**
 
-    - `config`: an experiment; `dbnet_jax/default_config.py` documents every field.
+    - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field.
     - `folder`: takes the page.
     - `count`: examples to draw, from the first of the first batch on.
 
@@ -240,12 +241,9 @@ def _finisher(
     config: ConfigDict,
 ) -> Callable[[Example], tuple[UInt8[np.ndarray, "height width 3"], dict[str, np.ndarray]]]:
     """What makes picture and label maps of an example: the step's own renderer, where it has one."""
-    if config.data.render != "device":
+    renderer = task_of(config).prepare(config)
+    if renderer is None:
         return lambda example: (np.asarray(example["image"]), {name: np.asarray(example[name]) for name in LABELS})
-    from dbnet_jax.train import renderer_of  # takes seconds, and only this needs it
-
-    renderer = renderer_of(config)
-    assert renderer is not None
     render = jax.jit(lambda batch: renderer(batch, None))
 
     def finish(example: Example) -> tuple[UInt8[np.ndarray, "height width 3"], dict[str, np.ndarray]]:

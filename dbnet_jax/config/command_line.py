@@ -51,7 +51,7 @@ def parse_flags(arguments: list[str]) -> list[str]:
     except (AttributeError, KeyError) as error:
         # The one often wraps the other, whose text names the field and what it may have been meant to be.
         text = error.args[0].args[0] if isinstance(error.args[0], KeyError) else error.args[0]
-        documented = "dbnet_jax/default_config.py documents every field"
+        documented = "dbnet_jax/config/defaults.py documents every field"
         raise ValueError(f"--config, no such field: {text}\n{documented}") from error
 
 

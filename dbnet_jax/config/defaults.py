@@ -11,6 +11,7 @@ def default_config() -> ConfigDict:
     **Returns:** a new config that takes further fields until `lock` is called.
     """
     config = ConfigDict()
+    config.task = "detection"
     # Initial weights, the order of the pictures and every random choice follow from it.
     config.seed = 0
     config.model = _model()

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from dbnet_jax.config.defaults import default_config
 from dbnet_jax.files import write_json
+from dbnet_jax.training.task import get_task, task_of
 
 FOLDERS = (
     "data.dir",
@@ -33,12 +33,12 @@ def config_from_json(text: str) -> ConfigDict:
     """The config that `text` holds; fields that are younger than it have their defaults.
 
     **Raises:** ValueError when it is not a JSON object, or a field is of another type than its default in
-    `default_config`, by the rules of ml_collections: a whole number may stand for a float.
+    the default config of its task, by the rules of ml_collections: a whole number may stand for a float.
     """
     sections = json.loads(text)
     if not isinstance(sections, dict):
         raise ValueError(f"a JSON object is expected, not {type(sections).__name__}")
-    config = default_config()
+    config = get_task(sections.get("task", "detection")).default_config()
     for name, section in sections.items():
         if not isinstance(config.get(name), ConfigDict):
             _set(config, name, section, name)
@@ -60,13 +60,13 @@ def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
 
 def unknown_fields(config: ConfigDict) -> list[str]:
     """What a config says of the network and the prediction that this version does not know."""
-    known = default_config()
+    known = task_of(config).default_config()
     return [f"{part}.{name}" for part in ("model", "predict") for name in config[part] if name not in known[part]]
 
 
 def without_paths(config: ConfigDict) -> ConfigDict:
     """A copy that may be published: of every folder and file on the machine that trained only the last name."""
-    config, known = config.copy_and_resolve_references(), default_config()
+    config, known = config.copy_and_resolve_references(), task_of(config).default_config()
     with config.unlocked():
         for field in FOLDERS:
             section, name = field.split(".")
@@ -86,8 +86,8 @@ def without_paths(config: ConfigDict) -> ConfigDict:
 
 def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[str, Any]:
     """The fields in which a config differs from `known`, by default from the defaults: "data.crop" → its value."""
-    known = default_config() if known is None else known
-    changed = {"seed": config.seed} if config.seed != known.seed else {}
+    known = task_of(config).default_config() if known is None else known
+    changed = {name: config[name] for name in ("task", "seed") if config[name] != known[name]}
     for section, part in known.items():
         if isinstance(part, ConfigDict):
             values = config[section]

@@ -18,7 +18,7 @@ from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import PictureErrors
-from dbnet_jax.messages import plural
+from dbnet_jax.messages import Problem, plural
 from dbnet_jax.pages.problems import count_problems, in_short
 from dbnet_jax.postprocess import Detections
 
@@ -100,10 +100,24 @@ class Evaluation:
         """What is missed, split, merged or false in each picture; `worst_first` orders them."""
         return self.report.errors
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Precision, recall and hmean, each in [0, 1]."""
+        return {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
+
+    @property
+    def count(self) -> int:
+        """The number of pictures that were scored."""
+        return len(self.names)
+
+    @property
+    def lost(self) -> list[Problem]:
+        """The pictures that were not scored, and the problems of the annotations."""
+        return [Problem("not scored", line) for line in self.skipped] + [Problem("", line) for line in self.problems]
+
     def summary(self) -> dict[str, Any]:
         """The scores in one row; a run's `evaluation.json` begins with them."""
-        scores = {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
-        return scores | {"protocol": self.protocol, "images": len(self.names)}
+        return self.metrics | {"protocol": self.protocol, "images": self.count}
 
     def left_out(self) -> dict[str, Any]:
         """What of the data was not scored or is doubtful: "skipped" and "problems" count, "messages" name it all."""

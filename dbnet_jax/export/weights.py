@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from dbnet_jax.config.checks import check_predict
 from dbnet_jax.config.saved import changed_fields, config_from_json, without_paths
-from dbnet_jax.detection.network import detection_map
+from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import save_weights
 from dbnet_jax.weights.model_card import CardScore, ModelCard
 from dbnet_jax.weights.run_folder import load_config, restore_checkpoint
@@ -107,8 +106,7 @@ def _check_changes(config: ConfigDict, saved: ConfigDict) -> None:
         raise ValueError(
             f"`config` is not the run's in {', '.join(others)}: only fields of `config.predict` change with an export"
         )
-    check_predict(config.predict)
-    detection_map(config)  # refuses one that the network has not
+    task_of(config).check_predict(config)
 
 
 def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tuple[CardScore, ...], list[str]]:
@@ -126,8 +124,8 @@ def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tup
     if file.stat().st_mtime < (workdir / "checkpoints" / str(step)).stat().st_mtime:
         return (), [f"the card has no scores: {file} is older than the checkpoint of step {step}; {again}"]
     data = f"{measured['data']}, {measured['split']}"
-    shares = {name: float(found[name]) for name in ("precision", "recall", "hmean")}
-    return (CardScore(data, found["protocol"], int(found["images"]), **shares),), []
+    metrics = {name: float(found[name]) for name in task_of(config).metrics}
+    return (CardScore(data, found["protocol"], int(found["images"]), metrics),), []
 
 
 def _data(config: ConfigDict) -> str:

@@ -16,9 +16,13 @@ Shapes = dict[str, tuple[int, ...]]
 """The shape of each array by its path: "params/backbone/conv1/kernel" → (3, 3, 3, 64)."""
 
 
-def variable_shapes(model: nn.Module) -> Variables:
-    """The variables of `model` as shapes; nothing is compiled."""
-    return dict(jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3), jnp.float32))))
+IMAGE = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+"""An input that a detector takes; a network's variables have the same shapes for any of its inputs."""
+
+
+def variable_shapes(model: nn.Module, example: jax.ShapeDtypeStruct = IMAGE) -> Variables:
+    """The variables of `model` as shapes; nothing is compiled. `example`: the shape of an input."""
+    return dict(jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros(example.shape, example.dtype))))
 
 
 def shapes_of(tree: Mapping[str, Any]) -> Shapes:

@@ -1,4 +1,4 @@
-"""Checkpoints: the latest few and the best by hmean, written while training goes on. Orbax lives in this file only.
+"""Checkpoints: the latest few and the best by a metric, written while training goes on. Orbax lives in this file only.
 
 <workdir>/checkpoints/<step>/model      params and batch_stats
                              average    the same of the moving average, where the run keeps one
@@ -38,15 +38,17 @@ class Checkpoints:
     **Arguments:**
 
     - `workdir`: the run's folder.
-    - `keep`: how many of the latest checkpoints stay; the best by hmean stays beside them.
+    - `keep`: how many of the latest checkpoints stay; the best one stays beside them.
+    - `metric`: the number by which a checkpoint is the best; larger is better.
     """
 
-    def __init__(self, workdir: str | os.PathLike[str], keep: int = 2):
+    def __init__(self, workdir: str | os.PathLike[str], keep: int = 2, metric: str = "hmean"):
+        self._metric = metric
         self._folder = pathlib.Path(workdir).resolve() / "checkpoints"
-        best = policies.BestN(get_metric_fn=_hmean, n=1, keep_checkpoints_without_metrics=False)
+        best = policies.BestN(get_metric_fn=self._score, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
-            best_fn=_hmean,
+            best_fn=self._score,
             enable_async_checkpointing=True,
         )
         # Told what each item is, also a process that only reads knows their shapes before it restores.
@@ -56,16 +58,19 @@ class Checkpoints:
             registry.add(item, ocp.args.StandardRestore, ocp.StandardCheckpointHandler())
         self._manager = ocp.CheckpointManager(self._folder, options=options, handler_registry=registry)
 
-    def save(self, state: TrainState, hmean: float | None = None) -> None:
+    def _score(self, metrics: Any) -> float:
+        return float(metrics[self._metric])
+
+    def save(self, state: TrainState, score: float | None = None) -> None:
         """Starts to save the state under its step; the state may be donated once this returns.
 
         What is saved already is not saved again, unless it gets its score now.
 
-        **Arguments:** `state`; `hmean` in [0, 1] where the state has been evaluated.
+        **Arguments:** `state`; `score`, the metric, where the state has been evaluated.
         """
         step = int(state.step)
         if step == self._manager.latest_step():
-            if hmean is None or self.is_scored(step):
+            if score is None or self.is_scored(step):
                 return
             # Orbax adds no score to a checkpoint. Meanwhile the one before it is there, where `keep` is not 1.
             self._manager.wait_until_finished()
@@ -74,7 +79,7 @@ class Checkpoints:
         if state.average is not None:
             items["average"] = state.average
         saves = {name: ocp.args.PyTreeSave(item) for name, item in items.items()}
-        metrics = None if hmean is None else {"hmean": hmean}
+        metrics = None if score is None else {self._metric: score}
         self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
 
     def is_scored(self, step: int) -> bool:
@@ -118,7 +123,7 @@ class Checkpoints:
         **Arguments:**
 
         - `like`: variables (or their shapes) of the model that they are for.
-        - `which`: "best" by hmean, or "latest"; a run that has not been evaluated gives its latest.
+        - `which`: "best" by the metric, or "latest"; a run that has not been evaluated gives its latest.
 
         **Returns:** the variables on the default device, and the step that they are from.
 
@@ -176,10 +181,6 @@ def _saved_types() -> Any:
     return ocp.type_handlers.create_type_handler_registry(
         (jax.Array, arrays), (np.ndarray, numpy_arrays), (np.number, numbers), (int, numbers)
     )
-
-
-def _hmean(metrics: Any) -> float:
-    return float(metrics["hmean"])
 
 
 def _differences(name: str, stored: Any, wanted: Any) -> list[str]:

@@ -11,13 +11,11 @@ import jax
 import numpy as np
 from jaxtyping import UInt8
 
-from dbnet_jax.evaluation.evaluator import Evaluation
-from dbnet_jax.messages import duration
-from dbnet_jax.pages.problems import in_short
+from dbnet_jax.messages import duration, first_lines
 from dbnet_jax.training.metrics import MetricsLog
 from dbnet_jax.training.progress import Progress, StageTimer
-from dbnet_jax.training.step import Metrics
 from dbnet_jax.training.step_cost import StepCost
+from dbnet_jax.training.task import Evaluation, Metrics
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -120,13 +118,11 @@ class TrainLog:
         self._progress.update(step, metrics["loss"], rate)
 
     def evaluation(self, step: int, evaluation: Evaluation) -> None:
-        """Speaks of an evaluation and of the pictures that it could not read."""
-        scores = {key: getattr(evaluation.scores, key) for key in ("precision", "recall", "hmean")}
-        self._metrics.scalars(step, {f"evaluation/{key}": value for key, value in scores.items()})
-        words = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
-        self.message(f"step {step}: {words}  ({len(evaluation.names)} pictures in {evaluation.seconds:.0f} s)")
-        lost = [*(f"not scored: {line}" for line in evaluation.skipped), *evaluation.problems]
-        for line in in_short(lost, "in evaluation.json at the end"):
+        """Logs the numbers of an evaluation and prints them, and lists the samples that it could not read."""
+        self._metrics.scalars(step, {f"evaluation/{key}": value for key, value in evaluation.metrics.items()})
+        words = "  ".join(f"{key} {value:.4f}" for key, value in evaluation.metrics.items())
+        self.message(f"step {step}: {words}  ({evaluation.count} pictures in {evaluation.seconds:.0f} s)")
+        for line in first_lines(evaluation.lost, "in evaluation.json at the end"):
             self.message(f"  {line}")
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None:

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
 from dbnet_jax.models.layers.initialization import fresh_variables
-from dbnet_jax.models.variables import Variables
+from dbnet_jax.models.variables import IMAGE, Variables
 from dbnet_jax.sharding import replicated
 
 
@@ -21,7 +21,7 @@ class TrainState(flax.struct.PyTreeNode):
     **Arguments:**
 
     - `step`: int32, batches seen; also the position in the data, since batch t is a function of t alone.
-    - `variables`: the model's `params` and `batch_stats`.
+    - `variables`: the model's `params` and its other collections, such as `batch_stats`.
     - `opt_state`: the optimiser's.
     - `average`: moving average of `variables`, what is evaluated and shipped; None where there is none.
     """
@@ -32,7 +32,7 @@ class TrainState(flax.struct.PyTreeNode):
     average: Variables | None = None
 
     def inference_variables(self) -> Variables:
-        """The variables to detect with."""
+        """The variables to predict with."""
         return self.variables if self.average is None else self.average
 
 
@@ -44,14 +44,16 @@ def create_state(
     average: bool,
     mesh: Mesh,
     initial: Variables | None = None,
+    example: jax.ShapeDtypeStruct = IMAGE,
 ) -> TrainState:
     """A fresh state, the same on every device of the mesh; a pure function of the seed and of `initial`.
 
-    **Arguments:** `initial`: variables, all or some, to start from in the place of random ones.
+    **Arguments:** `initial`: variables, all or some, to start from in the place of random ones;
+    `example`: the shape of an input of the model.
     """
 
     def create(given: Variables) -> TrainState:
-        variables = unflatten_dict(flatten_dict(fresh_variables(model, seed)) | flatten_dict(given))
+        variables = unflatten_dict(flatten_dict(fresh_variables(model, seed, example)) | flatten_dict(given))
         # A copy, not the same buffers: the step donates both.
         copy = jax.tree.map(jnp.copy, variables) if average else None
         return TrainState(jnp.int32(0), dict(variables), optimizer.init(variables["params"]), copy)

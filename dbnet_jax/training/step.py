@@ -1,81 +1,64 @@
 """The jitted training step over a one-axis mesh of devices."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from dbnet_jax.images.normalization import normalize
-from dbnet_jax.losses import db_loss
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.sharding import batch_sharded, replicated
 from dbnet_jax.training.state import TrainState
-
-Metrics = dict[str, Float[Array, ""]]
-Render = Callable[[dict[str, Array], Array | None], dict[str, Array]]
+from dbnet_jax.training.task import Batch, Loss, Metrics, Prepare
 
 
 def make_train_step(
-    model: nn.Module,
+    loss: Loss,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     *,
-    normalization: str,
-    loss_options: Mapping[str, Any],
     ema_decay: float = 0.0,
-    render: Render | None = None,
+    prepare: Prepare | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
-    """Compiles `(state, batch) -> (state, metrics)`, or `(state, batch, pictures)` with `render`; the state is donated.
+    """Compiles `(state, batch, resident) -> (state, metrics)`; the state is donated.
 
-    The batch is sharded over the mesh and the state replicated; XLA makes the sums of the loss, of hard negative
-    mining and of the batch statistics global, so that any number of devices computes the same step.
+    The batch is sharded over the mesh and the state replicated. XLA makes the sums of the loss, of hard negative mining
+    and of the batch statistics global, so that any number of devices computes the same step.
 
     **Arguments:**
 
-    - `model`, `optimizer`, `mesh`: what to train, how and where.
-    - `normalization`: of the pixels, see `dbnet_jax.images.normalization`.
-    - `loss_options`: keyword arguments of `db_loss`.
+    - `loss`, `optimizer`, `mesh`: what is minimised, how and where.
     - `ema_decay`: of the moving average in `state.average`, in [0, 1).
-    - `render`: makes images and label maps of the batch and of the pictures that stay on the device, where there are
-        any; None where the batch holds them.
+    - `prepare`: makes the batch of the loss on the device, from the given batch and from `resident`.
 
-    **Returns:** the step. `batch` has `image` [batch, height, width, 3] in [0, 255] and the four label maps, or what
-    `render` makes them of; `pictures` are the same on every device. The metrics
-    are "loss", its parts "probability", "binary", "threshold", and "gradient_norm".
+    **Returns:** the step. `resident` are arrays that are the same on every device, or None. The metrics are "loss",
+    its parts and "gradient_norm".
     """
 
-    def loss_of(params: Any, batch_stats: Any, batch: dict[str, Array]) -> tuple[Array, tuple[Metrics, Any]]:
-        images = normalize(batch["image"], normalization)
-        outputs, updates = model.apply(
-            {"params": params, "batch_stats": batch_stats}, images, train=True, mutable=["batch_stats"]
-        )
-        labels = {name: batch[name] for name in batch if name != "image"}
-        total, parts = db_loss(outputs, labels, **loss_options)
-        return total, (parts, updates["batch_stats"])
+    def loss_of(params: Any, collections: Variables, batch: Batch) -> tuple[Array, tuple[Metrics, Variables]]:
+        return loss({"params": params, **collections}, batch)
 
-    def step(state: TrainState, batch: dict[str, Array], pictures: Array | None = None) -> tuple[TrainState, Metrics]:
-        if render is not None:
-            batch = render(batch, pictures)
-        params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-        (loss, (parts, batch_stats)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, batch_stats, batch)
+    def step(state: TrainState, batch: Batch, resident: Any = None) -> tuple[TrainState, Metrics]:
+        if prepare is not None:
+            batch = prepare(batch, resident)
+        params = state.variables["params"]
+        others = {name: value for name, value in state.variables.items() if name != "params"}
+        (total, (parts, others)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, others, batch)
         updates, opt_state = optimizer.update(gradients, state.opt_state, params)
-        variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
+        variables = {"params": optax.apply_updates(params, updates), **others}
         new_state = state.replace(
             step=state.step + 1,
             variables=variables,
             opt_state=opt_state,
             average=_moving_average(state, variables, ema_decay),
         )
-        return new_state, {"loss": loss, **parts, "gradient_norm": optax.tree.norm(gradients)}
+        return new_state, {"loss": total, **parts, "gradient_norm": optax.tree.norm(gradients)}
 
     whole, share = replicated(mesh), batch_sharded(mesh)
-    shardings = (whole, share) if render is None else (whole, share, whole)
-    return jax.jit(step, in_shardings=shardings, out_shardings=(whole, whole), donate_argnums=0)
+    return jax.jit(step, in_shardings=(whole, share, whole), out_shardings=(whole, whole), donate_argnums=0)
 
 
 def _moving_average(state: TrainState, variables: Variables, decay: float) -> Variables | None:

@@ -21,8 +21,8 @@ from safetensors.numpy import save
 
 from dbnet_jax.config.saved import config_from_json, unknown_fields, without_paths
 from dbnet_jax.files import write_atomically
-from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.models.variables import Shapes, Variables, differences, listed, shapes_of, variable_shapes
+from dbnet_jax.models.variables import Shapes, Variables, differences, listed, shapes_of
+from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.model_card import ModelCard
 
 SUFFIX = ".safetensors"
@@ -72,7 +72,8 @@ def save_weights(
     metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in header.items()}
     content = save(arrays, {"format": _FORMAT, "version": str(_VERSION), **metadata})
     parameters = sum(array.size for name, array in arrays.items() if name.startswith("params/"))
-    text = card.as_markdown(_facts(config, parameters, len(content))).encode()
+    size = f"{parameters:,} parameters, {len(content) / 1e6:.1f} MB"
+    text = card.as_markdown(task_of(config).facts(config, size)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)  # `save_file` would let nobody else read it
     written.write_bytes(text)
@@ -208,7 +209,7 @@ def _checked_arrays(variables: Variables, config: ConfigDict) -> dict[str, np.nd
 
 
 def _wanted(config: ConfigDict) -> Shapes:
-    return shapes_of(variable_shapes(model_from_config(config)))
+    return shapes_of(task_of(config).shapes(config))
 
 
 def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
@@ -222,21 +223,3 @@ def _halved(array: np.ndarray) -> np.ndarray:
     largest = float(np.abs(array).max(initial=0.0))
     fits = largest == 0 or float(limits.smallest_normal) <= largest <= float(limits.max)
     return array.astype(np.float16) if array.ndim > 1 and fits else array
-
-
-def _facts(config: ConfigDict, parameters: int, size: int) -> list[str]:
-    """Lines for the card; `size` is the file's, in bytes."""
-    model, predict = config.model, config.predict
-    deformable = ", deformable convolution" if model.dcn else ""
-    limit = f" to {model.max_width}" if model.max_width is not None else ""
-    fused = ", scale fusion (DBNet++)" if model.scale_fusion else ""
-    height = f"{predict.text_height:g} pixels of height"
-    chosen = f"whichever of {predict.sizes} brings half of their text nearest to {height}"
-    by_rule = f"are resized by the rule {predict.resize!r}, size {chosen if predict.size is None else predict.size}"
-    resized = "keep their size" if predict.resize == "none" else by_rule
-    return [
-        f"Network: {model.backbone}, width {model.width}{limit}{deformable}, {model.neck} of {model.inner_channels} "
-        f"channels{fused}; {parameters:,} parameters, {size / 1e6:.1f} MB",
-        f"Detects: {predict.shape}s; pictures {resized}; box threshold {predict.box_threshold}",
-        f"Pixels: normalization {config.data.normalization!r}",
-    ]

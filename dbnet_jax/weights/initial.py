@@ -18,6 +18,7 @@ from dbnet_jax.models.variables import Shapes, Variables, differences, is_narrow
 from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights
 from dbnet_jax.torch_weights.convert import describe
 from dbnet_jax.torch_weights.files import check_file, read_state_dict
+from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import is_weights_file
 from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import pretrained_names, pretrained_path
@@ -51,7 +52,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
         variables = load_backbone_weights(state_dict, model)
         _warn_of_mismatch(config, describe(state_dict))
     elif source:
-        saved, wanted = load_config(source), shapes_of(variable_shapes(model))
+        saved, wanted = load_config(source), shapes_of(variable_shapes(model, task_of(config).example(config)))
         # On the host, like the others: who takes them decides on the devices.
         variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
         if config.init.widen:

@@ -8,14 +8,39 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CardScore:
-    """What a detector scored: `data` says on which pictures, by which `protocol`; the shares are in [0, 1]."""
+    """A measurement.
+
+    **Arguments:**
+
+    - `data`: the pictures; `protocol`: how they were scored; `images`: how many they are.
+    - `metrics`: numbers in [0, 1] by their names, such as "hmean".
+    """
 
     data: str
     protocol: str
     images: int
-    precision: float
-    recall: float
-    hmean: float
+    metrics: Mapping[str, float]
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "CardScore":
+        """The score of `as_dict`. **Raises:** ValueError for a field that is missing or of another type."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a score (={values!r}) must be an object with fields")
+        own = [field.name for field in dataclasses.fields(cls) if field.name != "metrics"]
+        numbers = {name: value for name, value in values.items() if name not in own}
+        for name, value in numbers.items():
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+                raise ValueError(f"a score: {name!r} (={value!r}) must be a number in [0, 1]")
+        if not numbers:
+            raise ValueError(f"a score (={values!r}) must have a metric, such as 'hmean'")
+        given = {name: values[name] for name in own if name in values}
+        return cls(
+            **_checked(cls, given | {"metrics": {name: float(value) for name, value in numbers.items()}}, "a score")
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; the metrics stand beside the other fields."""
+        return {"data": self.data, "protocol": self.protocol, "images": self.images, **self.metrics}
 
 
 @dataclass(frozen=True)
@@ -47,12 +72,12 @@ class ModelCard:
         """The card of `as_dict`. **Raises:** ValueError, which names the field that is unknown or of another type."""
         checked = _checked(cls, values, "the card")
         if "scores" in checked:
-            checked["scores"] = tuple(CardScore(**_checked(CardScore, row, "a score")) for row in checked["scores"])
+            checked["scores"] = tuple(CardScore.from_dict(row) for row in checked["scores"])
         return cls(**checked)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return dataclasses.asdict(self) | {"scores": [dataclasses.asdict(score) for score in self.scores]}
+        return dataclasses.asdict(self) | {"scores": [score.as_dict() for score in self.scores]}
 
     def extended(self, values: Mapping[str, Any]) -> "ModelCard":
         """The card with other words in the fields of `values`, and with its scores beside those that there are."""
@@ -62,10 +87,11 @@ class ModelCard:
     def as_markdown(self, facts: Iterable[str]) -> str:
         """The card to read; `facts` are lines about the network and the file."""
         lines = [f"# {self.name}", "", *(f"- {fact}" for fact in facts), "", "## Measured", ""]
+        names = list(dict.fromkeys(name for score in self.scores for name in score.metrics))
         if self.scores:
-            lines += ["| data | protocol | pictures | precision | recall | hmean |", "|---|---|---|---|---|---|"]
+            lines += [f"| data | protocol | pictures | {' | '.join(names)} |", "|---" * (3 + len(names)) + "|"]
         for score in self.scores:
-            shares = " | ".join(f"{value:.3f}" for value in (score.precision, score.recall, score.hmean))
+            shares = " | ".join(f"{score.metrics[name]:.3f}" if name in score.metrics else "" for name in names)
             lines.append(f"| {_cell(score.data)} | {_cell(score.protocol)} | {score.images} | {shares} |")
         if not self.scores:
             lines.append("Not measured.")
@@ -93,14 +119,12 @@ def _checked(kind: type, values: Any, what: str) -> dict[str, Any]:
     needed = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
     if missing := needed - values.keys():
         raise ValueError(f"{what} has no {sorted(missing)}")
-    types: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+    types: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), Mapping[str, float]: (dict,)}
     checked: dict[str, Any] = dict(values)
     for name, value in checked.items():
         allowed = types.get(fields[name].type, (list, tuple))
         if not isinstance(value, allowed) or isinstance(value, bool):
             raise ValueError(f"{what}: {name!r} (={value!r}) must be of type {allowed[-1].__name__}")
-        if fields[name].type is float and not 0 <= checked[name] <= 1:
-            raise ValueError(f"{what}: {name!r} (={value}) must be in [0, 1]")
         if fields[name].type is int and checked[name] < 0:
             raise ValueError(f"{what}: {name!r} (={value}) must not be negative")
-    return {name: float(value) if fields[name].type is float else value for name, value in checked.items()}
+    return checked

@@ -6,9 +6,9 @@ import pathlib
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import config_from_json
-from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.models.variables import Variables, variable_shapes
+from dbnet_jax.models.variables import Variables
 from dbnet_jax.training.checkpoint import Checkpoints
+from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import SUFFIX, is_weights_file, load_header, load_variables
 
 
@@ -56,10 +56,11 @@ def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> t
     **Raises:** FileNotFoundError when there is no checkpoint; ValueError when it is of another network than
     `config.model` describes.
     """
-    like = variable_shapes(model_from_config(config))
+    task = task_of(config)
+    like = task.shapes(config)
     if not (pathlib.Path(workdir) / "checkpoints").is_dir():
         raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")
-    with Checkpoints(workdir) as checkpoints:
+    with Checkpoints(workdir, metric=task.metric) as checkpoints:
         return checkpoints.restore_variables(like, config.predict.checkpoint)
 
 

@@ -15,7 +15,7 @@ from dbnet_jax.images import drawing
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, gather
 from dbnet_jax.pages.inspection import InspectedExample, draw_example, plots
-from dbnet_jax.train import renderer_of
+from dbnet_jax.training.task import task_of
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.parsing.annotations import Annotation
 from input_pipeline.datasets.wrappers.mixed import MixedDataset
@@ -77,7 +77,7 @@ def test_on_the_device_examples_are_what_the_steps_renderer_makes_of_the_batch()
     shown = list(inspected_examples(config, dataset, bad_samples, 8))
     examples = [make_examples(config, dataset, bad_samples)[position] for position in range(8)]
     batch = {key: np.stack([one[key] for one in examples]) for key in examples[0] if key != "name"}
-    render = renderer_of(config)
+    render = task_of(config).prepare(config)
     trained = {key: np.asarray(value) for key, value in jax.jit(lambda batch: render(batch, None))(batch).items()}
     host = inspected_examples(tiny.config(), dataset, bad_samples, 8)
     for row, (one, other) in enumerate(zip(shown, host, strict=True)):

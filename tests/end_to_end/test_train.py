@@ -12,7 +12,6 @@ import jax
 import numpy as np
 import pytest
 
-from dbnet_jax import train
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation.evaluator import Evaluator
 from dbnet_jax.train import train_and_evaluate
@@ -20,6 +19,7 @@ from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.training.log import NonFiniteLoss, TrainLog
 from dbnet_jax.training.preemption import Preemption
 from dbnet_jax.weights.run_folder import load_config
+from input_pipeline import from_config
 from tests.helpers import tiny_run as tiny
 
 
@@ -151,7 +151,7 @@ def test_a_run_that_learned_nothing_leaves_no_checkpoint(tmp_path, monkeypatch):
         raise ValueError("no data")
         yield
 
-    monkeypatch.setattr(train, "make_batches", fail)
+    monkeypatch.setattr(from_config, "make_batches", fail)
     with pytest.raises(ValueError, match="no data"):
         train_and_evaluate(tiny.config(), tmp_path)
     assert not has_checkpoint(tmp_path)

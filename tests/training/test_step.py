@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from dbnet_jax.models import create_model
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh, to_global
+from dbnet_jax.tasks.detection import detection_loss
 from dbnet_jax.training.device_pixels import make_renderer
 from dbnet_jax.training.state import TrainState, create_state
 from dbnet_jax.training.step import make_train_step
@@ -44,8 +45,8 @@ def start(devices: int, dtype: Any = jnp.float32) -> tuple[Mesh, TrainState, Cal
     mesh, optimizer = data_mesh(jax.devices()[:devices]), make_optimizer(poly_schedule(0.02, 100))
     model = create_model("resnet18", width=4, inner_channels=8, dtype=dtype)
     state = create_state(model, optimizer, SEED, average=True, mesh=mesh)
-    options = {"normalization": "imagenet", "loss_options": {"min_negatives": 100}, "ema_decay": 0.9}
-    return mesh, state, make_train_step(model, optimizer, mesh, **options)
+    loss = detection_loss(model, "imagenet", {"min_negatives": 100})
+    return mesh, state, make_train_step(loss, optimizer, mesh, ema_decay=0.9)
 
 
 @functools.cache
@@ -55,7 +56,7 @@ def run(devices: int, steps: int) -> tuple[list[TrainState], list[float]]:
     # Copies: a step takes its state's memory.
     batch, losses, states = to_global(mesh, random_batch()), [], [jax.device_get(state)]
     for _ in range(steps):
-        state, metrics = step(state, batch)
+        state, metrics = step(state, batch, None)
         losses.append(float(metrics["loss"]))
         states.append(jax.device_get(state))
     return states, losses
@@ -88,7 +89,7 @@ def test_a_few_steps_on_one_batch_lower_the_loss_and_the_average_follows():
 
 def test_the_state_is_donated():
     mesh, state, step = start(1)
-    step(state, to_global(mesh, random_batch()))
+    step(state, to_global(mesh, random_batch()), None)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.variables))
 
 
@@ -97,9 +98,8 @@ def test_the_step_with_its_pixels_sorts_nothing_asks_nobody_and_is_compiled_once
     mesh = data_mesh()
     optimizer = make_optimizer(poly_schedule(0.02, 100))
     render = make_renderer((64, 64), 0.3, 0.7)
-    step = make_train_step(
-        MODEL, optimizer, mesh, normalization="imagenet", loss_options={"min_negatives": 10}, render=render
-    )
+    loss = detection_loss(MODEL, "imagenet", {"min_negatives": 10})
+    step = make_train_step(loss, optimizer, mesh, prepare=render)
     state = create_state(MODEL, optimizer, 0, average=False, mesh=mesh)
     rng = np.random.default_rng(0)
     square = np.array([[10, 10], [50, 10], [50, 40], [10, 40]], np.float32)
@@ -137,6 +137,6 @@ def test_the_share_of_the_peak_is_flops_over_time(monkeypatch):
 
 def test_a_bfloat16_step_keeps_the_state_in_float32_and_its_loss_close():
     mesh, state, step = start(1, jnp.bfloat16)
-    state, metrics = step(state, to_global(mesh, random_batch()))
+    state, metrics = step(state, to_global(mesh, random_batch()), None)
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {jnp.dtype("float32"), jnp.dtype("int32")}
     assert float(metrics["loss"]) == pytest.approx(run(1, 12)[1][0], rel=0.05)

@@ -29,7 +29,7 @@ CARD = ModelCard(
     command="python run.py --config=x.py",
     date="2026-01-02",
     commit="abc1234",
-    scores=(CardScore("icdar2015, validation", "iou", 100, 0.7, 0.5, 0.583),),
+    scores=(CardScore("icdar2015, validation", "iou", 100, {"precision": 0.7, "recall": 0.5, "hmean": 0.583}),),
     limits="Words are too short: 漢字.",
     licences="None.",
 )

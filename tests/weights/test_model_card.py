@@ -10,7 +10,7 @@ from dbnet_jax.weights.model_card import CardScore, ModelCard
 CARD = ModelCard(
     "tiny-word",
     data="rendered pictures",
-    scores=(CardScore("icdar2015, validation", "iou", 100, 0.7, 0.5, 0.583),),
+    scores=(CardScore("icdar2015, validation", "iou", 100, {"precision": 0.7, "recall": 0.5, "hmean": 0.583}),),
     limits="Words are too short.",
 )
 
@@ -24,10 +24,16 @@ CARD = ModelCard(
         ({"scores": [3]}, r"a score \(=3\) must be an object"),
         (
             {"scores": [{"data": "x", "protocol": "iou", "images": 1}]},
-            r"a score has no \['hmean', 'precision', 'recall'\]",
+            r"a score .* must have a metric, such as 'hmean'",
         ),
-        ({"scores": [CARD.as_dict()["scores"][0] | {"hmean": True}]}, r"'hmean' \(=True\) must be of type float"),
-        ({"scores": [CARD.as_dict()["scores"][0] | {"hmean": 58.3}]}, r"'hmean' \(=58.3\) must be in \[0, 1\]"),
+        (
+            {"scores": [CARD.as_dict()["scores"][0] | {"hmean": True}]},
+            r"'hmean' \(=True\) must be a number in",
+        ),
+        (
+            {"scores": [CARD.as_dict()["scores"][0] | {"hmean": 58.3}]},
+            r"'hmean' \(=58.3\) must be a number in",
+        ),
         ({"scores": [CARD.as_dict()["scores"][0] | {"images": -5}]}, r"'images' \(=-5\) must not be negative"),
     ],
 )

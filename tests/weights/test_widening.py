@@ -83,7 +83,5 @@ def test_what_cannot_be_widened_is_named(tmp_path, extra, text):
 
 
 def test_a_limit_of_the_width_is_for_resnets():
-    with pytest.raises(
-        ValueError, match=r"`max_width` \(=8\) is an option of resnet18, .* wants None"
-    ):
+    with pytest.raises(ValueError, match=r"`max_width` \(=8\) is an option of resnet18, .* wants None"):
         create_model("mobilenet_v3_small", max_width=8)

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dbnet_jax.models.variables import IMAGE
+
 
 class _Draw:
     """Normal numbers that kernels are cut from, in the order in which they ask; without numbers it only counts."""
@@ -43,7 +45,7 @@ def he_normal(
     return (scale * numbers).astype(dtype)
 
 
-def fresh_variables(model: nn.Module, seed: int) -> dict[str, Any]:
+def fresh_variables(model: nn.Module, seed: int, example: jax.ShapeDtypeStruct = IMAGE) -> dict[str, Any]:
     """What `model.init` makes, its random kernels cut from one draw; a pure function of `seed`. To be compiled.
 
     JAX compiles its generator once more for each kernel that draws: 28 s of a core for a ResNet-18 on a CPU, and 3 in
@@ -51,8 +53,9 @@ def fresh_variables(model: nn.Module, seed: int) -> dict[str, Any]:
 
     **Arguments:**
 
-    - `model`: a detector.
+    - `model`: a network.
     - `seed`: in [0, 2³²).
+    - `example`: the shape of an input.
 
     **Returns:** `params` and `batch_stats`, float32, of the shapes that `model` has.
     """
@@ -60,7 +63,7 @@ def fresh_variables(model: nn.Module, seed: int) -> dict[str, Any]:
     def init(draw: _Draw) -> dict[str, Any]:
         token = _draw.set(draw)
         try:
-            return dict(model.init(jax.random.key(seed), jnp.zeros((1, 64, 64, 3), jnp.float32)))
+            return dict(model.init(jax.random.key(seed), jnp.zeros(example.shape, example.dtype)))
         finally:
             _draw.reset(token)
 
