@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dbnet_jax.evaluation.evaluator import Evaluation
-from dbnet_jax.messages import duration
-from dbnet_jax.pages.problems import in_short
+from dbnet_jax.messages import Problem, duration, first_lines
 from dbnet_jax.training.metrics import MetricsLog
 from dbnet_jax.training.progress import Progress, StageTimer
 from dbnet_jax.training.step import Metrics
@@ -125,8 +124,8 @@ class TrainLog:
         self._metrics.scalars(step, {f"evaluation/{key}": value for key, value in scores.items()})
         words = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
         self.message(f"step {step}: {words}  ({len(evaluation.names)} pictures in {evaluation.seconds:.0f} s)")
-        lost = [*(f"not scored: {line}" for line in evaluation.skipped), *evaluation.problems]
-        for line in in_short(lost, "in evaluation.json at the end"):
+        skipped = [Problem("not scored", str(problem)) for problem in evaluation.skipped]
+        for line in first_lines([*skipped, *evaluation.problems], "in evaluation.json at the end"):
             self.message(f"  {line}")
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     is_dont_care,
@@ -23,6 +23,7 @@ from input_pipeline.datasets.parsing.annotations import (
     text_lines,
 )
 from input_pipeline.datasets.parsing.outline import check_polygon, crosses_itself
+from input_pipeline.datasets.sample import Annotation
 
 Polygon = Float32[np.ndarray, "_ 2"]
 # The least numbers of a line of truth that must be a polygon: a quad's text may hold a number or two, as "1,200".
@@ -43,20 +44,21 @@ class FileDetections:
 
     polygons: list[Polygon] = dataclasses.field(default_factory=list)
     scores: list[float | None] = dataclasses.field(default_factory=list)
-    problems: list[str] = dataclasses.field(default_factory=list)
-    left_out: list[str] = dataclasses.field(default_factory=list)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    left_out: list[Problem] = dataclasses.field(default_factory=list)
     no_scores: list[tuple[str, float]] = dataclasses.field(default_factory=list)
 
     def add(self, where: str, polygon: Polygon, score: float | None, shown: str = "") -> None:
         """**Raises:** ValueError where the polygon has fewer than three points or no area."""
         check_polygon(polygon)
         if crosses_itself(polygon):
-            self.problems.append(f"{where}: the outline crosses itself; kept, and the protocol decides{shown}")
+            said = f"the outline crosses itself; kept, and the protocol decides{shown}"
+            self.problems.append(Problem(where, said))
         self.polygons.append(polygon)
         self.scores.append(score)
 
-    def leave_out(self, problem: str) -> None:
-        """Names a line, or an entry, that is no detection."""
+    def leave_out(self, problem: Problem) -> None:
+        """Lists a line, or an entry, that is no detection."""
         self.left_out.append(problem)
         self.problems.append(problem)
 
@@ -78,7 +80,7 @@ def parse_detections(data: bytes, file: str) -> FileDetections:
             score = last if last is not None and 0 <= last <= 1 else None
             found.add(where, _polygon(numbers), score, shown)
         except ValueError as error:
-            found.leave_out(f"{where}: {error}{shown}")
+            found.leave_out(Problem(where, f"{error}{shown}"))
             continue
         if last is not None and score is None:
             found.no_scores.append((where, last))
@@ -98,7 +100,7 @@ def parse_truth(data: bytes, file: str) -> Annotation:
     try:
         return _parse_truth(data, file)
     except BadPicture as error:
-        return Annotation(problems=[str(error)])
+        return Annotation(problems=[Problem.at(file, error)])
 
 
 def _parse_truth(data: bytes, file: str) -> Annotation:
@@ -126,20 +128,20 @@ def parse_detections_json(data: bytes, file: str) -> dict[str, FileDetections]:
     skipped = content.get("skipped", {}) if isinstance(content, dict) else None
     if not isinstance(pictures, dict) or not isinstance(skipped, dict):
         raise ValueError(f'{file}: not of the form {{"pictures": {{name: {{"detections": […]}}}}, "skipped": {{…}}}}')
-    reasons = {name: [f"{file}: {name} was skipped: {reason}"] for name, reason in skipped.items()}
+    reasons = {name: [Problem(file, f"{name} was skipped: {reason}")] for name, reason in skipped.items()}
     results = {name: FileDetections(problems=problems) for name, problems in reasons.items()}
     for name, picture in pictures.items():
         found = results[name] = FileDetections()
         entries = picture.get("detections") if isinstance(picture, dict) else None
         if not isinstance(entries, list):
-            found.leave_out(f"{file}: {name}: has no list of detections")
+            found.leave_out(Problem(f"{file}: {name}", "has no list of detections"))
             continue
         for index, entry in enumerate(entries):
             where = f"{file}: {name}: detection {index}"
             try:
                 found.add(where, *_entry(entry))
             except ValueError as error:
-                found.leave_out(f"{where}: {error}")
+                found.leave_out(Problem(where, str(error)))
     return results
 
 

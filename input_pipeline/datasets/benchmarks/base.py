@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
-from dbnet_jax.messages import plural
-from input_pipeline.datasets.parsing.annotations import Annotation, make_sample
+from dbnet_jax.messages import Problem, plural
+from input_pipeline.datasets.parsing.annotations import make_sample
 from input_pipeline.datasets.parsing.folders import describe, enumerate_names, existing, listing, read_bytes
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 SPLITS = ("train", "validation", "trainval", "test")
 VALIDATION_EVERY = 10
@@ -47,7 +47,7 @@ class _File:
     prefix: str
 
 
-class Benchmark:
+class Benchmark(Dataset):
     """Pictures in one folder, their annotation files in another, read when they are asked for.
 
     The pictures of the official training folder are sorted by the integer in their names. Those at positions
@@ -84,7 +84,7 @@ class Benchmark:
 
     def __init__(self, folder: str | os.PathLike[str], split: str = "train"):
         self.folder, self.split = pathlib.Path(folder), self._checked(split)
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._files = [file for part in self._parts() for file in self._read_part(part)]
 
     @classmethod
@@ -221,14 +221,15 @@ class Benchmark:
         names = [spelling for name in self.annotation_names(picture) for spelling in (name, name.lower())]
         return next((annotations[name] for name in names if name in annotations), None)
 
-    def _miscount(self, count: int, part: str) -> list[str]:
+    def _miscount(self, count: int, part: str) -> list[Problem]:
         released = self.counts.get(part, count)
-        return [f"{plural(count, f'{part} picture')} where the release has {released}"] if count != released else []
+        said = f"{plural(count, f'{part} picture')} where the release has {released}"
+        return [Problem("", said)] if count != released else []
 
-    def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[str]:
+    def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[Problem]:
         known = {name.lower() for picture in pictures for name in self.annotation_names(picture)}
         names = sorted({path.name for name, path in annotations.items() if name.lower() not in known})
-        return [f"annotation files without a picture: {enumerate_names(names)}"] if names else []
+        return [Problem("annotation files without a picture", enumerate_names(names), len(names))] if names else []
 
     def _complaint(self, found: str) -> str:
         return (

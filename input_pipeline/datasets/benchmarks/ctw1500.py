@@ -5,9 +5,9 @@ import xml.parsers.expat
 from typing import ClassVar
 
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     decode_text,
@@ -17,6 +17,7 @@ from input_pipeline.datasets.parsing.annotations import (
     parse_numbers,
     text_lines,
 )
+from input_pipeline.datasets.sample import Annotation
 
 _TEXT_FOLLOWS = ",####"
 
@@ -79,7 +80,7 @@ or, of the first release:
         if document.startswith("<") or file.lower().endswith(".xml"):
             lines = _box_lines(document, file)
             if not lines:
-                problems.append(f"{file}: no <box> in it; read as a picture without text")
+                problems.append(Problem(file, "no <box> in it; read as a picture without text"))
             return parse_instances(lines, file, _parse_line, problems)
         return parse_instances(text_lines(data, file)[0], file, _parse_line, problems)
 

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.benchmarks.msra_td500 import parse_box
-from input_pipeline.datasets.parsing.annotations import Annotation, Instance, joined_lines, parse_instances, text_lines
+from input_pipeline.datasets.parsing.annotations import Instance, joined_lines, parse_instances, text_lines
+from input_pipeline.datasets.sample import Annotation
 
 _FOLDERS = (".", "HUST-TR400")
 

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     check_commas,
@@ -15,6 +14,7 @@ from input_pipeline.datasets.parsing.annotations import (
     parse_numbers,
     text_lines,
 )
+from input_pipeline.datasets.sample import Annotation
 
 
 class Icdar2015(Benchmark):

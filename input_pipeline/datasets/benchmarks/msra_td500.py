@@ -10,13 +10,13 @@ import numpy as np
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
     MAX_COORDINATE,
-    Annotation,
     Instance,
     as_polygon,
     parse_instances,
     parse_numbers,
     text_lines,
 )
+from input_pipeline.datasets.sample import Annotation
 
 
 class MsraTd500(Benchmark):

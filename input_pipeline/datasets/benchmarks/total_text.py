@@ -16,7 +16,6 @@ from input_pipeline.datasets.benchmarks.total_text_mat import (
     show_row,
 )
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     is_dont_care,
@@ -25,6 +24,7 @@ from input_pipeline.datasets.parsing.annotations import (
     parse_numbers,
     text_lines,
 )
+from input_pipeline.datasets.sample import Annotation
 
 LABEL_FOLDERS = ("txt_format", "groundtruth_polygonal*", "Txts", "Groundtruth/Polygon", "Polygon", "annotations")
 

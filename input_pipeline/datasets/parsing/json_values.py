@@ -6,8 +6,9 @@ import math
 import zlib
 from typing import Any
 
+from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.parsing.annotations import MAX_COORDINATE, as_polygon, text_lines
-from input_pipeline.datasets.parsing.outline import Polygon
 
 _SHOWN = 40  # characters of a wrong value in its message
 _GZIP = b"\x1f\x8b"
@@ -50,7 +51,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, strict=False)
 
 
-def read_json(data: bytes, file: str) -> tuple[Any, list[str]]:
+def read_json(data: bytes, file: str) -> tuple[Any, list[Problem]]:
     """The document in a file, and what was doubtful about its encoding; see `text_lines`.
 
     **Raises:** ValueError, naming `file` and the place, if it is not JSON.

@@ -21,6 +21,7 @@ from input_pipeline.augment import Augmentation, sample_placement
 from input_pipeline.datasets import BENCHMARKS, OWN_DATA, open_dataset
 from input_pipeline.labels import make_labels
 from tests.helpers import benchmark_labels, own_labels
+from tests.helpers.problems import said
 
 OWN, PUBLISHED = tuple(own_labels.FILES), tuple(benchmark_labels.FILES)
 KINDS = (*PUBLISHED, *OWN)
@@ -59,7 +60,7 @@ def read(kind, folder):
         dataset = open_dataset(kind.split()[0], folder, "train" if kind == "mlt2017" else "trainval")
     except (ValueError, FileNotFoundError) as error:
         return Reading([], [str(error)], error=True)
-    texts, problems = [], list(dataset.problems)
+    texts, problems = [], list(said(dataset))
     for index in range(len(dataset)):
         assert dataset.name(index)
         try:
@@ -67,7 +68,7 @@ def read(kind, folder):
         except BadPicture as error:
             problems.append(str(error))
             continue
-        problems += sample.problems
+        problems += said(sample)
         labels_are_finite(sample)
         for polygon, ignore, text in zip(sample.polygons, sample.ignore, sample.texts, strict=True):
             assert polygon.dtype == np.float32
@@ -99,7 +100,7 @@ def check(case, data, *, may_lose=False):
     finally:
         case.path.write_bytes(case.good)
     if found.error:
-        assert case.path.name in found.problems[0] or "no trainval pictures" in found.problems[0]
+        assert case.path.name in said(found)[0] or "no trainval pictures" in said(found)[0]
     if len(found.texts) < len(case.expected.texts):
         assert may_lose or named(found)
     return found
@@ -107,7 +108,7 @@ def check(case, data, *, may_lose=False):
 
 def named(found):
     """What is said to be left out, or to be doubtful."""
-    return [problem for problem in found.problems if "where the release has" not in problem]
+    return [problem for problem in said(found) if "where the release has" not in problem]
 
 
 def places(value):

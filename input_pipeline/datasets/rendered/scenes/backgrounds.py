@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dbnet_jax.images.decode import BadPicture, decode_image
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets.rendered.synthetic.background import (
     fill_polygon,
     paint_background,
@@ -48,14 +49,14 @@ class Backgrounds:
             if not self._files:
                 raise FileNotFoundError(f"`config.data.backgrounds` (={os.fspath(folder)!r}) must hold pictures")
 
-    def paint(self, rng: np.random.Generator, size: tuple[int, int], problems: list[str]) -> Picture:
+    def paint(self, rng: np.random.Generator, size: tuple[int, int], problems: list[Problem]) -> Picture:
         """A ground of `size` (height, width).
 
-        A file that is no picture gives way to a drawn ground and is named in `problems`, which grows in place.
+        A drawn ground takes the place of a file that is no picture; `problems` then lists it.
         """
         if self._files and rng.random() < _PHOTO_SHARE:
             photo = _read_photo(self._files[rng.integers(len(self._files))])
-            if not isinstance(photo, str):
+            if not isinstance(photo, Problem):
                 picture = _crop(rng, photo, size)
                 _add_clutter(rng, picture, _PHOTOS_CLUTTERED)
                 return picture
@@ -66,12 +67,12 @@ class Backgrounds:
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _read_photo(file: pathlib.Path) -> UInt8[np.ndarray, "_ _ 3"] | str:
+def _read_photo(file: pathlib.Path) -> Picture | Problem:
     """The photograph, or what is wrong with it."""
     try:
         photo = decode_image(file.read_bytes(), file.name)
     except (OSError, BadPicture) as error:
-        return f"`config.data.backgrounds`: {file.name} is not used: {error}"
+        return Problem("`config.data.backgrounds`", f"{file.name} is not used: {error}")
     scale = min(1.0, _LONGEST / max(photo.shape))
     size = tuple(max(1, round(scale * side)) for side in photo.shape[1::-1])
     return photo if scale == 1 else np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets.rendered.arguments import check_rendered
 from input_pipeline.datasets.rendered.scenes.backgrounds import Backgrounds
 from input_pipeline.datasets.rendered.scenes.camera import photograph, pick_camera
@@ -19,7 +20,7 @@ from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_larg
 from input_pipeline.datasets.rendered.scenes.placing import Room
 from input_pipeline.datasets.rendered.scenes.surface import outline
 from input_pipeline.datasets.rendered.synthetic.words import Split
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Dataset, Sample
 
 GRANULARITIES = ("word", "line")
 TEXT_FREE = 0.06  # share of pictures without text
@@ -27,7 +28,7 @@ LAYOUT_SHARE = 0.3  # of pictures whose text stands as in a photograph, where su
 _SMALLEST_SIDE = 128  # pixels of a picture
 
 
-class SceneDataset:
+class SceneDataset(Dataset):
     """Pictures of text in scenes, rendered when they are asked for.
 
     Sample i is a pure function of the arguments and i, from any thread; and of the fonts at hand, which are the
@@ -84,7 +85,7 @@ class SceneDataset:
     def __getitem__(self, index: int) -> Sample:
         """Renders sample `index`."""
         rng = np.random.default_rng((*self._stream, self._checked(index)))
-        problems: list[str] = []
+        problems: list[Problem] = []
         scene = self._backgrounds.paint(rng, self._size, problems)
         painted = [
             (placed, paint(rng, scene, placed.block, placed.surface, placed.ink))

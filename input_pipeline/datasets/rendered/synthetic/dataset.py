@@ -15,7 +15,7 @@ from input_pipeline.datasets.rendered.synthetic.background import (
 )
 from input_pipeline.datasets.rendered.synthetic.layout import Run, lay_out
 from input_pipeline.datasets.rendered.synthetic.words import Split
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Dataset, Sample
 
 Picture = UInt8[np.ndarray, "height width 3"]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -23,7 +23,7 @@ _CONTRAST = 75  # of 255, between the luma of text and the mean of what is benea
 _SMALLEST = 64  # pixels a side, to hold a word
 
 
-class SyntheticDataset:
+class SyntheticDataset(Dataset):
     """Words and short lines, straight, turned, in perspective or along arcs, on drawn backgrounds.
 
     An instance is one rendered run of text: a word or words with ordinary spaces. Two runs stand at least
@@ -46,7 +46,7 @@ class SyntheticDataset:
         **Raises:** `ValueError` if one is out of range.
         """
         check_rendered(count, seed, split, size, _SMALLEST)
-        self.problems: list[str] = []
+        self.problems = []
         self._count, self._seed, self._split, self._size = count, seed, split, size
 
     def __len__(self) -> int:
