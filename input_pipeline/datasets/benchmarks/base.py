@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import UInt8
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
 from dbnet_jax.messages import Problem, plural
-from input_pipeline.datasets.parsing.annotations import make_sample
+from dbnet_jax.typing import Image
+from input_pipeline.datasets.parsing.annotations import Instance, make_sample, parse_instances, text_lines
 from input_pipeline.datasets.parsing.folders import describe, enumerate_names, existing, listing, read_bytes
 from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
@@ -78,6 +78,7 @@ class Benchmark(Dataset):
     validation_folders: ClassVar[Folders | None] = None
     test_folders: ClassVar[Folders | None] = None
     annotation_suffix: ClassVar[str | tuple[str, ...]]
+    annotation_patterns: ClassVar[tuple[str, ...]]  # names of the annotation file of a picture, by its {name} or {stem}
     counts: ClassVar[dict[str, int]] = {}
     absent: ClassVar[dict[str, str]] = {}  # splits that the benchmark does not have: why, and what to do
     turned: ClassVar[tuple[str, ...]] = ()  # pictures whose labels follow the EXIF orientation, as all others' do not
@@ -90,14 +91,22 @@ class Benchmark(Dataset):
     @classmethod
     def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
         """The names that the annotation file of a picture may have."""
-        raise NotImplementedError
+        return tuple(pattern.format(name=picture.name, stem=picture.stem) for pattern in cls.annotation_patterns)
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:
-        """Parses the content of an annotation file; `file` is its name, for messages.
+        """Parses the content of an annotation file, by default with one instance a line.
 
-        **Raises:** `BadPicture` if nothing of it can be read: its picture would seem to be without text.
+        **Arguments:** `data`; `file`: the name of the file, for messages.
+
+        **Raises:** `BadPicture` if no line can be used: the picture would seem to be without text.
         """
+        lines, problems = text_lines(data, file)
+        return parse_instances(lines, file, cls.parse_line, problems)
+
+    @staticmethod
+    def parse_line(line: str) -> Instance:
+        """Parses one line. **Raises:** `ValueError` with the reason if it cannot be used."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -239,7 +248,7 @@ class Benchmark(Dataset):
         )
 
 
-def _holds(image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -> bool:
+def _holds(image: Image, annotation: Annotation) -> bool:
     """Whether all outlines lie in the picture, give or take what a hand misses."""
     return all((polygon < np.add(image.shape[1::-1], 3)).all() for polygon in annotation.polygons)
 

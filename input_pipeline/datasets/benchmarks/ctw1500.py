@@ -1,6 +1,5 @@
 """SCUT-CTW1500: lines of text, one curved line at least in every photo."""
 
-import pathlib
 import xml.parsers.expat
 from typing import ClassVar
 
@@ -61,12 +60,8 @@ or, of the first release:
         ("gt_ctw1500", "gt_ctw_1500", "test/text_label_curve", "test/text_label_circum"),
     )
     annotation_suffix = (".xml", ".txt")
+    annotation_patterns = ("{stem}.xml", "{stem:0>7}.txt", "{stem}.txt")
     counts: ClassVar[dict[str, int]] = {"train": 1000, "test": 500}
-
-    @classmethod
-    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """1001.xml, 0001001.txt or 1001.txt for 1001.jpg."""
-        return (f"{picture.stem}.xml", f"{picture.stem.zfill(7)}.txt", f"{picture.stem}.txt")
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:

@@ -4,16 +4,15 @@ import os
 import pathlib
 
 import cv2
-import numpy as np
-from jaxtyping import Float
 
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.outline import crosses_itself
 
 # Edges of one word: its upper and its lower side, as many points each, in reading order.
-Band = tuple[Float[np.ndarray, "_ 2"], Float[np.ndarray, "_ 2"]]
+Band = tuple[Polygon, Polygon]
 
 
 class Layouts:
