@@ -11,10 +11,9 @@ from jaxtyping import Float32
 
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import worst_first
-from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, enumerate_names, read_source
+from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, read_source
 from dbnet_jax.evaluation.submissions.formats import (
     FileDetections,
-    Polygon,
     parse_detections,
     parse_detections_json,
     parse_truth,
@@ -25,6 +24,8 @@ from dbnet_jax.messages import Problem, count_problems, first_lines, plural
 from dbnet_jax.pages.problems import problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import judgement, score_sections, shown_note
+from dbnet_jax.typing import Polygon
+from input_pipeline.datasets.parsing.folders import enumerate_names
 from input_pipeline.datasets.sample import Annotation
 
 PREDICTED = "detections.json"  # what `--mode=predict` writes beside its text files, which have no scores
@@ -164,11 +165,6 @@ def _confidences(rows: Sequence[FileDetections], problems: list[Problem]) -> lis
     """The scores of all detections; None, and a problem where only some are without, if there are none."""
     given = [score for row in rows for score in row.scores]
     without = given.count(None)
-    if numbers := [number for row in rows for number in row.no_scores]:
-        where, number = numbers[0]
-        percent = ": scores in percent must be divided by 100" if 1 < number <= 100 else ""
-        said = f"the last number of {plural(len(numbers), 'line')} (e.g. {number:g}, {where}) is no score in [0, 1]"
-        problems.append(Problem("", f"{said}{percent}; taken for a text", len(numbers)))
     if without:
         if without < len(given):
             said = f"{without} of {len(given)} detections have no score: there is no sweep over thresholds"

@@ -158,14 +158,11 @@ def test_scores_of_only_some_detections_are_named(tmp_path: pathlib.Path) -> Non
     assert found.page is None
 
 
-def test_scores_in_percent_are_named_once(tmp_path: pathlib.Path) -> None:
-    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n", gt_b=f"{WORD},b\n")
-    found = score_files(write(tmp_path / "det", res_a=f"{WORD},98.8\n{OTHER},97\n", res_b=f"{WORD},12"), truth)
-    assert said(found) == [
-        "the last number of 3 lines (e.g. 98.8, res_a.txt:1) is no score in [0, 1]: scores in percent must be divided "
-        "by 100; taken for a text"
-    ]
-    assert found.summary["recall"] == 1
+def test_scores_in_percent_are_refused(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n")
+    detections = write(tmp_path / "det", res_a=f"{WORD},98.8\n{OTHER},97\n")
+    with pytest.raises(ValueError, match=r"res_a\.txt:1: .*\(=98\.8\) is no score in \[0, 1\]: scores in percent must"):
+        score_files(detections, truth)
 
 
 @pytest.mark.parametrize("separator", [";", " ", "\t"])

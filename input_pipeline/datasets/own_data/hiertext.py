@@ -12,7 +12,6 @@ from input_pipeline.datasets.own_data.label_file import LabelFile
 from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, text_lines
 from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (
-    TWICE,
     as_flag,
     as_list,
     as_object,
@@ -25,7 +24,7 @@ from input_pipeline.datasets.parsing.json_values import (
 
 GRANULARITIES = ("word", "line")
 _MISSING = "\0 is missing"  # a key of regions whose parts nobody outlined: which parts
-_KEYS = ("vertices", "legible", "text", TWICE, _MISSING)
+_KEYS = ("vertices", "legible", "text", _MISSING)
 _ENDINGS = ("jsonl", "jsonl.gz", "json", "json.gz")
 
 
@@ -49,6 +48,7 @@ class HierText(LabelFile):
     **Arguments:**
 
     - `granularity`: what an instance is, "word" or "line".
+    - `options`: see `LabelledPictures`.
     """
 
     title = "HierText"
@@ -70,14 +70,12 @@ class HierText(LabelFile):
         split: str = "train",
         *,
         granularity: str = "word",
-        labels: str = "",
-        eval_labels: str = "",
-        follow_exif: bool = True,
+        **options: Any,
     ):
         if granularity not in GRANULARITIES:
             raise ValueError(f"`granularity` (={granularity!r}) must be one of {', '.join(GRANULARITIES)}")
         self.granularity = granularity
-        super().__init__(folder, split, labels=labels, eval_labels=eval_labels, follow_exif=follow_exif)
+        super().__init__(folder, split, **options)
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`; the file is one document, or a line a picture."""

@@ -9,7 +9,7 @@ from typing import Any
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.entries import Entry, Size
-from input_pipeline.datasets.own_data.label_file import as_line, writable
+from input_pipeline.datasets.own_data.label_file import as_line
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder
 from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, parse_instances
 from input_pipeline.datasets.parsing.folders import read_bytes
@@ -98,7 +98,7 @@ def _image_path(file: pathlib.Path) -> str:
     name = document.get("imagePath") if isinstance(document, dict) else None
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"{file.name}: no picture of this name, and no `imagePath` in it")
-    return writable(name)
+    return name
 
 
 def _parse_shape(line: str) -> Instance:

@@ -225,10 +225,7 @@ def test_ids_that_two_pictures_have_are_named(tmp_path):
         ([1, 2, 3, "4", 5, 6], "`polygon` holds '4' where a number is needed"),
         ([1, 2, 3, float("nan"), 5, 6], "`polygon` holds nan, which is not finite or lies far outside of any picture"),
         ([1, 2, 3, -1e7, 5, 6], "`polygon` holds -10000000.0, which is not finite or lies far outside of any picture"),
-        (
-            [1, 2, 3, 10**999, 5, 6],
-            "`polygon` holds an integer of many digits, which is not finite or lies far outside",
-        ),
+        ([1, 2, 3, 10**999, 5, 6], f"`polygon` holds 1{'0' * 38}…, which is not finite or lies far outside"),
         ([[1, 2], [3, 4], [5, 6]], "`polygon` holds [1, 2] where a number is needed"),
         ({"x": 1}, "`polygon` (={'x': 1}) must be a list"),
         ([1, 1, 2, 2, 3, 3], "the outline has no area"),
