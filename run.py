@@ -193,14 +193,14 @@ def inspect() -> None:
 def score() -> None:
     """Scores detections in files, whoever made them."""
     from dbnet_jax.commands.score import PROBLEMS, score_files
-    from dbnet_jax.pages.problems import in_short
+    from dbnet_jax.messages import first_lines
 
     if DETECTIONS.value is None or TRUTH.value is None:
         missing = "--detections" if DETECTIONS.value is None else "--truth"
         raise app.UsageError(f"{missing} is missing: a folder or a zip archive of text files")
     found = score_files(DETECTIONS.value, TRUTH.value, protocol=PROTOCOL.value, output=OUTPUT.value)
     everything = f"in {OUTPUT.value}/{PROBLEMS}" if OUTPUT.value else "(--output=DIR writes them all)"
-    for line in in_short(found.problems, everything):
+    for line in first_lines(found.problems, everything):
         print(line)
     print(in_one_line(found.summary))
     if found.page is not None:
@@ -271,11 +271,11 @@ def config_or_saved() -> ConfigDict:
 
 def show(summary: dict[str, object], folder: str) -> None:
     """Prints what an evaluation found, what it left out, and where its page is."""
-    from dbnet_jax.pages.problems import in_short
+    from dbnet_jax.messages import Problem, first_lines
 
     messages = summary.get("messages", [])
     assert isinstance(messages, list)
-    for line in in_short(messages, f"in {folder}/evaluation.json"):
+    for line in first_lines([Problem("", message) for message in messages], f"in {folder}/evaluation.json"):
         print(line)
     print(in_one_line(summary))
     print(f"results: {folder}/predictions/index.html")

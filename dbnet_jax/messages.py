@@ -2,10 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 MOST_PRINTED = 20
 """Problems that a terminal shows."""
+MOST_OF_A_KIND = 20
+"""Problems of one kind that `Problems` lists."""
 _LONGEST = 240  # characters of a printed line: one may name hundreds of pictures
 
 
@@ -26,6 +28,46 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
+
+    @classmethod
+    def at(cls, where: str, reason: object) -> "Problem":
+        """A problem of `where`, from an error or a text that may begin with `where` itself."""
+        return cls("" if str(reason).startswith(where) else where, str(reason))
+
+
+class Problems:
+    """Collects problems in the order in which they are found, each of them once.
+
+    Problems may be of a kind. Of each kind the first `MOST_OF_A_KIND` are listed, and the others are counted.
+    """
+
+    def __init__(self) -> None:
+        self._listed: dict[str, dict[Problem, None]] = {}
+        self._more: dict[str, int] = {}
+
+    def add(self, problem: Problem, kind: str = "") -> None:
+        """Adds a problem; `kind` says what it has in common with others, and "" lists all of them."""
+        listed = self._listed.setdefault(kind, {})
+        if problem in listed:
+            return
+        if kind and len(listed) == MOST_OF_A_KIND:
+            self._more[kind] = self._more.get(kind, 0) + problem.count
+        else:
+            listed[problem] = None
+
+    def extend(self, problems: Iterable[Problem], kind: str = "") -> None:
+        """Adds problems of one kind."""
+        for problem in problems:
+            self.add(problem, kind)
+
+    def listed(self) -> list[Problem]:
+        """The problems kind by kind, each kind with one that stands for the problems that are only counted."""
+        found: list[Problem] = []
+        for kind, listed in self._listed.items():
+            found += listed
+            if more := self._more.get(kind):
+                found.append(Problem("", f"… and {more} more: {kind}", more))
+        return found
 
 
 def plural(count: int, thing: str, things: str = "") -> str:

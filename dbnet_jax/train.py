@@ -26,7 +26,6 @@ from dbnet_jax.training.step_cost import MeasuredStep
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.initial import initial_variables
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
-from input_pipeline.datasets.sample import pass_length
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     train_set, eval_set = task.open(config, "train"), task.open(config, "eval")
     evaluator = task.evaluator(config, eval_set)
     bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
-    steps_per_epoch = max(1, pass_length(train_set) // train.batch_size)
+    steps_per_epoch = max(1, train_set.pass_length // train.batch_size)
     total_steps = train.steps or max(1, round(train.epochs * steps_per_epoch))
 
     # ---------------------------------------------------------------- mesh
@@ -88,7 +87,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
             TrainLog(workdir, first_step, total_steps, train.batch_size, every=max(1, train.log_every)) as log,
             Preemption(checkpoints.reached_preemption) as preemption,
         ):
-            epoch = f"{plural(pass_length(train_set), 'picture')} an epoch to train on"
+            epoch = f"{plural(train_set.pass_length, 'picture')} an epoch to train on"
             log.message(f"{epoch}, {len(eval_set)} to score on; {plural(mesh.size, 'device')}")
             if changes:
                 log.message(f"going on from step {first_step} with another config than before: {changes}")

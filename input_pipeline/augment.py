@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dbnet_jax.geometry import crop_polygon, transform_points
+from dbnet_jax.typing import Polygon
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Placement:
     """
 
     matrix: Float[np.ndarray, "2 3"]
-    polygons: list[Float[np.ndarray, "_ 2"]]
+    polygons: list[Polygon]
     ignore: list[bool]
     color: Float[np.ndarray, "3 4"]
 
@@ -78,7 +79,7 @@ ANY_WINDOW = 0.1
 def sample_placement(
     rng: np.random.Generator,
     image_size: tuple[int, int],
-    polygons: Sequence[Float[np.ndarray, "_ 2"]],
+    polygons: Sequence[Polygon],
     ignore: Sequence[bool],
     augmentation: Augmentation,
 ) -> Placement:

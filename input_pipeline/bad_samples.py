@@ -1,71 +1,80 @@
-"""What could not be used: skipped, counted, named, and too much of it stops the run."""
+"""Counts and lists what is wrong with the data; too many unusable pictures stop the run."""
 
 import threading
 from collections.abc import Iterable
 
-from dbnet_jax.messages import plural
+from dbnet_jax.messages import Problem, Problems, count_problems, plural, summary_line
 
 
 class TooManyBadSamples(ValueError):
-    """The share of unusable pictures passed the limit; the message names some of them."""
+    """The share of unusable pictures passed the limit; the message lists them."""
 
 
 class BadSamples:
-    """Collects what was wrong with the data; any thread may add to it.
+    """Collects what is wrong with the data; any thread may add to it.
 
     **Arguments:**
 
     - `total`: pictures in the data set.
-    - `max_share`: `add` raises when more than this share of them, or of the pictures of one of many sets that were
-        mixed, is unusable. Where many processes read the data, each counts what it met.
+    - `max_share`: the largest share of the pictures, and of the pictures of each of several mixed sets, that may be
+        unusable. Where several processes read the data, each counts the pictures that it read itself.
+    - `stop`: whether `add` raises past the limit; otherwise `stops` keeps the message.
     """
 
-    def __init__(self, total: int, max_share: float):
-        self._total, self._max_share = total, max_share
+    def __init__(self, total: int, max_share: float, *, stop: bool = True):
+        self._total, self._max_share, self._stop = total, max_share, stop
         self._lock = threading.Lock()
-        self._pictures: dict[str, str] = {}
-        self._counts: dict[str, int] = {}  # of the sets that were mixed
-        self._annotations: set[str] = set()
-        self._lines: list[str] = []  # in the order of their finding
+        self._skipped: set[str] = set()
+        self._counts: dict[str, int] = {}  # of each of the mixed sets, by its label
+        self._problems = Problems()
         self._reported = 0
+        self.stops = ""
+        """The message, without its list, with which the run stops; "" below the limit."""
 
     def add(self, name: str, reason: str, origin: tuple[str, int] | None = None) -> None:
-        """A picture was skipped.
+        """A picture is skipped.
 
         **Arguments:**
 
-        - `name`, `reason`: the picture's, and why.
-        - `origin`: the label of the set that it is of and the number of pictures there; None is the whole.
+        - `name`, `reason`: of the picture.
+        - `origin`: the label of the picture's own data set, and how many pictures that has; None is the whole set.
 
         **Raises:** TooManyBadSamples past the limit.
         """
         label, total = origin or ("", self._total)
         with self._lock:
-            if name not in self._pictures:
+            if name not in self._skipped:
+                self._skipped.add(name)
                 self._counts[label] = self._counts.get(label, 0) + 1
-                self._lines.append(f"  {reason}" if reason.startswith(name) else f"  {name}: {reason}")
-            self._pictures[name] = reason
+                self._problems.add(Problem.at(name, reason))
             count = self._counts[label]
-        if count > self._max_share * total:
-            of = f" of {label}" if label else ""
-            raise TooManyBadSamples(
-                f"{count} of {plural(total, 'picture')}{of} cannot be used, more than `config.data.max_bad_share` "
-                f"(={self._max_share}) allows. Mend or remove them, or raise the limit:\n"
-                + self.report(everything=True)
-            )
+        if count <= self._max_share * total:
+            return
+        of = f" of {label}" if label else ""
+        self.stops = (
+            f"{count} of {plural(total, 'picture')}{of} cannot be used, more than `config.data.max_bad_share` "
+            f"(={self._max_share}) allows. Mend or remove them, or raise the limit"
+        )
+        if self._stop:
+            raise TooManyBadSamples(f"{self.stops}:\n{self.report(everything=True)}")
 
-    def add_problems(self, problems: Iterable[str]) -> None:
-        """Something was left out or is doubtful, as in an annotation; the picture is used all the same."""
+    def add_problems(self, problems: Iterable[Problem]) -> None:
+        """Something is left out or is doubtful, as in an annotation; the picture itself is used."""
         with self._lock:
-            new = [problem for problem in problems if problem not in self._annotations]
-            self._annotations.update(new)
-            self._lines += [f"  {problem}" for problem in new]
+            self._problems.extend(problems)
+
+    def found(self) -> list[Problem]:
+        """The skipped pictures and the problems, in the order in which they were found."""
+        with self._lock:
+            return self._problems.listed()
+
+    def headline(self) -> str:
+        """How many pictures were skipped and how many problems were found."""
+        return summary_line(len(self._skipped), count_problems(self.found()) - len(self._skipped))
 
     def report(self, *, everything: bool = False) -> str:
-        """Counts what was found and names what is new since the last report, or all of it; "" where nothing is."""
-        with self._lock:
-            lines = self._lines if everything else self._lines[self._reported :]
-            self._reported = len(self._lines)
-            skipped, problems = plural(len(self._pictures), "picture"), plural(len(self._annotations), "problem")
-            head = f"{skipped} skipped, {problems} in the data:"
-            return "\n".join([head, *lines]) if lines else ""
+        """The headline and a line for each problem since the last report, or for every problem; "" without any."""
+        found = self.found()
+        lines = [f"  {problem}" for problem in (found if everything else found[self._reported :])]
+        self._reported = len(found)
+        return "\n".join([f"{self.headline()}:", *lines]) if lines else ""

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from dbnet_jax.geometry import Number, clip_to_image, offset_distance, offset_polygon, polygon_area
 from dbnet_jax.images.canvas import canvas_scale, to_canvas
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.typing import Polygon
 from input_pipeline.augment import Placement
 from input_pipeline.datasets.sample import Sample
 
@@ -90,7 +91,7 @@ class DeviceGeometry:
             distances[place] = IGNORED if ignored else self._distance(polygon)
         return polygons, distances
 
-    def _distance(self, polygon: Float[np.ndarray, "_ 2"]) -> float:
+    def _distance(self, polygon: Polygon) -> float:
         """D, or 0 where `make_labels` would ignore the polygon."""
         distance = offset_distance(polygon, self._shrink_ratio)
         small = np.ptp(polygon, axis=0).min() < self._min_text_size or polygon_area(polygon) < 1

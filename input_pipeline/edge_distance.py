@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from dbnet_jax.geometry import next_vertices
+from dbnet_jax.typing import Map, Polygon
 
-Map = Float32[np.ndarray, "height width"]
-Points = Float[np.ndarray, "_ 2"]
 DISTANCES = ("true", "official")
 # Pixels a side of a tile: of smaller ones there are more, larger ones meet more edges.
 TILE = 16
@@ -32,7 +31,7 @@ class Meetings(NamedTuple):
 
 def lower_to_edges(
     distance_map: Map,
-    polygons: Sequence[Points],
+    polygons: Sequence[Polygon],
     reaches: Sequence[float],
     boxes: Sequence[tuple[int, int, int, int]],
     kind: str = "true",
@@ -66,7 +65,7 @@ def lower_to_edges(
 
 
 def _meet(
-    polygons: Sequence[Points],
+    polygons: Sequence[Polygon],
     reaches: Float[np.ndarray, "polygons"],
     origins: Int[np.ndarray, "polygons 2"],
     grids: Int[np.ndarray, "polygons 2"],

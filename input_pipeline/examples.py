@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Int
 
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.augment import Augmentation, sample_placement
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.sample import Dataset, Sample, origin
+from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.labels import make_labels
 
@@ -75,7 +76,7 @@ class Examples:
                 sample = _without_placeless(self._dataset[index])
                 example = self._make(rng, index, sample)
             except BadPicture as error:
-                self._bad_samples.add(self._dataset.name(index), str(error), origin(self._dataset, index))
+                self._bad_samples.add(self._dataset.name(index), str(error), self._dataset.origin(index))
                 index = int(rng.integers(len(self._dataset)))
                 continue
             self._bad_samples.add_problems(sample.problems)
@@ -110,7 +111,7 @@ def _without_placeless(sample: Sample) -> Sample:
     if all(kept):
         return sample
     problems = [
-        f"{sample.name}: outline {i} has no vertices or one that is not finite"
+        Problem(sample.name, f"outline {i} has no vertices or one that is not finite")
         for i, keep in enumerate(kept)
         if not keep
     ]

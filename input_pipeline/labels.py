@@ -4,17 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Num, Shaped
+from jaxtyping import Num, Shaped
 
 from dbnet_jax.geometry import Number, clip_to_image, measure_polygons, offset_polygon
+from dbnet_jax.typing import Map, Polygon
 from input_pipeline.edge_distance import DISTANCES, lower_to_edges
-
-Map = Float32[np.ndarray, "height width"]
-Points = Float[np.ndarray, "_ 2"]
 
 
 def make_labels(
-    polygons: Sequence[Num[np.ndarray, "_ 2"]] | Num[np.ndarray, "instances vertices 2"],
+    polygons: Sequence[Polygon] | Num[np.ndarray, "instances vertices 2"],
     ignore: Sequence[bool | int | np.bool_ | np.integer] | Shaped[np.ndarray, "instances"],
     height: int,
     width: int,
@@ -108,13 +106,13 @@ def _check_arguments(
 
 
 def _measured(
-    polygons: Sequence[Num[np.ndarray, "_ 2"]] | Num[np.ndarray, "instances vertices 2"],
+    polygons: Sequence[Polygon] | Num[np.ndarray, "instances vertices 2"],
     ignore: Sequence[bool | int | np.bool_ | np.integer] | Shaped[np.ndarray, "instances"],
     height: int,
     width: int,
     shrink_ratio: Number,
     min_text_size: Number,
-) -> Iterator[tuple[Points, float]]:
+) -> Iterator[tuple[Polygon, float]]:
     """The polygons clipped to the picture, and the D of each, 0 where it is ignored; none that are skipped.
 
     All are measured together: of a few vertices each, the calls would take longer than the arithmetic.
@@ -133,11 +131,11 @@ def _measured(
         yield vertices[start:end], distance
 
 
-def _box(polygon: Points, height: int, width: int) -> tuple[int, int, int, int]:
+def _box(polygon: Polygon, height: int, width: int) -> tuple[int, int, int, int]:
     """The part of a polygon's upright box in the picture: left, top, and, exclusive, right and bottom."""
     left, top, columns, rows = cv2.boundingRect(polygon.astype(np.int32))
     return max(left, 0), max(top, 0), min(left + columns, width), min(top + rows, height)
 
 
-def _fill(canvas: Map, polygon: Points, value: int) -> None:
+def _fill(canvas: Map, polygon: Polygon, value: int) -> None:
     cv2.fillPoly(canvas, [polygon.astype(np.int32)], value)

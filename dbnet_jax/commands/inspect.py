@@ -17,12 +17,13 @@ from ml_collections import ConfigDict
 from dbnet_jax.config.checks import check_training
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics
+from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, summary_line
+from dbnet_jax.pages.problems import MOST_LISTED
 from dbnet_jax.training.task import task_of
-from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
-from input_pipeline.datasets.sample import Dataset, Sample, origin
-from input_pipeline.datasets.wrappers.base import annotation_alone
+from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.wrappers.base import Wrapper
 from input_pipeline.examples import LABELS, Example
 from input_pipeline.from_config import make_examples, open_split
 
@@ -39,13 +40,14 @@ Polygon = Float[np.ndarray, "_ 2"]
 class Inspection:
     """What an inspection found: its page, the statistics on it, and what is wrong with the data.
 
-    `problems` has a line for each, and a headline first, which counts them; it is empty where there are none. `stops`
-    says that training would end because of them; "" where it would not, by the pictures that were read.
+    `headline` counts the `problems`. `stops` is the message with which training would end because of the pictures that
+    were read; "" where it would not end.
     """
 
     page: pathlib.Path
     statistics: Statistics
-    problems: list[str]
+    headline: str
+    problems: list[Problem]
     stops: str = ""
 
     def report(self) -> str:
@@ -53,37 +55,8 @@ class Inspection:
         lines = [self.statistics.coverage]
         lines += [f"{name}: {value}" for name, value in self.statistics.summary().items()]
         more = f"on {self.page}" if len(self.problems) <= MOST_LISTED else ""
-        lines += self.problems[:1] or ["no problems found"]
-        return "\n".join([*lines, *(f"  {line}" for line in in_short(self.problems[1:], more))])
-
-
-class Findings(BadSamples):
-    """All that is wrong with a set of `total` pictures: however much is, everything is to be named.
-
-    `stops` is what training would end with, which stands no larger share than `max_share`; "" where it would not.
-    """
-
-    def __init__(self, total: int, max_share: float):
-        super().__init__(total, max_share=1.0)
-        self._in_training = BadSamples(total, max_share)
-        self.skipped: set[str] = set()
-        self.stops = ""
-
-    def add(self, name: str, reason: str, origin: tuple[str, int] | None = None) -> None:
-        """See `BadSamples`."""
-        self.skipped.add(name)
-        super().add(name, reason, origin)
-        try:
-            self._in_training.add(name, reason, origin)
-        except TooManyBadSamples as error:
-            self.stops = str(error).partition("\n")[0].rstrip(":")
-
-    def lines(self) -> list[str]:
-        """A line for each picture skipped and each problem in an annotation, as they were found; a headline first."""
-        lines = [line.strip() for line in self.report(everything=True).splitlines()[1:]]
-        if not lines:
-            return []
-        return [summary_line(len(self.skipped), count_problems(lines) - len(self.skipped)) + ":", *lines]
+        lines.append(f"{self.headline}:" if self.problems else "no problems found")
+        return "\n".join([*lines, *(f"  {line}" for line in first_lines(self.problems, more))])
 
 
 def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int = 24) -> Inspection:
@@ -105,13 +78,17 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     check_training(config)
     # Neither cache changes an example, and both would read far more than is shown.
     config = _changed(config, cache="none")
-    dataset = Remembered(open_split(config, "train"))
-    findings = Findings(len(dataset), config.data.max_bad_share)
-    statistics = collect_statistics(config, dataset, findings)
-    examples = inspected_examples(config, dataset, findings, count)
+    dataset = RecordingDataset(open_split(config, "train"))
+    bad_samples = BadSamples(len(dataset), config.data.max_bad_share, stop=False)
+    statistics = collect_statistics(config, dataset, bad_samples)
+    examples = inspected_examples(config, dataset, bad_samples, count)
     facts = {"not shown here": held_out(config), "command": shlex.join(["python", *sys.argv])}
-    page = write_inspection_page(folder, title_of(config), statistics, examples, findings.lines, facts)
-    return Inspection(page, statistics, findings.lines(), findings.stops)
+
+    def problems() -> tuple[str, list[Problem]]:
+        return bad_samples.headline(), bad_samples.found()
+
+    page = write_inspection_page(folder, title_of(config), statistics, examples, problems, facts)
+    return Inspection(page, statistics, *problems(), bad_samples.stops)
 
 
 def title_of(config: ConfigDict) -> str:
@@ -128,31 +105,23 @@ def held_out(config: ConfigDict) -> str:
     return f"{split}, which is scored; data.train_split={split} shows it"
 
 
-class Remembered:
-    """Another data set, and what its samples that were read so far hold beside their pixels."""
+class RecordingDataset(Wrapper):
+    """Another data set; keeps the text of the samples that were read."""
 
     def __init__(self, dataset: Dataset):
-        self.dataset = dataset
-        self.problems = dataset.problems
+        super().__init__(dataset)
         self.tried: set[int] = set()
         self.seen: dict[int, PictureText] = {}
 
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def name(self, index: int) -> str:
-        """The name of sample `index`, without reading it."""
-        return self.dataset.name(index)
-
     def __getitem__(self, index: int) -> Sample:
         self.tried.add(index)
-        sample = self.dataset[index]
+        sample = super().__getitem__(index)
         size = (sample.image.shape[0], sample.image.shape[1])
         self.seen[index] = PictureText.measure(size, sample.polygons, sample.ignore)
         return sample
 
 
-def collect_statistics(config: ConfigDict, dataset: Remembered, bad_samples: BadSamples) -> Statistics:
+def collect_statistics(config: ConfigDict, dataset: RecordingDataset, bad_samples: BadSamples) -> Statistics:
     """Measures the text of pictures, and of the crops that training makes of them, in the order of training.
 
     **Arguments:**
@@ -187,9 +156,9 @@ def _annotations_alone(dataset: Dataset, indices: list[int], bad_samples: BadSam
     measured: dict[str, PictureText] = {}
     for index in indices:
         try:
-            found = annotation_alone(dataset, index)
+            found = dataset.annotation(index)
         except BadPicture as error:
-            bad_samples.add(dataset.name(index), str(error), origin(dataset, index))
+            bad_samples.add(dataset.name(index), str(error), dataset.origin(index))
             continue
         if found is None:
             continue

@@ -11,21 +11,22 @@ from jaxtyping import Float32
 
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import worst_first
-from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, enumerate_names, read_source
+from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, read_source
 from dbnet_jax.evaluation.submissions.formats import (
     FileDetections,
-    Polygon,
     parse_detections,
     parse_detections_json,
     parse_truth,
 )
 from dbnet_jax.files import write_json
 from dbnet_jax.images.drawing import scale_polygons
-from dbnet_jax.messages import plural
-from dbnet_jax.pages.problems import count_problems, in_short, problem_list
+from dbnet_jax.messages import Problem, count_problems, first_lines, plural
+from dbnet_jax.pages.problems import problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import judgement, score_sections, shown_note
-from input_pipeline.datasets.parsing.annotations import Annotation
+from dbnet_jax.typing import Polygon
+from input_pipeline.datasets.parsing.folders import enumerate_names
+from input_pipeline.datasets.sample import Annotation
 
 PREDICTED = "detections.json"  # what `--mode=predict` writes beside its text files, which have no scores
 PROBLEMS = "problems.txt"
@@ -42,12 +43,12 @@ class FileScores:
 
     - `summary`: "precision", "recall", "hmean", "protocol", "images", "without_detections" (how many pictures have no
         detection file), "problems" (how many), and those of `ScoreReport.summary`.
-    - `problems`: a message for every line that was left out or is doubtful, and for files that are missing.
+    - `problems`: one for each line that is left out or doubtful, and for missing files.
     - `page`: where a page was asked for.
     """
 
     summary: dict[str, Any]
-    problems: list[str]
+    problems: list[Problem]
     page: Path | None = None
 
 
@@ -79,7 +80,7 @@ def score_files(
     problems = [problem for annotation in truths.values() for problem in annotation.problems]
     problems += [problem for one in found.values() for problem in one.problems]
     for picture in [name for name in truths if _tells_nothing(files[name], truths[name], found.get(name))]:
-        problems.append(f"{picture}: left out: nothing in {os.fspath(truth)} says that there is such a picture")
+        problems.append(Problem(picture, f"left out: nothing in {os.fspath(truth)} says that there is such a picture"))
         del truths[picture]
         found.pop(picture, None)
     names = list(truths)
@@ -109,7 +110,7 @@ def _read_truth(source: str | os.PathLike[str]) -> tuple[dict[str, Annotation], 
     truths = {picture: parse_truth(contents[file], file) for picture, file in files.items()}
     bad = [problem for annotation in truths.values() for problem in annotation.problems]
     if bad and not any(annotation.polygons for annotation in truths.values()):
-        raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(in_short(bad)))
+        raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(first_lines(bad)))
     return truths, files
 
 
@@ -125,7 +126,7 @@ def _read_detections(source: str | os.PathLike[str]) -> dict[str, FileDetections
     found = _parse_detections(source)
     bad = [problem for one in found.values() for problem in one.left_out]
     if bad and not any(one.polygons for one in found.values()):
-        raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(in_short(bad)))
+        raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(first_lines(bad)))
     return found
 
 
@@ -142,7 +143,7 @@ def _parse_detections(source: str | os.PathLike[str]) -> dict[str, FileDetection
     return {picture: parse_detections(files[file], file) for picture, file in by_picture(texts).items()}
 
 
-def _unpaired(found: Mapping[str, FileDetections], names: Sequence[str], detections: str, truth: str) -> list[str]:
+def _unpaired(found: Mapping[str, FileDetections], names: Sequence[str], detections: str, truth: str) -> list[Problem]:
     """Problems: pictures of which there is nothing in `detections`, and what is of no picture and holds no detection.
 
     **Raises:** ValueError where something of no picture, which `names` are, does hold detections.
@@ -153,29 +154,21 @@ def _unpaired(found: Mapping[str, FileDetections], names: Sequence[str], detecti
             f"{detections}: detections of pictures that {truth} has no truth of: {enumerate_names(lost)}; "
             f"it has, for example, {enumerate_names(names[:3])}"
         )
-    problems = [f"{picture}: left out: no detections, and no such picture in {truth}" for picture in strangers]
+    problems = [Problem(picture, f"left out: no detections, and no such picture in {truth}") for picture in strangers]
     if missing := [picture for picture in names if picture not in found]:
-        problems.append(
-            f"{detections}: nothing of {len(missing)} of {len(names)} pictures, which count as without detections: "
-            f"{', '.join(missing)}"
-        )
+        without = f"nothing of {len(missing)} of {len(names)} pictures, which count as without detections"
+        problems.append(Problem(detections, f"{without}: {', '.join(missing)}"))
     return problems
 
 
-def _confidences(rows: Sequence[FileDetections], problems: list[str]) -> list[np.ndarray] | None:
+def _confidences(rows: Sequence[FileDetections], problems: list[Problem]) -> list[np.ndarray] | None:
     """The scores of all detections; None, and a problem where only some are without, if there are none."""
     given = [score for row in rows for score in row.scores]
     without = given.count(None)
-    if numbers := [number for row in rows for number in row.no_scores]:
-        where, number = numbers[0]
-        percent = ": scores in percent must be divided by 100" if 1 < number <= 100 else ""
-        problems.append(
-            f"the last number of {plural(len(numbers), 'line')} (e.g. {number:g}, {where}) is no score in [0, 1]"
-            f"{percent}; taken for a text"
-        )
     if without:
         if without < len(given):
-            problems.append(f"{without} of {len(given)} detections have no score: there is no sweep over thresholds")
+            said = f"{without} of {len(given)} detections have no score: there is no sweep over thresholds"
+            problems.append(Problem("", said))
         return None
     return [np.array(row.scores, np.float64) for row in rows]
 
@@ -185,7 +178,7 @@ def _write(
     title: str,
     summary: dict[str, Any],
     report: ScoreReport,
-    problems: Sequence[str],
+    problems: Sequence[Problem],
     truths: Mapping[str, Annotation],
     rows: Sequence[FileDetections],
 ) -> Path:
@@ -194,7 +187,7 @@ def _write(
     pictures = _pictures(report, truths, rows, shown)
     listed = problem_list(plural(count_problems(problems), "problem"), problems, PROBLEMS)
     page = write_results_page(folder, title, header, pictures, sections=score_sections(report), problems=listed)
-    text = "".join(problem + "\n" for problem in problems)
+    text = "".join(f"{problem}\n" for problem in problems)
     (folder / PROBLEMS).write_text(text, encoding="utf-8", errors="backslashreplace")
     write_json(folder / "evaluation.json", summary | report.summary())
     return page

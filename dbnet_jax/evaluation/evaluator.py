@@ -18,8 +18,7 @@ from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import PictureErrors
-from dbnet_jax.messages import Problem, plural
-from dbnet_jax.pages.problems import count_problems, in_short
+from dbnet_jax.messages import Problem, count_problems, first_lines, plural
 from dbnet_jax.postprocess import Detections
 
 
@@ -43,7 +42,7 @@ class Evaluation:
 
     - `scores`: over all pictures, and in `per_image` of each.
     - `indices`, `names`, `detections`: of each picture; the index is its place in the data set.
-    - `skipped`: the pictures that could not be read, each with the reason; they are not scored.
+    - `skipped`: the pictures that could not be read; they are not scored.
     - `seconds`: of the whole evaluation.
     - `truths`, `ignore`: of each picture, the outlines of its text and which of them are don't-cares.
     - `protocol`: by which they were scored.
@@ -55,13 +54,13 @@ class Evaluation:
     indices: list[int]
     names: list[str]
     detections: list[Detections]
-    skipped: list[str]
+    skipped: list[Problem]
     seconds: float
     truths: list[list[Float[np.ndarray, "_ 2"]]]
     ignore: list[list[bool]]
     protocol: str
     box_threshold: float
-    problems: list[str]
+    problems: list[Problem]
 
     @functools.cached_property
     def report(self) -> ScoreReport:
@@ -113,15 +112,15 @@ class Evaluation:
     @property
     def lost(self) -> list[Problem]:
         """The pictures that were not scored, and the problems of the annotations."""
-        return [Problem("not scored", line) for line in self.skipped] + [Problem("", line) for line in self.problems]
+        return [*(Problem("not scored", str(problem)) for problem in self.skipped), *self.problems]
 
     def summary(self) -> dict[str, Any]:
         """The scores in one row; a run's `evaluation.json` begins with them."""
         return self.metrics | {"protocol": self.protocol, "images": self.count}
 
     def left_out(self) -> dict[str, Any]:
-        """What of the data was not scored or is doubtful: "skipped" and "problems" count, "messages" name it all."""
-        messages = [*self.skipped, *self.problems]
+        """The numbers of "skipped" pictures and of "problems" in the data, and "messages", a line for each."""
+        messages = [str(problem) for problem in (*self.skipped, *self.problems)]
         return {"skipped": len(self.skipped), "problems": count_problems(self.problems), "messages": messages}
 
 
@@ -138,7 +137,7 @@ class Evaluator:
     **Arguments:**
 
     - `dataset`: `len`, and `[i]` gives a `LabelledPicture` or raises ValueError where it cannot be read. Its
-        `problems` and those of its samples, where they have some, are told.
+        `problems` and those of its samples (each a `Problem`) are reported, where they exist.
     - `protocol`: see `evaluate_detections`.
     - `too_many_bad`: what happens where more than `config.data.max_bad_share` of the pictures cannot be read: "warn",
         so that no training ends by it, or "raise".
@@ -160,14 +159,17 @@ class Evaluator:
         mine = range(jax.process_index(), len(self.dataset), jax.process_count())
         rows = _gather(self._detect(detector, mine, between))
         rows.sort(key=lambda row: row["index"])
-        skipped = [row["skipped"] for row in rows if "skipped" in row]
+        skipped = [Problem("", row["skipped"]) for row in rows if "skipped" in row]
         rows = [row for row in rows if "skipped" not in row]
         self._check(skipped, detector.config.data.max_bad_share)
         detections = [Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows]
         truths, ignore = [_polygons(row["truth"]) for row in rows], [row["ignore"] for row in rows]
         scores = evaluate_detections([found.polygons for found in detections], truths, ignore, protocol=self.protocol)
         indices, names = [row["index"] for row in rows], [row["name"] for row in rows]
-        problems = [*getattr(self.dataset, "problems", []), *(one for row in rows for one in row["problems"])]
+        problems = [
+            *getattr(self.dataset, "problems", []),
+            *(Problem(**one) for row in rows for one in row["problems"]),
+        ]
         return Evaluation(
             scores,
             indices,
@@ -182,9 +184,9 @@ class Evaluator:
             list(dict.fromkeys(problems)),  # pictures that share a label file may all name it
         )
 
-    def _check(self, skipped: list[str], max_share: float) -> None:
+    def _check(self, skipped: list[Problem], max_share: float) -> None:
         """Raises or warns where there are too many of them."""
-        total, named = len(self.dataset), "\n".join(in_short(skipped))
+        total, named = len(self.dataset), "\n".join(first_lines(skipped))
         if len(skipped) == total:
             raise ValueError(f"no picture of the evaluation split could be read:\n{named}")
         if len(skipped) <= max_share * total:
@@ -227,7 +229,7 @@ def _truth(index: int, sample: LabelledPicture) -> dict[str, Any]:
         "name": sample.name,
         "truth": [polygon.tolist() for polygon in sample.polygons],
         "ignore": [bool(flag) for flag in sample.ignore],
-        "problems": list(getattr(sample, "problems", [])),
+        "problems": [dataclasses.asdict(problem) for problem in getattr(sample, "problems", [])],
     }
 
 

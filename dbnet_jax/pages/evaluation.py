@@ -17,7 +17,8 @@ from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.evaluator import Evaluation
 from dbnet_jax.files import write_json
 from dbnet_jax.images import drawing
-from dbnet_jax.pages.problems import problem_list, summary_line
+from dbnet_jax.messages import summary_line
+from dbnet_jax.pages.problems import problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import judgement, score_sections, shown_note
 
@@ -63,7 +64,9 @@ def write_report(
         page_summary,
         _pictures(evaluation, detector, dataset, shown),
         sections=score_sections(report),
-        problems=problem_list(summary_line(left_out["skipped"], left_out["problems"]), left_out["messages"]),
+        problems=problem_list(
+            summary_line(left_out["skipped"], left_out["problems"]), [*evaluation.skipped, *evaluation.problems]
+        ),
     )
     write_json(folder / "evaluation.json", everything)
     return everything

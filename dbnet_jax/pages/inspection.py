@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from dbnet_jax.images import drawing
 from dbnet_jax.inspection.statistics import Statistics, gather, per_picture
+from dbnet_jax.messages import Problem
 from dbnet_jax.pages.figure import color_scales, write_figure
 from dbnet_jax.pages.plots import HISTOGRAM_STYLE, Bins, Series, Values, even_bins, histogram, octave_bins, whole_bins
 from dbnet_jax.pages.problems import problem_list
@@ -58,7 +59,7 @@ def write_inspection_page(
     title: str,
     statistics: Statistics,
     examples: Iterable[InspectedExample],
-    problems: Callable[[], list[str]],
+    problems: Callable[[], tuple[str, Sequence[Problem]]],
     facts: Mapping[str, str],
 ) -> Path:
     """Writes `<folder>/index.html` and its pictures under `<folder>/pictures/`.
@@ -68,7 +69,7 @@ def write_inspection_page(
     **Arguments:**
 
     - `statistics`: what to plot.
-    - `problems`: called when all examples are drawn: what is wrong with the data, a line each, a headline first.
+    - `problems`: called when all examples are drawn: a headline, and what is wrong with the data.
     - `facts`: more for the header, by name; one is the "command" that was given, with every field that it set.
 
     **Returns:** The page's path.
@@ -78,7 +79,7 @@ def write_inspection_page(
     cards = [_card(folder, index, example) for index, example in enumerate(examples, start=1)]
     partial = folder / "index.html.partial"
     # A file may have a name that is no text: its odd bytes stand there as \\udce9.
-    content = _page(title, statistics, cards, problems(), facts)
+    content = _page(title, statistics, cards, *problems(), facts)
     partial.write_text(content, encoding="utf-8", errors="backslashreplace")
     page = folder / "index.html"
     os.replace(partial, page)
@@ -196,12 +197,19 @@ main {{ grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr));
 """
 
 
-def _page(title: str, statistics: Statistics, cards: list[str], problems: list[str], facts: Mapping[str, str]) -> str:
+def _page(
+    title: str,
+    statistics: Statistics,
+    cards: list[str],
+    headline: str,
+    problems: Sequence[Problem],
+    facts: Mapping[str, str],
+) -> str:
     values = {name: escape(value) for name, value in {**statistics.summary(), **facts}.items()}
     values["command"] = f"<code>{values['command']}</code>"
     details = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in values.items())
     scales = color_scales(("shrink map", 0.0, 1.0), ("threshold map", *drawing.THRESHOLD_RANGE))
-    listed = problem_list(problems[0].rstrip(":"), problems[1:]) if problems else ""
+    listed = problem_list(headline, problems)
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -1,37 +1,55 @@
-"""What every data set gives: one picture with the outlines of its text."""
+"""What every data set returns: pictures with the polygons of their text."""
 
+import abc
 import dataclasses
-from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Float, UInt8
+from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Image, Polygon
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """The text of one picture, as its label file gives it.
+
+    **Arguments:**
+
+    - `polygons`, `ignore`, `texts`, `scripts`: as in `Sample`. The size of the picture is not known here, so polygons
+        that lie wholly outside of the picture are among them.
+    - `problems`: one for each line that is left out or doubtful.
+    """
+
+    polygons: list[Polygon] = dataclasses.field(default_factory=list)
+    ignore: list[bool] = dataclasses.field(default_factory=list)
+    texts: list[str] = dataclasses.field(default_factory=list)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    scripts: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A picture and the text in it.
+    """A picture and its text.
 
     **Arguments:**
 
-    - `name`: names the picture in reports and results, unique in its data set ("img_12.jpg").
-    - `image`: RGB, in [0, 255].
-    - `polygons`: outlines in pixels (x, y), pixel centres at integers, three or more vertices each,
-        finite, possibly reaching outside the picture.
-    - `ignore`: for each polygon, True where the benchmark does not care for it (`###`, "difficult").
+    - `name`: the picture's name in reports and results, unique in its data set ("img_12.jpg").
+    - `image`: RGB in [0, 255].
+    - `polygons`: in pixels (x, y), pixel centres at integers. A polygon has three or more finite vertices and may reach
+        outside of the picture.
+    - `ignore`: for each polygon, whether it is ignored (`###`, "difficult").
     - `texts`: for each polygon its transcription; empty where the data set has none.
-    - `problems`: what was wrong with the annotation and left out, each naming its file and line.
-    - `scripts`: for each polygon the script it is written in ("Latin", "Arabic"), as its data set calls it; empty
-        where the data set does not tell.
-    - `zoom`: how many times larger than `config.data.scale` says the picture enters training; for sets that are mixed
-        with others whose pictures are of another size.
+    - `problems`: what is wrong with the annotation.
+    - `scripts`: for each polygon its script in the data set's own words ("Latin", "Arabic"); empty where the data set
+        has none.
+    - `zoom`: a factor on `config.data.scale` for this picture. Data sets that are mixed may have pictures of different
+        sizes.
     """
 
     name: str
-    image: UInt8[np.ndarray, "height width 3"]
-    polygons: list[Float[np.ndarray, "_ 2"]]
+    image: Image
+    polygons: list[Polygon]
     ignore: list[bool]
     texts: list[str] = dataclasses.field(default_factory=list)
-    problems: list[str] = dataclasses.field(default_factory=list)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
     scripts: list[str] = dataclasses.field(default_factory=list)
     zoom: float = 1.0
 
@@ -45,33 +63,36 @@ class Sample:
             )
 
 
-@runtime_checkable
-class Dataset(Protocol):
-    """A random-access sequence of samples: an index always gives the same, in any order, from any thread."""
+class Dataset(abc.ABC):
+    """A sequence of samples: an index always returns the same sample, in any order, from any thread."""
 
-    problems: list[str]
-    """What is wrong with the data set as a whole, such as annotation files without a picture."""
+    problems: list[Problem]
+    """What is wrong with the data set as a whole, such as label files without a picture."""
 
-    def __len__(self) -> int: ...
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """How many samples there are."""
 
+    @abc.abstractmethod
     def __getitem__(self, index: int) -> Sample:
-        """Raises BadPicture when the picture at `index` cannot be used."""
-        ...
+        """Sample `index`. **Raises:** BadPicture when the picture or its labels cannot be used."""
 
+    @abc.abstractmethod
     def name(self, index: int) -> str:
-        """The name of sample `index`, without reading it."""
-        ...
+        """The name of sample `index`; does not read the picture."""
 
+    def annotation(self, index: int) -> Annotation | None:
+        """The text of picture `index`; None where only the sample itself contains it. Does not decode the picture.
 
-def origin(dataset: Dataset, index: int) -> tuple[str, int]:
-    """Which of the sets that were mixed sample `index` is of: its label and its number of pictures.
+        **Raises:** BadPicture when the labels cannot be used.
+        """
+        return None
 
-    A set that is not mixed is one, without a label. Those around another set have a method of this name.
-    """
-    of = getattr(dataset, "origin", None)
-    return of(index) if of else ("", len(dataset))
+    def origin(self, index: int) -> tuple[str, int]:
+        """The label, and the number of pictures, of the mixed set that sample `index` comes from; else "" and all."""
+        return "", len(self)
 
-
-def pass_length(dataset: Dataset) -> int:
-    """How many samples an epoch has: all of them, and of mixed sets as many as pass the first set once."""
-    return getattr(dataset, "pass_length", len(dataset))
+    @property
+    def pass_length(self) -> int:
+        """The samples of one epoch: all of them; of mixed sets, one pass over the first set."""
+        return len(self)

@@ -10,18 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.commands import inspect
-from dbnet_jax.commands.inspect import Remembered, collect_statistics, inspect_data, inspected_examples
+from dbnet_jax.commands.inspect import RecordingDataset, collect_statistics, inspect_data, inspected_examples
 from dbnet_jax.images import drawing
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, gather
+from dbnet_jax.messages import Problem
 from dbnet_jax.pages.inspection import InspectedExample, draw_example, plots
 from dbnet_jax.training.task import task_of
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.parsing.annotations import Annotation
+from input_pipeline.datasets.sample import Annotation
 from input_pipeline.datasets.wrappers.mixed import MixedDataset
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
 from tests.helpers import tiny_run as tiny
+from tests.helpers.problems import said
 from tests.input_pipeline.test_batches import Numbered
 from tests.pages.test_results import Page
 
@@ -35,7 +37,7 @@ class Annotated(Numbered):
         if index in self.bad:
             raise BadPicture(f"{self.name(index)}: has no annotation file")
         word = np.array([[0, 0], [9, 0], [9, 3], [0, 3]], np.float32)
-        return Annotation([word, word], [False, True], ["", ""], [f"gt_{index}.txt:1: odd"])
+        return Annotation([word, word], [False, True], ["", ""], [Problem(f"gt_{index}.txt:1", "odd")])
 
 
 def opened(config):
@@ -130,8 +132,8 @@ def test_what_has_no_place_is_not_measured_and_upright_text_has_one_angle():
 def test_the_statistics_of_a_set_are_those_of_its_labels():
     config = tiny.config("scale=(0.5,0.5),rotation=0.0,flip=0.0,crop=(128,128)")
     dataset, bad_samples = opened(config)
-    remembered = Remembered(dataset)
-    statistics = collect_statistics(config, remembered, bad_samples)
+    recording = RecordingDataset(dataset)
+    statistics = collect_statistics(config, recording, bad_samples)
     samples = list(map(dataset.__getitem__, range(24)))
     assert [len(p.ignored) for p in statistics.pictures] == [len(sample.polygons) for sample in samples]
     assert statistics.coverage == "all 24 pictures were read"
@@ -149,7 +151,7 @@ def test_a_large_set_is_read_in_part_and_its_annotations_alone(monkeypatch):
     monkeypatch.setattr(inspect, "MOST_ANNOTATIONS", 9)
     config, dataset = tiny.config(), Annotated(30)
     bad_samples = BadSamples(30, 1.0)
-    statistics = collect_statistics(config, Remembered(dataset), bad_samples)
+    statistics = collect_statistics(config, RecordingDataset(dataset), bad_samples)
     order = [make_examples(config, dataset, bad_samples).index(position) for position in range(9)]
     assert sorted(dataset.reads) == sorted(order[:5])
     assert "5 of 30 pictures were read, the first of training, and of 4 others the annotations" in (statistics.coverage)
@@ -160,18 +162,18 @@ def test_a_large_set_is_read_in_part_and_its_annotations_alone(monkeypatch):
 
 def test_coverage_says_what_could_be_read():
     config = tiny.config()
-    statistics = collect_statistics(config, Remembered(Numbered(3, bad=(1,))), BadSamples(3, 1.0))
+    statistics = collect_statistics(config, RecordingDataset(Numbered(3, bad=(1,))), BadSamples(3, 1.0))
     assert statistics.coverage == "2 of 3 pictures were read; 1 could not be"
     assert statistics.summary()["pictures"] == "3, of which 1 could not be read"
-    one = collect_statistics(config, Remembered(Numbered(1)), BadSamples(1, 1.0))
+    one = collect_statistics(config, RecordingDataset(Numbered(1)), BadSamples(1, 1.0))
     assert one.coverage == "the 1 picture was read"
 
 
 def test_a_mix_counts_each_picture_once():
     config, dataset = tiny.config("mix=synthetic"), Numbered(4)
     mixed = MixedDataset([dataset, Numbered(20)], [1.0, 1.0], (), ["few", "many"])
-    remembered = Remembered(mixed)
-    statistics = collect_statistics(config, remembered, BadSamples(len(mixed), 1.0))
+    recording = RecordingDataset(mixed)
+    statistics = collect_statistics(config, recording, BadSamples(len(mixed), 1.0))
     assert len(mixed) == 40
     assert statistics.coverage.startswith("all 40 pictures of the mix, with those that it repeats, were read")
     assert statistics.coverage.endswith(", 24 of them different")
@@ -186,7 +188,7 @@ def test_of_a_mix_no_more_is_made_than_is_asked_for(monkeypatch):
     monkeypatch.setattr(inspect, "MOST_PICTURES", 5)
     few, many = Annotated(4), Numbered(60)
     mixed = MixedDataset([few, many], [1.0, 15.0], (), ["few", "many"])
-    statistics = collect_statistics(tiny.config("mix=synthetic"), Remembered(mixed), BadSamples(len(mixed), 1.0))
+    statistics = collect_statistics(tiny.config("mix=synthetic"), RecordingDataset(mixed), BadSamples(len(mixed), 1.0))
     assert len(few.reads) + sum(many.reads.values()) <= 5
     assert "5 of 64" in statistics.coverage
 
@@ -207,10 +209,10 @@ def test_the_title_names_the_mix_and_the_page_what_it_does_not_show(tmp_path, mo
 
 def test_many_problems_of_one_file_count_as_many(tmp_path, monkeypatch):
     dataset = Numbered(3, bad=(1,))
-    dataset.problems = ["a.json:1: odd", "a.json: … and 80 more problems"]
+    dataset.problems = [Problem("a.json:1", "odd"), Problem("a.json", "… and 80 more problems", 80)]
     monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     found = inspect_data(tiny.config(), tmp_path, count=0)
-    assert found.problems[0] == "1 picture skipped, 81 problems in the data:"
+    assert found.headline == "1 picture skipped, 81 problems in the data"
     assert "1 picture skipped, 81 problems in the data" in Page(found.page).words
 
 
@@ -220,7 +222,7 @@ def test_names_that_are_no_text_stand_on_the_page(tmp_path, monkeypatch):
             return f"caf\udce9_{index}.jpg"
 
     dataset = Odd(2)
-    dataset.problems = ["gt_caf\udce9.txt:1: odd"]
+    dataset.problems = [Problem("gt_caf\udce9.txt:1", "odd")]
     monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     words = Page(inspect_data(tiny.config(), tmp_path, count=1).page).words
     assert r"gt_caf\udce9.txt:1: odd" in words
@@ -230,7 +232,7 @@ def test_names_that_are_no_text_stand_on_the_page(tmp_path, monkeypatch):
 @pytest.mark.parametrize("extra", ["", DEVICE])
 def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra):
     dataset = Numbered(12, bad=(3, 7))
-    dataset.problems = [f"gt_{i}.txt:1: no <number>" for i in range(300)]
+    dataset.problems = [Problem(f"gt_{i}.txt:1", "no <number>") for i in range(300)]
     monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     found = inspect_data(tiny.config(extra), tmp_path, count=3)
     page = Page(found.page)
@@ -242,12 +244,12 @@ def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra)
     assert not {"script", "link", "number"} & set(page.tags)
     assert "gt_0.txt:1: no <number>" in page.words
     assert "… and 102 more" in page.words
-    assert len(found.problems) == 303
+    assert len(found.problems) == 302
     report = found.report().splitlines()
     assert "2 pictures skipped, 300 problems in the data:" in report
     assert report[-1] == "  … and 282 more"
     assert "10 of 12 pictures were read; 2 could not be" in report
-    assert {line.split(":")[0].strip() for line in found.problems} >= {"picture_3.jpg", "picture_7.jpg"}
+    assert {line.split(":")[0].strip() for line in said(found)} >= {"picture_3.jpg", "picture_7.jpg"}
     assert found.stops.startswith("2 of 12 pictures cannot be used, more than `config.data.max_bad_share` (=0.1)")
     assert inspect_data(tiny.config("max_bad_share=0.2"), tmp_path, count=0).stops == ""
 
@@ -256,7 +258,7 @@ def test_a_set_of_only_bad_pictures_has_a_page_that_says_so(tmp_path, monkeypatc
     dataset = Numbered(4, bad=(0, 1, 2, 3))
     monkeypatch.setattr(inspect, "open_split", lambda config, purpose: dataset)
     found = inspect_data(tiny.config(), tmp_path)
-    assert found.problems[0].startswith("4 pictures skipped")
+    assert found.headline.startswith("4 pictures skipped")
     assert "No pictures." in Page(found.page).words
 
 

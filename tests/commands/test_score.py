@@ -17,6 +17,7 @@ from dbnet_jax.commands.score import score_files
 from dbnet_jax.evaluation.submissions.archive import by_picture
 from dbnet_jax.postprocess import Detections
 from tests.helpers.paths import ROOT
+from tests.helpers.problems import said
 
 WORD, OTHER, THIRD = "0,0,100,0,100,20,0,20", "0,50,100,50,100,70,0,70", "0,90,80,90,80,99,0,99"
 CURVED = "0,0,50,-5,100,0,100,20,50,15,0,20"
@@ -71,14 +72,14 @@ def test_a_submission_is_scored_picture_by_picture(tmp_path: pathlib.Path) -> No
         "without_detections": 1,
         "problems": 2,
     }
-    assert found.problems == [
+    assert said(found) == [
         "submit/res_img_10.txt:4: 0 numbers where points x1,y1,x2,y2,… are needed: 'bad'",
         f"{tmp_path}/submit.zip: nothing of 1 of 3 pictures, which count as without detections: img_2",
     ]
     assert [point["threshold"] for point in found.summary["sweep"]][::40] == [0.5, 0.9]
     assert found.summary["best_box_threshold"] == 0.51
     assert json.loads((tmp_path / "out/evaluation.json").read_text()) == found.summary
-    assert (tmp_path / "out/problems.txt").read_text().splitlines() == found.problems
+    assert (tmp_path / "out/problems.txt").read_text().splitlines() == said(found)
     assert found.page == tmp_path / "out/index.html"
     page = found.page.read_text()
     # img_2 has two errors, img_1 and img_10 one each.
@@ -101,7 +102,7 @@ def test_what_predict_writes_is_scored_with_its_scores(tmp_path: pathlib.Path) -
     assert [whole.summary[key] for key in ("precision", "recall")] == [0.5, 0.5]
     assert whole.summary["precision"] == text.summary["precision"]
     assert whole.summary["best_box_threshold"] == 0.81
-    assert whole.problems == ["detections.json: img_2.png was skipped: broken"]
+    assert said(whole) == ["detections.json: img_2.png was skipped: broken"]
     assert score_files(output / "detections.json", truth).summary == whole.summary
 
 
@@ -116,7 +117,7 @@ def test_a_file_that_tells_of_no_picture_is_named_where_it_holds_no_detections(t
     truth = write(tmp_path / "gt", gt_img_1=f"{WORD},a\n")
     found = score_files(write(tmp_path / "det", res_img_1=WORD, readme="a method\n", res_img_9=""), truth)
     assert found.summary["hmean"] == 1
-    assert found.problems == [
+    assert said(found) == [
         "readme.txt:1: 0 numbers where points x1,y1,x2,y2,… are needed: 'a method'",
         f"img_9: left out: no detections, and no such picture in {truth}",
         f"readme: left out: no detections, and no such picture in {truth}",
@@ -129,7 +130,7 @@ def test_submissions_are_packed_and_written_in_many_ways(tmp_path: pathlib.Path,
     truth = write(tmp_path / "gt", **{f"gt_img_{n}": f"{WORD},a\n{OTHER},###\n" for n in (1, 2)})
     content = f"\ufeff{WORD}{rest}\r\n{OTHER}{rest}\r\n"
     found = score_files(pack(tmp_path / "det.zip", dict.fromkeys(map(name.format, (1, 2)), content)), truth)
-    assert (found.summary["precision"], found.summary["recall"], found.problems) == (1, 1, [])
+    assert (found.summary["precision"], found.summary["recall"], said(found)) == (1, 1, [])
     assert bool(found.summary["sweep"]) == ("0.9" in rest)
 
 
@@ -153,18 +154,15 @@ def test_scores_of_only_some_detections_are_named(tmp_path: pathlib.Path) -> Non
     truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n{OTHER},b\n")
     found = score_files(write(tmp_path / "det", res_a=f"{WORD},0.5\n{OTHER}\n"), truth)
     assert found.summary["hmean"] == 1
-    assert found.problems == ["1 of 2 detections have no score: there is no sweep over thresholds"]
+    assert said(found) == ["1 of 2 detections have no score: there is no sweep over thresholds"]
     assert found.page is None
 
 
-def test_scores_in_percent_are_named_once(tmp_path: pathlib.Path) -> None:
-    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n", gt_b=f"{WORD},b\n")
-    found = score_files(write(tmp_path / "det", res_a=f"{WORD},98.8\n{OTHER},97\n", res_b=f"{WORD},12"), truth)
-    assert found.problems == [
-        "the last number of 3 lines (e.g. 98.8, res_a.txt:1) is no score in [0, 1]: scores in percent must be divided "
-        "by 100; taken for a text"
-    ]
-    assert found.summary["recall"] == 1
+def test_scores_in_percent_are_refused(tmp_path: pathlib.Path) -> None:
+    truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n")
+    detections = write(tmp_path / "det", res_a=f"{WORD},98.8\n{OTHER},97\n")
+    with pytest.raises(ValueError, match=r"res_a\.txt:1: .*\(=98\.8\) is no score in \[0, 1\]: scores in percent must"):
+        score_files(detections, truth)
 
 
 @pytest.mark.parametrize("separator", [";", " ", "\t"])
@@ -189,9 +187,9 @@ def test_a_readme_among_the_truths_is_no_picture(tmp_path: pathlib.Path) -> None
     found = score_files(write(tmp_path / "det", res_a=WORD, res_b=""), truth)
     assert found.summary["images"] == 2
     assert found.summary["without_detections"] == 0
-    assert found.problems[0].startswith("readme.txt")
-    assert "Read me, please." in found.problems[0]
-    assert found.problems[1:] == [f"readme: left out: nothing in {truth} says that there is such a picture"]
+    assert said(found)[0].startswith("readme.txt")
+    assert "Read me, please." in said(found)[0]
+    assert said(found)[1:] == [f"readme: left out: nothing in {truth} says that there is such a picture"]
     # In both folders it is none either; a truth that is garbled is still that of a picture.
     found = score_files(write(tmp_path / "det", readme="Our method\n"), write(truth, gt_b="garbled"))
     assert (found.summary["images"], found.summary["recall"]) == (2, 1)
@@ -204,7 +202,7 @@ def test_the_page_lists_the_problems_and_links_them_and_says_where_nothing_is(tm
     found = score_files(write(tmp_path / "det", res_a=f"{WORD}\noops", res_b=""), truth, output=tmp_path / "out")
     page = (tmp_path / "out/index.html").read_text()
     assert '<summary>1 problem <a href="problems.txt">problems.txt</a></summary>' in page
-    assert f"<li>{html.escape(found.problems[0])}</li>" in page
+    assert f"<li>{html.escape(said(found)[0])}</li>" in page
     assert page.count("nothing here, nothing found") == 1
 
 

@@ -4,7 +4,6 @@ import json
 import pathlib
 import subprocess
 import sys
-from typing import ClassVar
 
 import cv2
 import jaxtyping
@@ -22,7 +21,7 @@ from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.examples import LABELS, Example, Examples
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
@@ -161,8 +160,9 @@ def one(polygons: list[list[list[float]]], size: tuple[int, int] = (80, 120)) ->
         ["word"] * len(polygons),
     )
 
-    class One:
-        problems: ClassVar[list[str]] = []
+    class One(Dataset):
+        def __init__(self) -> None:
+            self.problems = []
 
         def __len__(self) -> int:
             return 1

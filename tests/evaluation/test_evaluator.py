@@ -16,9 +16,11 @@ from dbnet_jax.evaluation import evaluate_detections
 from dbnet_jax.evaluation import evaluator as evaluator_module
 from dbnet_jax.evaluation.evaluator import Evaluation, Evaluator
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from dbnet_jax.pages.evaluation import write_report
 from input_pipeline.datasets.sample import Sample
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.problems import said
 from tests.pages.test_results import Page
 
 
@@ -27,7 +29,7 @@ class Boxes:
 
     def __init__(self, count: int, bad: tuple[int, ...] = (), odd: tuple[int, ...] = ()):
         self.count, self.bad, self.odd = count, bad, odd
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
 
     def __len__(self) -> int:
         return self.count
@@ -40,7 +42,7 @@ class Boxes:
             raise BadPicture(f"{self.name(index)}: cannot be decoded")
         corners = (40 + index, 30, 100 + index, 60 + index)
         truths = [quad(*corners), quad(5, 70, 35, 90)][: 1 + (index % 3 == 0)]
-        problems = [f"gt_{index}.txt:2: odd", "labels.json: odd"] if index in self.odd else []
+        problems = [Problem(f"gt_{index}.txt:2", "odd"), Problem("labels.json", "odd")] if index in self.odd else []
         image = white_box((100 + 7 * index, 150), *corners)
         return Sample(self.name(index), image, truths, [False] * len(truths), problems=problems)
 
@@ -113,7 +115,7 @@ def test_the_protocol_is_the_one_asked_for(detector):
 
 def test_pictures_that_cannot_be_read_are_named_and_not_scored(detector):
     whole, holed = Evaluator(Boxes(9)).run(detector), Evaluator(Boxes(9, bad=(0, 4, 5))).run(detector)
-    assert holed.skipped == [f"box_{index}: cannot be decoded" for index in (0, 4, 5)]
+    assert list(map(str, holed.skipped)) == [f"box_{index}: cannot be decoded" for index in (0, 4, 5)]
     assert holed.indices == [1, 2, 3, 6, 7, 8]
     assert holed.names == [f"box_{index}" for index in holed.indices]
     assert holed.summary()["images"] == 6
@@ -124,10 +126,11 @@ def test_pictures_that_cannot_be_read_are_named_and_not_scored(detector):
 
 def test_what_is_wrong_with_the_set_and_its_labels_is_told(detector, tmp_path):
     dataset = Boxes(40, bad=(2,), odd=(0, 5))
-    dataset.problems = ["490 test pictures where the release has 500"]
+    dataset.problems = [Problem("", "490 test pictures where the release has 500")]
     found = Evaluator(dataset, too_many_bad="raise").run(detector)
-    assert found.problems == [*dataset.problems, "gt_0.txt:2: odd", "labels.json: odd", "gt_5.txt:2: odd"]
-    left_out = {"skipped": 1, "problems": 4, "messages": ["box_2: cannot be decoded", *found.problems]}
+    problems = ["490 test pictures where the release has 500", "gt_0.txt:2: odd", "labels.json: odd", "gt_5.txt:2: odd"]
+    assert said(found) == problems
+    left_out = {"skipped": 1, "problems": 4, "messages": ["box_2: cannot be decoded", *problems]}
     assert found.left_out() == left_out
     summary = write_report(tmp_path, found, detector, dataset)
     assert {key: summary[key] for key in left_out} == left_out

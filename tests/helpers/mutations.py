@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dbnet_jax.images.decode import BadPicture
+from tests.helpers.problems import said
 
 PIECES = st.sampled_from(
     [b",", b" ", b"nan", b"-", b"1e9", b"9" * 40, b".", b"#", b"####", b"\x00", b"\xff", b"<", b"&", b"'"]
@@ -40,5 +41,5 @@ def check_outcome(reader, data, file):
         messages = [str(error)]
     else:
         check(annotation)
-        messages = annotation.problems
+        messages = said(annotation)
     assert all(message.startswith(f"{file}:") for message in messages)

@@ -27,6 +27,7 @@ class Points:
     """Points (x, y) of the line y = 2x − 1."""
 
     problems: tuple[Problem, ...] = ()
+    pass_length = 32
 
     def __len__(self) -> int:
         return 32

@@ -15,19 +15,19 @@ from dbnet_jax.images.decode import BadPicture
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.datasets.wrappers.cached import CachedDataset
 from input_pipeline.examples import LABELS, Example, Examples
 
 CROP = (32, 48)
 
 
-class Numbered:
+class Numbered(Dataset):
     """Noise with a word each, named by their number; those in `bad` cannot be used."""
 
     def __init__(self, count: int, bad: tuple[int, ...] = ()):
         self.count, self.bad, self.reads = count, bad, Counter[int]()
-        self.problems: list[str] = []
+        self.problems = []
 
     def __len__(self) -> int:
         return self.count

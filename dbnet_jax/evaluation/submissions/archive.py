@@ -15,8 +15,6 @@ MAX_FILES = 200_000
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 2**30
 PREFIXES = ("poly_gt_", "gt_", "res_")
-_NAMED = 8  # in one message
-_ZIP_MAGIC = b"PK\x03\x04"
 
 
 def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict[str, bytes]:
@@ -40,10 +38,8 @@ def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict
         files = _read_files([(path.name, path)])
     elif zipfile.is_zipfile(path):
         files = _read_zip(path, wanted)
-    elif path.is_file() and _begins_as_zip(path):
-        raise ValueError(f"{path}: a damaged zip archive, perhaps not wholly copied: its list of files is missing")
     elif path.exists():
-        raise ValueError(f"{path}: neither a folder nor a zip archive nor a {' or '.join(wanted)} file")
+        raise ValueError(f"{path}: neither a folder nor a whole zip archive nor a {' or '.join(wanted)} file")
     else:
         raise FileNotFoundError(f"{path}: there is no such folder or file")
     contents: dict[str, bytes] = {}
@@ -86,17 +82,6 @@ def by_picture(names: Iterable[str]) -> dict[str, str]:
     return files
 
 
-def enumerate_names(names: Iterable[str]) -> str:
-    """The first of the names and how many there are."""
-    names = sorted(names)
-    return ", ".join(names[:_NAMED]) + (f" … ({len(names)} in all)" if len(names) > _NAMED else "")
-
-
-def _begins_as_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-
-
 def _picture_stem(stem: str) -> str:
     stem = next((stem.removeprefix(prefix) for prefix in PREFIXES if stem.startswith(prefix)), stem)
     path = PurePosixPath(stem)
@@ -128,9 +113,6 @@ def _read_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, byte
                 )
                 if info.is_dir() or not _is_wanted(parts, suffixes):
                     continue
-                # The others take as much memory to unpack as the archive asks for.
-                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise ValueError(f"{info.filename} is compressed in another way than zip's own, deflate")
                 # Not by the size that the archive states: what comes out is counted.
                 with archive.open(info) as file:
                     yield "/".join(parts), file.read(MAX_FILE_BYTES + 1)

@@ -7,13 +7,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture
+from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     is_dont_care,
@@ -23,12 +23,10 @@ from input_pipeline.datasets.parsing.annotations import (
     text_lines,
 )
 from input_pipeline.datasets.parsing.outline import check_polygon, crosses_itself
+from input_pipeline.datasets.sample import Annotation
 
-Polygon = Float32[np.ndarray, "_ 2"]
 # The least numbers of a line of truth that must be a polygon: a quad's text may hold a number or two, as "1,200".
 POLYGON_NUMBERS = 12
-QUAD_NUMBERS = 8
-NOT_FINITE = ("nan", "inf", "infinity")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,27 +34,26 @@ class FileDetections:
     """The detections of one picture.
 
     - `polygons`, `scores`: of each; None where it has no score.
-    - `problems`: names every line, or entry, that is left out or doubtful.
-    - `left_out`: those of them that are of lines, or entries, left out.
-    - `no_scores`: (where, number) of each line that ends with a number where its score may be, outside of [0, 1].
+    - `problems`: one for each line, or entry, that is left out or doubtful.
+    - `left_out`: the problems of lines, or entries, that are left out.
     """
 
     polygons: list[Polygon] = dataclasses.field(default_factory=list)
     scores: list[float | None] = dataclasses.field(default_factory=list)
-    problems: list[str] = dataclasses.field(default_factory=list)
-    left_out: list[str] = dataclasses.field(default_factory=list)
-    no_scores: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    left_out: list[Problem] = dataclasses.field(default_factory=list)
 
     def add(self, where: str, polygon: Polygon, score: float | None, shown: str = "") -> None:
         """**Raises:** ValueError where the polygon has fewer than three points or no area."""
         check_polygon(polygon)
         if crosses_itself(polygon):
-            self.problems.append(f"{where}: the outline crosses itself; kept, and the protocol decides{shown}")
+            said = f"the outline crosses itself; kept, and the protocol decides{shown}"
+            self.problems.append(Problem(where, said))
         self.polygons.append(polygon)
         self.scores.append(score)
 
-    def leave_out(self, problem: str) -> None:
-        """Names a line, or an entry, that is no detection."""
+    def leave_out(self, problem: Problem) -> None:
+        """Lists a line, or an entry, that is no detection."""
         self.left_out.append(problem)
         self.problems.append(problem)
 
@@ -64,8 +61,8 @@ class FileDetections:
 def parse_detections(data: bytes, file: str) -> FileDetections:
     """A line a detection, `x1,y1,…,xn,yn[,score][,text]`; two points are an upright rectangle.
 
-    The numbers that a line begins with are coordinates; where their count is odd the last is the score, if it lies in
-    [0, 1], or a text. A line whose text, or score, cannot be told from coordinates is left out and named.
+    The numbers that a line begins with are coordinates. Where their count is odd, the last one is the score. A line
+    whose score is not in [0, 1], or that has a number behind its text, is left out and listed.
 
     **Arguments:** `data`, the content of the file, and `file`, its name for messages.
     """
@@ -74,14 +71,10 @@ def parse_detections(data: bytes, file: str) -> FileDetections:
     for number, line in lines:
         where, shown = f"{file}:{number}", f": {line[:60]!r}"
         try:
-            numbers, last = _detection(line)
-            score = last if last is not None and 0 <= last <= 1 else None
+            numbers, score = _detection(line)
             found.add(where, _polygon(numbers), score, shown)
         except ValueError as error:
-            found.leave_out(f"{where}: {error}{shown}")
-            continue
-        if last is not None and score is None:
-            found.no_scores.append((where, last))
+            found.leave_out(Problem(where, f"{error}{shown}"))
     return found
 
 
@@ -98,7 +91,7 @@ def parse_truth(data: bytes, file: str) -> Annotation:
     try:
         return _parse_truth(data, file)
     except BadPicture as error:
-        return Annotation(problems=[str(error)])
+        return Annotation(problems=[Problem.at(file, error)])
 
 
 def _parse_truth(data: bytes, file: str) -> Annotation:
@@ -126,20 +119,20 @@ def parse_detections_json(data: bytes, file: str) -> dict[str, FileDetections]:
     skipped = content.get("skipped", {}) if isinstance(content, dict) else None
     if not isinstance(pictures, dict) or not isinstance(skipped, dict):
         raise ValueError(f'{file}: not of the form {{"pictures": {{name: {{"detections": […]}}}}, "skipped": {{…}}}}')
-    reasons = {name: [f"{file}: {name} was skipped: {reason}"] for name, reason in skipped.items()}
+    reasons = {name: [Problem(file, f"{name} was skipped: {reason}")] for name, reason in skipped.items()}
     results = {name: FileDetections(problems=problems) for name, problems in reasons.items()}
     for name, picture in pictures.items():
         found = results[name] = FileDetections()
         entries = picture.get("detections") if isinstance(picture, dict) else None
         if not isinstance(entries, list):
-            found.leave_out(f"{file}: {name}: has no list of detections")
+            found.leave_out(Problem(f"{file}: {name}", "has no list of detections"))
             continue
         for index, entry in enumerate(entries):
             where = f"{file}: {name}: detection {index}"
             try:
                 found.add(where, *_entry(entry))
             except ValueError as error:
-                found.leave_out(f"{where}: {error}")
+                found.leave_out(Problem(where, str(error)))
     return results
 
 
@@ -156,60 +149,21 @@ def _polygon(numbers: list[float]) -> Polygon:
 
 
 def _detection(line: str) -> tuple[list[float], float | None]:
-    """The coordinates of a line, and the number behind them: its score, or a text that is a number."""
-    fields = line.split(",")
-    if not fields[-1].strip():
-        fields.pop()  # of a comma at the end
+    """The coordinates of a line, and its score where the count of its numbers is odd."""
+    fields = line.rstrip().removesuffix(",").split(",")
     count = _leading_numbers(fields)
     if count < 4:
         raise ValueError(f"{count} numbers where points x1,y1,x2,y2,… are needed")
-    # A number behind what is none: a garbled coordinate, or a text such as "Route 66, 5".
+    # A number behind it: it is a bad coordinate, or a text such as "Route 66, 5".
     if any(is_number(field) for field in fields[count + 1 :]):
-        raise ValueError(f"whether {fields[count].strip()!r} is a text or a bad coordinate cannot be told")
+        raise ValueError(f"{fields[count].strip()!r} stands between numbers")
     numbers = parse_numbers(fields, count)
-    if all(abs(number) <= 1 for number in numbers[: count - count % 2]):
-        raise ValueError("all coordinates lie in [-1, 1]: they must be in pixels")
     if count % 2 == 0:
-        _check_even(fields, numbers)
         return numbers, None
-    _check_odd(fields, numbers)
+    if not 0 <= numbers[-1] <= 1:
+        percent = ": scores in percent must be divided by 100" if 1 < numbers[-1] <= 100 else ""
+        raise ValueError(f"{count} numbers, and the last one (={numbers[-1]:g}) is no score in [0, 1]{percent}")
     return numbers[:-1], numbers[-1]
-
-
-def _check_odd(fields: list[str], numbers: list[float]) -> None:
-    """**Raises:** ValueError where the last of an odd count of numbers may be a coordinate, whose other one is lost."""
-    count = len(numbers)
-    behind = fields[count].strip() if len(fields) > count else ""
-    scored = 0 <= numbers[-1] <= 1
-    if behind and (count == QUAD_NUMBERS - 1 or (_may_be_garbled(behind) and not _may_be_score(fields[count - 1]))):
-        raise ValueError(f"{count} numbers, and whether {behind!r} is a text or a bad coordinate cannot be told")
-    if scored:
-        return
-    if count == QUAD_NUMBERS - 1:
-        raise ValueError(f"{count} numbers: a quad has {QUAD_NUMBERS}, and {numbers[-1]:g} is no score in [0, 1]")
-    if _may_be_score(fields[0]):
-        raise ValueError(f"{numbers[0]:g} may be a score: it belongs behind the coordinates")
-
-
-def _check_even(fields: list[str], numbers: list[float]) -> None:
-    """**Raises:** ValueError where one of an even count of numbers may be a score, or the text a coordinate."""
-    count = len(numbers)
-    whole = ["." not in field for field in fields[:count]]
-    if count < QUAD_NUMBERS and len(fields) > count and _may_be_garbled(fields[count]):
-        raise ValueError(f"whether {fields[count].strip()!r} is a text or a bad coordinate cannot be told")
-    # A score among pixels: before a text that is a number, or behind coordinates of which one is missing.
-    for place, others in ((-2, [whole[-1]]), (-1, whole[:-1])):
-        if (count > QUAD_NUMBERS or place == -1) and all(others) and _may_be_score(fields[count + place]):
-            raise ValueError(f"whether {numbers[place]:g} is a score or a coordinate cannot be told")
-
-
-def _may_be_score(field: str) -> bool:
-    return "." in field and 0 <= float(field) <= 1
-
-
-def _may_be_garbled(field: str) -> bool:
-    """Whether what is no number may have been a coordinate: "2O", "nan"."""
-    return any(character.isdigit() for character in field) or field.strip().lower().lstrip("+-") in NOT_FINITE
 
 
 def _truth(line: str) -> Instance:

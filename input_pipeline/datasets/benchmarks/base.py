@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import UInt8
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
-from dbnet_jax.messages import plural
-from input_pipeline.datasets.parsing.annotations import Annotation, make_sample
+from dbnet_jax.messages import Problem, plural
+from dbnet_jax.typing import Image
+from input_pipeline.datasets.parsing.annotations import Instance, make_sample, parse_instances, text_lines
 from input_pipeline.datasets.parsing.folders import describe, enumerate_names, existing, listing, read_bytes
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 SPLITS = ("train", "validation", "trainval", "test")
 VALIDATION_EVERY = 10
@@ -47,7 +47,7 @@ class _File:
     prefix: str
 
 
-class Benchmark:
+class Benchmark(Dataset):
     """Pictures in one folder, their annotation files in another, read when they are asked for.
 
     The pictures of the official training folder are sorted by the integer in their names. Those at positions
@@ -78,26 +78,35 @@ class Benchmark:
     validation_folders: ClassVar[Folders | None] = None
     test_folders: ClassVar[Folders | None] = None
     annotation_suffix: ClassVar[str | tuple[str, ...]]
+    annotation_patterns: ClassVar[tuple[str, ...]]  # names of the annotation file of a picture, by its {name} or {stem}
     counts: ClassVar[dict[str, int]] = {}
     absent: ClassVar[dict[str, str]] = {}  # splits that the benchmark does not have: why, and what to do
     turned: ClassVar[tuple[str, ...]] = ()  # pictures whose labels follow the EXIF orientation, as all others' do not
 
     def __init__(self, folder: str | os.PathLike[str], split: str = "train"):
         self.folder, self.split = pathlib.Path(folder), self._checked(split)
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._files = [file for part in self._parts() for file in self._read_part(part)]
 
     @classmethod
     def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
         """The names that the annotation file of a picture may have."""
-        raise NotImplementedError
+        return tuple(pattern.format(name=picture.name, stem=picture.stem) for pattern in cls.annotation_patterns)
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:
-        """Parses the content of an annotation file; `file` is its name, for messages.
+        """Parses the content of an annotation file, by default with one instance a line.
 
-        **Raises:** `BadPicture` if nothing of it can be read: its picture would seem to be without text.
+        **Arguments:** `data`; `file`: the name of the file, for messages.
+
+        **Raises:** `BadPicture` if no line can be used: the picture would seem to be without text.
         """
+        lines, problems = text_lines(data, file)
+        return parse_instances(lines, file, cls.parse_line, problems)
+
+    @staticmethod
+    def parse_line(line: str) -> Instance:
+        """Parses one line. **Raises:** `ValueError` with the reason if it cannot be used."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -221,14 +230,15 @@ class Benchmark:
         names = [spelling for name in self.annotation_names(picture) for spelling in (name, name.lower())]
         return next((annotations[name] for name in names if name in annotations), None)
 
-    def _miscount(self, count: int, part: str) -> list[str]:
+    def _miscount(self, count: int, part: str) -> list[Problem]:
         released = self.counts.get(part, count)
-        return [f"{plural(count, f'{part} picture')} where the release has {released}"] if count != released else []
+        said = f"{plural(count, f'{part} picture')} where the release has {released}"
+        return [Problem("", said)] if count != released else []
 
-    def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[str]:
+    def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[Problem]:
         known = {name.lower() for picture in pictures for name in self.annotation_names(picture)}
         names = sorted({path.name for name, path in annotations.items() if name.lower() not in known})
-        return [f"annotation files without a picture: {enumerate_names(names)}"] if names else []
+        return [Problem("annotation files without a picture", enumerate_names(names), len(names))] if names else []
 
     def _complaint(self, found: str) -> str:
         return (
@@ -238,7 +248,7 @@ class Benchmark:
         )
 
 
-def _holds(image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -> bool:
+def _holds(image: Image, annotation: Annotation) -> bool:
     """Whether all outlines lie in the picture, give or take what a hand misses."""
     return all((polygon < np.add(image.shape[1::-1], 3)).all() for polygon in annotation.polygons)
 

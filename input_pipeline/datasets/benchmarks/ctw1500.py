@@ -1,13 +1,12 @@
 """SCUT-CTW1500: lines of text, one curved line at least in every photo."""
 
-import pathlib
 import xml.parsers.expat
 from typing import ClassVar
 
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     decode_text,
@@ -17,6 +16,7 @@ from input_pipeline.datasets.parsing.annotations import (
     parse_numbers,
     text_lines,
 )
+from input_pipeline.datasets.sample import Annotation
 
 _TEXT_FOLLOWS = ",####"
 
@@ -60,12 +60,8 @@ or, of the first release:
         ("gt_ctw1500", "gt_ctw_1500", "test/text_label_curve", "test/text_label_circum"),
     )
     annotation_suffix = (".xml", ".txt")
+    annotation_patterns = ("{stem}.xml", "{stem:0>7}.txt", "{stem}.txt")
     counts: ClassVar[dict[str, int]] = {"train": 1000, "test": 500}
-
-    @classmethod
-    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """1001.xml, 0001001.txt or 1001.txt for 1001.jpg."""
-        return (f"{picture.stem}.xml", f"{picture.stem.zfill(7)}.txt", f"{picture.stem}.txt")
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:
@@ -79,7 +75,7 @@ or, of the first release:
         if document.startswith("<") or file.lower().endswith(".xml"):
             lines = _box_lines(document, file)
             if not lines:
-                problems.append(f"{file}: no <box> in it; read as a picture without text")
+                problems.append(Problem(file, "no <box> in it; read as a picture without text"))
             return parse_instances(lines, file, _parse_line, problems)
         return parse_instances(text_lines(data, file)[0], file, _parse_line, problems)
 

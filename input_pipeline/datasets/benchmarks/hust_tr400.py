@@ -1,11 +1,10 @@
 """HUST-TR400: more lines of text in any orientation, to train on together with MSRA-TD500."""
 
-import pathlib
 from typing import ClassVar
 
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.benchmarks.msra_td500 import parse_box
-from input_pipeline.datasets.parsing.annotations import Annotation, Instance, joined_lines, parse_instances, text_lines
+from input_pipeline.datasets.parsing.annotations import Instance, joined_lines
 
 _FOLDERS = (".", "HUST-TR400")
 
@@ -30,25 +29,16 @@ class HustTr400(Benchmark):
 or the same in a folder HUST-TR400"""
     train_folders = Folders(_FOLDERS, _FOLDERS)
     annotation_suffix = ".gt"
+    annotation_patterns = ("{stem}.gt",)
     counts: ClassVar[dict[str, int]] = {"train": 400}
     absent: ClassVar[dict[str, str]] = dict.fromkeys(
         ("validation", "test"), "all of its photos are to train on (split 'train'); score on MSRA-TD500"
     )
 
-    @classmethod
-    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """img.gt for img.jpg."""
-        return (f"{picture.stem}.gt",)
-
-    @classmethod
-    def parse(cls, data: bytes, file: str) -> Annotation:
-        """One text line a line; see the class."""
-        lines, problems = text_lines(data, file)
-        return parse_instances(lines, file, _parse_line, problems)
-
-
-def _parse_line(line: str) -> Instance:
-    fields = line.split(maxsplit=7)
-    instance = parse_box(fields)
-    text = fields[7].strip() if len(fields) > 7 else ""
-    return Instance(instance.polygon, instance.ignore, text, doubt=joined_lines(text, None))
+    @staticmethod
+    def parse_line(line: str) -> Instance:
+        """One line of text; see the class."""
+        fields = line.split(maxsplit=7)
+        instance = parse_box(fields)
+        text = fields[7].strip() if len(fields) > 7 else ""
+        return Instance(instance.polygon, instance.ignore, text, doubt=joined_lines(text, None))

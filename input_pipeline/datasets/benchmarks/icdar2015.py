@@ -1,19 +1,15 @@
 """ICDAR 2015 Incidental Scene Text: words in street photographs taken in passing."""
 
-import pathlib
 from typing import ClassVar
 
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     check_commas,
     is_dont_care,
     joined_lines,
-    parse_instances,
     parse_numbers,
-    text_lines,
 )
 
 
@@ -41,25 +37,16 @@ class Icdar2015(Benchmark):
     train_folders = Folders(("ch4_training_images",), ("ch4_training_localization_transcription_gt",))
     test_folders = Folders(("ch4_test_images",), ("Challenge4_Test_Task1_GT",))
     annotation_suffix = ".txt"
+    annotation_patterns = ("gt_{stem}.txt",)
     counts: ClassVar[dict[str, int]] = {"train": 1000, "test": 500}
 
-    @classmethod
-    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """gt_img_1.txt for img_1.jpg."""
-        return (f"gt_{picture.stem}.txt",)
-
-    @classmethod
-    def parse(cls, data: bytes, file: str) -> Annotation:
-        """One word a line; see the class."""
-        lines, problems = text_lines(data, file)
-        return parse_instances(lines, file, _parse_line, problems)
-
-
-def _parse_line(line: str) -> Instance:
-    fields = line.split(",", 8)
-    check_commas(fields[0])
-    numbers = parse_numbers(fields, 8)
-    text = fields[8] if len(fields) > 8 else ""
-    # Where nothing follows, the last number itself may be cut off.
-    doubt = joined_lines(text) if len(fields) > 8 else "there is no transcription"
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, doubt=doubt)
+    @staticmethod
+    def parse_line(line: str) -> Instance:
+        """One line of text; see the class."""
+        fields = line.split(",", 8)
+        check_commas(fields[0])
+        numbers = parse_numbers(fields, 8)
+        text = fields[8] if len(fields) > 8 else ""
+        # Where nothing follows, the last number itself may be cut off.
+        doubt = joined_lines(text) if len(fields) > 8 else "there is no transcription"
+        return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, doubt=doubt)

@@ -1,19 +1,15 @@
 """ICDAR 2017 MLT: words of nine scripts."""
 
-import pathlib
 from typing import ClassVar
 
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     check_commas,
     is_dont_care,
     joined_lines,
-    parse_instances,
     parse_numbers,
-    text_lines,
 )
 
 SCRIPTS = ("Arabic", "Latin", "Chinese", "Japanese", "Korean", "Bangla", "Symbols", "Mixed", "None")
@@ -52,28 +48,21 @@ class Mlt2017(Benchmark):
         ("ch8_validation_localization_transcription_gt_v2", "ch8_validation_localization_transcription_gt"),
     )
     annotation_suffix = ".txt"
+    annotation_patterns = ("gt_{stem}.txt",)
     counts: ClassVar[dict[str, int]] = {"train": 7200, "validation": 1800}
     absent: ClassVar[dict[str, str]] = {"test": "its labels are not public; score on 'validation' or at the portal"}
 
-    @classmethod
-    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """gt_img_1.txt for img_1.jpg."""
-        return (f"gt_{picture.stem}.txt",)
-
-    @classmethod
-    def parse(cls, data: bytes, file: str) -> Annotation:
-        """One word a line; see the class."""
-        lines, problems = text_lines(data, file)
-        return parse_instances(lines, file, _parse_line, problems)
-
-
-def _parse_line(line: str) -> Instance:
-    fields = line.split(",", 9)
-    check_commas(fields[0])
-    numbers = parse_numbers(fields, 8)
-    script = fields[8].strip() if len(fields) > 8 else ""
-    text = fields[9] if len(fields) > 9 else ""
-    doubt = joined_lines(text) if script in SCRIPTS else f"the script {script[:20]!r} is none of {', '.join(SCRIPTS)}"
-    if len(fields) < 10:
-        doubt = f"{len(fields) - 8} of the 2 fields after the numbers"
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, script, doubt)
+    @staticmethod
+    def parse_line(line: str) -> Instance:
+        """One line of text; see the class."""
+        fields = line.split(",", 9)
+        check_commas(fields[0])
+        numbers = parse_numbers(fields, 8)
+        script = fields[8].strip() if len(fields) > 8 else ""
+        text = fields[9] if len(fields) > 9 else ""
+        doubt = (
+            joined_lines(text) if script in SCRIPTS else f"the script {script[:20]!r} is none of {', '.join(SCRIPTS)}"
+        )
+        if len(fields) < 10:
+            doubt = f"{len(fields) - 8} of the 2 fields after the numbers"
+        return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, script, doubt)

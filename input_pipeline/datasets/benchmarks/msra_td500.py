@@ -1,7 +1,6 @@
 """MSRA-TD500: lines of Chinese and English text in any orientation."""
 
 import math
-import pathlib
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -10,12 +9,9 @@ import numpy as np
 from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
     MAX_COORDINATE,
-    Annotation,
     Instance,
     as_polygon,
-    parse_instances,
     parse_numbers,
-    text_lines,
 )
 
 
@@ -43,25 +39,16 @@ class MsraTd500(Benchmark):
     train_folders = Folders(("train",), ("train",))
     test_folders = Folders(("test",), ("test",))
     annotation_suffix = ".gt"
+    annotation_patterns = ("{stem}.gt",)
     counts: ClassVar[dict[str, int]] = {"train": 300, "test": 200}
 
-    @classmethod
-    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """IMG_0030.gt for IMG_0030.JPG."""
-        return (f"{picture.stem}.gt",)
-
-    @classmethod
-    def parse(cls, data: bytes, file: str) -> Annotation:
-        """One text line a line; see the class."""
-        lines, problems = text_lines(data, file)
-        return parse_instances(lines, file, _parse_line, problems)
-
-
-def _parse_line(line: str) -> Instance:
-    fields = line.split()
-    if len(fields) > 7:
-        raise ValueError(f"{len(fields)} fields where 7 are needed")
-    return parse_box(fields)
+    @staticmethod
+    def parse_line(line: str) -> Instance:
+        """One line of text; see the class."""
+        fields = line.split()
+        if len(fields) > 7:
+            raise ValueError(f"{len(fields)} fields where 7 are needed")
+        return parse_box(fields)
 
 
 def parse_box(fields: Sequence[str]) -> Instance:

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from dbnet_jax.images.decode import BadPicture
-from dbnet_jax.messages import plural
+from dbnet_jax.messages import Problem, plural
 from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.benchmarks.synthtext_index import open_index
-from input_pipeline.datasets.parsing.annotations import Annotation, Instance, as_polygon, parse_instances
+from input_pipeline.datasets.parsing.annotations import Instance, as_polygon, parse_instances
 from input_pipeline.datasets.parsing.folders import describe, read_bytes
+from input_pipeline.datasets.sample import Annotation
 
 _LABELS = "gt.mat"
 _PLACES = (".", "SynthText")
@@ -93,7 +94,8 @@ or the same in a folder SynthText"""
         boxes, words = self._index.boxes(position), self._index.words(position)
         problems = []
         if len(words) != len(boxes):
-            problems = [f"{_LABELS}: {name}: {len(words)} words and {len(boxes)} boxes; kept without their texts"]
+            said = f"{len(words)} words and {len(boxes)} boxes; kept without their texts"
+            problems = [Problem(f"{_LABELS}: {name}", said)]
             words = [""] * len(boxes)
         numbered = enumerate(zip(boxes, words, strict=True), start=1)
         return parse_instances(numbered, f"{_LABELS}: {name}", _parse_word, problems, show=lambda word: word[1])

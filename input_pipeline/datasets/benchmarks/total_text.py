@@ -1,7 +1,6 @@
 """Total-Text: words in any orientation, many of them along curves."""
 
 import dataclasses
-import pathlib
 import re
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from input_pipeline.datasets.benchmarks.total_text_mat import (
     show_row,
 )
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     is_dont_care,
@@ -25,6 +23,7 @@ from input_pipeline.datasets.parsing.annotations import (
     parse_numbers,
     text_lines,
 )
+from input_pipeline.datasets.sample import Annotation
 
 LABEL_FOLDERS = ("txt_format", "groundtruth_polygonal*", "Txts", "Groundtruth/Polygon", "Polygon", "annotations")
 
@@ -69,13 +68,9 @@ or, for the training set alone:
     )
     test_folders = Folders(("Images/Test",), tuple(f"{folder}/Test" for folder in LABEL_FOLDERS))
     annotation_suffix = (".txt", ".mat")
+    annotation_patterns = ("poly_gt_{stem}.txt", "{name}.txt", "poly_gt_{stem}.mat")
     turned = ("img651.jpg",)
     counts: ClassVar[dict[str, int]] = {"train": 1255, "test": 300}
-
-    @classmethod
-    def annotation_names(cls, picture: pathlib.Path) -> tuple[str, ...]:
-        """poly_gt_img11.txt, img11.jpg.txt or poly_gt_img11.mat for img11.jpg."""
-        return (f"poly_gt_{picture.stem}.txt", f"{picture.name}.txt", f"poly_gt_{picture.stem}.mat")
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:

@@ -7,21 +7,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from dbnet_jax.images.decode import BadPicture, decode_image
+from dbnet_jax.messages import MOST_OF_A_KIND, Problem, Problems
 from input_pipeline.datasets.benchmarks.base import SPLITS, VALIDATION_EVERY
-from input_pipeline.datasets.own_data.entries import (
-    MAX_NAMED,
-    Entry,
-    Problems,
-    Size,
-    locate,
-    natural_order,
-    together,
-    unique,
-    without,
-)
-from input_pipeline.datasets.parsing.annotations import Annotation, make_sample
+from input_pipeline.datasets.own_data.entries import Entry, Size, exclude, locate, merge, natural_order, unique
+from input_pipeline.datasets.parsing.annotations import make_sample
 from input_pipeline.datasets.parsing.folders import describe, read_bytes
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +24,7 @@ class LabelNames:
     test: tuple[str, ...]
 
 
-class LabelledPictures:
+class LabelledPictures(Dataset):
     """Pictures with labels that somebody made, in one of the common formats; each class reads one of them.
 
     A picture that the labels name twice, by whatever path, is used once; one that is "validation" is not in "train".
@@ -82,10 +73,11 @@ class LabelledPictures:
         self._problems = Problems()
         self._why_empty = "no picture in this split"
         self._entries = self._open()
-        self.problems = self._problems.messages()
-        lost = [entry.lost for entry in self._entries if entry.lost]
-        if len(lost) == len(self._entries):
-            raise FileNotFoundError("\n".join([self._complaint(self._why_empty), *self.problems, *lost[:MAX_NAMED]]))
+        self.problems = self._problems.listed()
+        unusable = [entry.unusable for entry in self._entries if entry.unusable]
+        if len(unusable) == len(self._entries):
+            reasons = [*map(str, self.problems), *unusable[:MOST_OF_A_KIND]]
+            raise FileNotFoundError("\n".join([self._complaint(self._why_empty), *reasons]))
         self._check_that_some_exist()
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
@@ -127,18 +119,19 @@ class LabelledPictures:
             raise BadPicture(f"{entry.name}: there is no such picture in {tried}")
         image = decode_image(read_bytes(path), entry.name, follow_exif=self.follow_exif)
         if size is not None and size != image.shape[:2]:
-            annotation.problems.append(
-                f"{entry.place}: the picture is {image.shape[1]} wide and {image.shape[0]} high, its labels are for "
+            said = (
+                f"the picture is {image.shape[1]} wide and {image.shape[0]} high, its labels are for "
                 f"{size[1]} and {size[0]}; kept as they are (`follow_exif` is {self.follow_exif})"
             )
+            annotation.problems.append(Problem(entry.place, said))
         return make_sample(entry.name, image, annotation)
 
     def _annotation(self, entry: Entry) -> tuple[Annotation, Size | None]:
-        if entry.lost:
-            raise BadPicture(entry.lost)
+        if entry.unusable:
+            raise BadPicture(entry.unusable)
         annotation, size = self.parse_entry(entry)
-        if more := max(0, len(annotation.problems) - MAX_NAMED):
-            annotation.problems[MAX_NAMED:] = [f"{entry.place}: … and {more} more problems"]
+        if more := max(0, len(annotation.problems) - MOST_OF_A_KIND):
+            annotation.problems[MOST_OF_A_KIND:] = [Problem(entry.place, f"… and {more} more problems", more)]
         return annotation, size
 
     def _open(self) -> list[Entry]:
@@ -159,9 +152,9 @@ class LabelledPictures:
         if held_out:
             others = self._read(held_out)
             if self.split == "trainval":
-                return together(entries, others, self._problems)
+                return merge(entries, others, self._problems)
             self._why_empty = "all of its pictures are to be scored on"
-            return without(entries, others, self._problems)
+            return exclude(entries, others, self._problems)
         if self.split == "trainval":
             return entries
         held = self.split == "validation"

@@ -4,8 +4,10 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from dbnet_jax.messages import Problems
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.base import LabelNames
-from input_pipeline.datasets.own_data.entries import Entry, Problems, lost
+from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile, as_line, grouped_by_picture, keyed_objects
 from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care
 from input_pipeline.datasets.parsing.coco_mask import mask_outlines
@@ -20,7 +22,6 @@ from input_pipeline.datasets.parsing.json_values import (
     box_polygon,
     parse_json,
 )
-from input_pipeline.datasets.parsing.outline import Polygon
 
 SPLIT_NAMES = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 _TEXT_KEYS = ("utf8_string", "text", "transcription")
@@ -136,7 +137,7 @@ def _entries(
         try:
             yield reader.entry(image.get("file_name"), groups[key], labels, size=size, split=split)
         except ValueError as error:
-            yield lost(f"{labels.name}: picture {key[:40]!r}", error, split)
+            yield unusable_entry(f"{labels.name}: picture {key[:40]!r}", error, split)
 
 
 def _outlines(line: str) -> list[str]:

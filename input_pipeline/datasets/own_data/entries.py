@@ -6,30 +6,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-MAX_NAMED = 20  # problems of a kind that are named one by one
-
-
-class Problems:
-    """Collects messages by their kind; of each kind the first `MAX_NAMED` are named, the others counted."""
-
-    def __init__(self) -> None:
-        self._named: dict[str, list[str]] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, kind: str, message: str) -> None:
-        """Notes one problem; `kind` says what a number of them have in common."""
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        if self._counts[kind] <= MAX_NAMED:
-            self._named.setdefault(kind, []).append(message)
-
-    def messages(self) -> list[str]:
-        """What was noted, kind by kind."""
-        found = []
-        for kind, named in self._named.items():
-            more = self._counts[kind] - len(named)
-            found += [*named, *([f"… and {more} more: {kind}"] if more else [])]
-        return found
-
+from dbnet_jax.messages import Problem, Problems
 
 Size = tuple[int, int]
 Identity = str | tuple[int, int]
@@ -48,8 +25,8 @@ class Entry:
     - `label_file`: … or the file that holds it.
     - `size`: (height, width) of the picture as the labels state it; None where they do not, or in their file.
     - `split`: which of the splits the labels put it in; "" where they do not say.
-    - `lost`: why what the labels say of it cannot be used at all; "" where it can. Such an entry is a picture all the
-        same: it is skipped and counted with those that cannot be read.
+    - `unusable`: why the labels of the picture cannot be used at all; "" where they can. Such an entry still is a
+        picture: it is skipped, and counted with the unreadable pictures.
     """
 
     name: str
@@ -59,13 +36,12 @@ class Entry:
     label_file: pathlib.Path | None = None
     size: Size | None = None
     split: str = ""
-    lost: str = ""
+    unusable: str = ""
 
 
-def lost(place: str, reason: object, split: str = "") -> Entry:
-    """The entry of a picture that the labels speak of at `place`, in a way that cannot be used."""
-    text = str(reason)
-    return Entry(place, (), place, split=split, lost=text if text.startswith(place) else f"{place}: {text}")
+def unusable_entry(place: str, reason: object, split: str = "") -> Entry:
+    """The entry of a picture whose labels, at `place`, cannot be used."""
+    return Entry(place, (), place, split=split, unusable=str(Problem.at(place, reason)))
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
@@ -91,14 +67,15 @@ def unique(entries: Iterable[Entry], problems: Problems) -> list[Entry]:
         first = next((known[key] for key in keys if key in known), None)
         if first is not None:
             other = "" if first.name == entry.name else f", as {first.name} before"
-            problems.add("a picture named twice", f"{entry.place}: named a second time{other}; this one is left out")
+            again = Problem(entry.place, f"named a second time{other}; this one is left out")
+            problems.add(again, "a picture named twice")
             continue
         known.update(dict.fromkeys(keys, entry))
         kept.append(entry)
     return kept
 
 
-def together(training: list[Entry], scored: list[Entry], problems: Problems) -> list[Entry]:
+def merge(training: list[Entry], scored: list[Entry], problems: Problems) -> list[Entry]:
     """The entries of both, those to be scored on under names of their own where another picture has theirs."""
     names, pictures = {entry.name for entry in training}, set(map(_identity, training))
     apart = [
@@ -110,14 +87,15 @@ def together(training: list[Entry], scored: list[Entry], problems: Problems) -> 
     return unique([*training, *apart], problems)
 
 
-def without(training: list[Entry], scored: list[Entry], problems: Problems) -> list[Entry]:
+def exclude(training: list[Entry], scored: list[Entry], problems: Problems) -> list[Entry]:
     """The entries whose pictures are not in `scored`; the others are named in `problems`."""
     taken, kept = set(map(_identity, scored)), []
     for entry in training:
         if _identity(entry) not in taken:
             kept.append(entry)
         else:
-            problems.add("to be scored on too", f"{entry.place}: is a picture to score on too; kept out of training")
+            problem = Problem(entry.place, "is a picture to score on too; kept out of training")
+            problems.add(problem, "to be scored on too")
     return kept
 
 

@@ -5,13 +5,13 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
-from input_pipeline.datasets.own_data.entries import Entry, Problems, lost
+from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
 from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, text_lines
 from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (
-    TWICE,
     as_flag,
     as_list,
     as_object,
@@ -24,7 +24,7 @@ from input_pipeline.datasets.parsing.json_values import (
 
 GRANULARITIES = ("word", "line")
 _MISSING = "\0 is missing"  # a key of regions whose parts nobody outlined: which parts
-_KEYS = ("vertices", "legible", "text", TWICE, _MISSING)
+_KEYS = ("vertices", "legible", "text", _MISSING)
 _ENDINGS = ("jsonl", "jsonl.gz", "json", "json.gz")
 
 
@@ -48,6 +48,7 @@ class HierText(LabelFile):
     **Arguments:**
 
     - `granularity`: what an instance is, "word" or "line".
+    - `options`: see `LabelledPictures`.
     """
 
     title = "HierText"
@@ -69,20 +70,17 @@ class HierText(LabelFile):
         split: str = "train",
         *,
         granularity: str = "word",
-        labels: str = "",
-        eval_labels: str = "",
-        follow_exif: bool = True,
+        **options: Any,
     ):
         if granularity not in GRANULARITIES:
             raise ValueError(f"`granularity` (={granularity!r}) must be one of {', '.join(GRANULARITIES)}")
         self.granularity = granularity
-        super().__init__(folder, split, labels=labels, eval_labels=eval_labels, follow_exif=follow_exif)
+        super().__init__(folder, split, **options)
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`; the file is one document, or a line a picture."""
         lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
-        for doubt in doubts:
-            problems.add("not UTF-8", doubt)
+        problems.extend(doubts, "not UTF-8")
         try:
             document = parse_json("\n".join(line for _, line in lines), labels.name)
             document = as_object(document, labels.name)
@@ -103,7 +101,7 @@ class HierText(LabelFile):
             try:
                 row = parse_json(line, "the line")
             except ValueError as error:
-                yield lost(place, error)
+                yield unusable_entry(place, error)
             else:
                 yield from self._picture(row, place, labels)
 
@@ -116,7 +114,7 @@ class HierText(LabelFile):
             name = f"{image_id}.jpg" if isinstance(image_id, str) and image_id.strip() else image_id
             yield self.entry(name, self._instances(paragraphs), labels, size=size)
         except ValueError as error:
-            yield lost(place, error)
+            yield unusable_entry(place, error)
 
     def _instances(self, paragraphs: list[Any]) -> Iterator[Any]:
         for paragraph in paragraphs:

@@ -5,10 +5,10 @@ import posixpath
 from collections.abc import Iterator
 
 from dbnet_jax.images.decode import BadPicture
-from input_pipeline.datasets.own_data.entries import Entry, Problems, Size, natural_order
+from dbnet_jax.messages import Problem, Problems
+from input_pipeline.datasets.own_data.entries import Entry, Size, natural_order
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder
 from input_pipeline.datasets.parsing.annotations import (
-    Annotation,
     Instance,
     as_polygon,
     check_commas,
@@ -20,6 +20,7 @@ from input_pipeline.datasets.parsing.annotations import (
     text_lines,
 )
 from input_pipeline.datasets.parsing.folders import read_bytes
+from input_pipeline.datasets.sample import Annotation
 
 
 class IcdarFolder(PictureFolder):
@@ -49,11 +50,12 @@ class IcdarFolder(PictureFolder):
             names = [spelling for name in _label_names(picture) for spelling in (name, name.lower())]
             name = next((spelled[name] for name in names if name in spelled), "")
             if name and name in used:
-                problems.add("labels of two pictures", f"{name}: belongs to {used[name]} and to {picture} by its name")
+                both = Problem(name, f"belongs to {used[name]} and to {picture} by its name")
+                problems.add(both, "labels of two pictures")
             used[name] = picture
             yield Entry(picture, (path,), name or picture, label_file=files.get(name))
         for name in sorted(files.keys() - used.keys(), key=natural_order):
-            problems.add("label files without a picture", f"{name}: there is no picture of it")
+            problems.add(Problem(name, "there is no picture of it"), "label files without a picture")
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
         """See `LabelledPictures`."""

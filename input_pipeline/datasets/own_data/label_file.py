@@ -6,11 +6,13 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.base import LabelledPictures
-from input_pipeline.datasets.own_data.entries import Entry, Problems, Size
-from input_pipeline.datasets.parsing.annotations import Annotation, Instance, parse_instances
+from input_pipeline.datasets.own_data.entries import Entry, Size
+from input_pipeline.datasets.parsing.annotations import Instance, parse_instances
 from input_pipeline.datasets.parsing.folders import read_bytes
-from input_pipeline.datasets.parsing.json_values import TWICE, as_object, as_text, parse_json, read_json, shorten
+from input_pipeline.datasets.parsing.json_values import as_object, as_text, parse_json, read_json, shorten
+from input_pipeline.datasets.sample import Annotation
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -38,8 +40,7 @@ class LabelFile(LabelledPictures):
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`."""
         document, doubts = read_json(read_bytes(labels), labels.name)
-        for doubt in doubts:
-            problems.add("not UTF-8", doubt)
+        problems.extend(doubts, "not UTF-8")
         yield from self.read_pictures(document, labels, problems)
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
@@ -65,7 +66,6 @@ class LabelFile(LabelledPictures):
         """
         if not isinstance(picture, str) or not picture.strip():
             raise ValueError(f"the picture's name (={shorten(picture)}) must be a string")
-        picture = writable(picture)
         name = self._tidy(picture.replace("\\", "/"), labels)
         folders = [labels.parent, *(self.folder / folder for folder in self.picture_folders)]
         # As it is written first: a backslash may be a part of a name, or stand for `/` where Windows wrote it.
@@ -89,16 +89,8 @@ class LabelFile(LabelledPictures):
 
 
 def as_line(value: Any) -> str:
-    """A value of a document as a line of JSON; of one that is nested too deeply a line that says so."""
-    try:
-        return writable(_ENCODE(value))
-    except RecursionError:
-        return '"nested too deeply"'
-
-
-def writable(text: str) -> str:
-    r"""The text without halves of surrogate pairs, which "\ud800" in a document makes and no file can hold."""
-    return text.encode("utf-8", "replace").decode()
+    """A value of a document as a line of JSON."""
+    return _ENCODE(value)
 
 
 def keyed_objects(value: Any, name: str, file: str, problems: Problems) -> dict[str, dict[str, Any]]:
@@ -108,9 +100,6 @@ def keyed_objects(value: Any, name: str, file: str, problems: Problems) -> dict[
     """
     if isinstance(value, dict):
         pairs = list(value.items())
-        if key := value.get(TWICE):
-            pairs.remove((TWICE, key))
-            problems.add(f"bad entries of {name}", f"{file}: {name}: {shorten(key)} is there twice; the last is kept")
     elif isinstance(value, list):
         pairs = [(row.get("id") if isinstance(row, dict) else None, row) for row in value]
     else:
@@ -125,7 +114,7 @@ def keyed_objects(value: Any, name: str, file: str, problems: Problems) -> dict[
                 raise ValueError(f"the id {key[:40]!r} is taken by another")
             found[key] = as_object(row, name)
         except ValueError as error:
-            problems.add(f"bad entries of {name}", f"{file}: {name}[{position}]: {error}; left out")
+            problems.add(Problem(f"{file}: {name}[{position}]", f"{error}; left out"), f"bad entries of {name}")
     return found
 
 
@@ -144,5 +133,5 @@ def grouped_by_picture(
                 raise ValueError(f"there is no picture {key[:40]!r}")
             groups[key].append(row)
         except ValueError as error:
-            problems.add(f"bad entries of {name}", f"{file}: {name}[{position}]: {error}; left out")
+            problems.add(Problem(f"{file}: {name}[{position}]", f"{error}; left out"), f"bad entries of {name}")
     return groups

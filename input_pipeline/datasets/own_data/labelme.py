@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from dbnet_jax.images.decode import BadPicture
-from input_pipeline.datasets.own_data.entries import Entry, Problems, Size
-from input_pipeline.datasets.own_data.label_file import as_line, writable
+from dbnet_jax.messages import Problem, Problems
+from input_pipeline.datasets.own_data.entries import Entry, Size
+from input_pipeline.datasets.own_data.label_file import as_line
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder
-from input_pipeline.datasets.parsing.annotations import Annotation, Instance, is_dont_care, parse_instances
+from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, parse_instances
 from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
@@ -24,6 +25,7 @@ from input_pipeline.datasets.parsing.json_values import (
     read_json,
     shorten,
 )
+from input_pipeline.datasets.sample import Annotation
 
 _OUTLINES = ("polygon", "rotation", "oriented_rectangle", "quadrilateral")
 
@@ -56,7 +58,7 @@ class LabelMe(PictureFolder):
             try:
                 name = _image_path(file)
             except ValueError as error:
-                problems.add("bad label files", f"{error}; left out")
+                problems.add(Problem("", f"{error}; left out"), "bad label files")
                 continue
             written = name.replace("\\", "/")
             found = tuple(file.parent / path for path in dict.fromkeys((name, written)))
@@ -65,7 +67,7 @@ class LabelMe(PictureFolder):
             yield Entry(name, found, place, label_file=file)
         for name, path in pictures:
             if path not in used and os.path.realpath(path) not in used:
-                problems.add("pictures without a label file", f"{name}: has no label file; left out")
+                problems.add(Problem(name, "has no label file; left out"), "pictures without a label file")
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
         """See `LabelledPictures`."""
@@ -96,7 +98,7 @@ def _image_path(file: pathlib.Path) -> str:
     name = document.get("imagePath") if isinstance(document, dict) else None
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"{file.name}: no picture of this name, and no `imagePath` in it")
-    return writable(name)
+    return name
 
 
 def _parse_shape(line: str) -> Instance:

@@ -4,9 +4,11 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from dbnet_jax.messages import Problems
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.coco import CocoText, coco_pictures
-from input_pipeline.datasets.own_data.entries import Entry, Problems, lost
+from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
@@ -18,7 +20,6 @@ from input_pipeline.datasets.parsing.json_values import (
     as_text,
     box_polygon,
 )
-from input_pipeline.datasets.parsing.outline import Polygon
 
 
 class MmOcr(CocoText):
@@ -55,7 +56,7 @@ class MmOcr(CocoText):
                 size = as_size(picture.get("width"), picture.get("height"))
                 yield self.entry(picture.get("img_path"), instances, labels, size=size)
             except ValueError as error:
-                yield lost(f"{labels.name}: data_list[{position}]", error)
+                yield unusable_entry(f"{labels.name}: data_list[{position}]", error)
 
     def parse_instance(self, value: Any) -> Instance:
         """One instance of either release."""

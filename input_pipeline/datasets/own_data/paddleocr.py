@@ -4,8 +4,9 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
-from input_pipeline.datasets.own_data.entries import Entry, Problems, lost
+from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
 from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, text_lines
 from input_pipeline.datasets.parsing.folders import read_bytes
@@ -44,8 +45,7 @@ class PaddleOcr(LabelFile):
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         """See `LabelledPictures`; a line that is of another form is named."""
         lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
-        for doubt in doubts:
-            problems.add("not UTF-8", doubt)
+        problems.extend(doubts, "not UTF-8")
         for number, line in lines:
             place = f"{labels.name}:{number}"
             try:
@@ -55,7 +55,7 @@ class PaddleOcr(LabelFile):
                 document = as_list(parse_json(instances, "the instances"), "instances")
                 yield self.entry(picture, document, labels)
             except ValueError as error:
-                yield lost(place, f"{error}: {shorten(line)}")
+                yield unusable_entry(place, f"{error}: {shorten(line)}")
 
     def parse_instance(self, value: Any) -> Instance:
         """One instance; see the class."""

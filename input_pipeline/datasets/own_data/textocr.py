@@ -5,9 +5,10 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.coco import keyed_pictures
-from input_pipeline.datasets.own_data.entries import Entry, Problems
+from input_pipeline.datasets.own_data.entries import Entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
 from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care
 from input_pipeline.datasets.parsing.json_values import as_flat_points, as_object, as_text

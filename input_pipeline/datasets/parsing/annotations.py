@@ -10,11 +10,12 @@ from itertools import compress
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
 
 from dbnet_jax.images.decode import BadPicture
-from input_pipeline.datasets.parsing.outline import NotPixels, Polygon, check_polygon, crosses_itself
-from input_pipeline.datasets.sample import Sample
+from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Image, Polygon
+from input_pipeline.datasets.parsing.outline import NotPixels, check_polygon, crosses_itself
+from input_pipeline.datasets.sample import Annotation, Sample
 
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
 MAX_COORDINATE = 1e6
@@ -50,25 +51,7 @@ class Instance:
     doubt: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Annotation:
-    """The text of one picture, as its annotation file gives it.
-
-    **Arguments:**
-
-    - `polygons`, `ignore`, `texts`, `scripts`: as in `Sample`. The picture's size is not known here, so outlines
-        that lie wholly outside of the picture are among them.
-    - `problems`: one message for each line that is left out or doubtful, naming the file and the line.
-    """
-
-    polygons: list[Polygon] = dataclasses.field(default_factory=list)
-    ignore: list[bool] = dataclasses.field(default_factory=list)
-    texts: list[str] = dataclasses.field(default_factory=list)
-    problems: list[str] = dataclasses.field(default_factory=list)
-    scripts: list[str] = dataclasses.field(default_factory=list)
-
-
-def decode_text(data: bytes, file: str) -> tuple[str, list[str]]:
+def decode_text(data: bytes, file: str) -> tuple[str, list[Problem]]:
     """The text of an annotation file.
 
     UTF-8, with or without a byte order mark, or UTF-16 or -32; a byte that is not UTF-8 is read as Latin-1, which every
@@ -89,13 +72,13 @@ def decode_text(data: bytes, file: str) -> tuple[str, list[str]]:
         return data.decode(encoding), []
     except UnicodeDecodeError as error:
         if not encoding.startswith("utf-8"):
-            problem = f"{file}: not {encoding.upper()} (byte {error.start}); read as far as it is"
-            return data.decode(encoding, "replace"), [problem]
-        problem = f"{file}: not UTF-8 (byte {error.start}); such bytes are read as Latin-1, so that texts may be wrong"
-        return data.decode(encoding, "surrogateescape").translate(_LATIN_1), [problem]
+            problem = f"not {encoding.upper()} (byte {error.start}); read as far as it is"
+            return data.decode(encoding, "replace"), [Problem(file, problem)]
+        problem = f"not UTF-8 (byte {error.start}); such bytes are read as Latin-1, so that texts may be wrong"
+        return data.decode(encoding, "surrogateescape").translate(_LATIN_1), [Problem(file, problem)]
 
 
-def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[str]]:
+def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[Problem]]:
     """The lines of an annotation file that are not blank, each with its number, counted from 1.
 
     Lines end at LF, CR LF or CR and nowhere else: a transcription may hold U+2028 or U+0085. For the encoding
@@ -117,7 +100,7 @@ def parse_instances(
     lines: Iterable[tuple[int, T]],
     file: str,
     parse: Callable[[T], Instance],
-    problems: Iterable[str] = (),
+    problems: Iterable[Problem] = (),
     show: Callable[[T], str] = str,
 ) -> Annotation:
     """Applies a parser to every line, or to every record of a file that has no lines.
@@ -152,13 +135,15 @@ def parse_instances(
             check_polygon(instance.polygon)
         except ValueError as error:
             understood |= instance is not None and instance.ignore and not isinstance(error, NotPixels)
-            unread.append(f"{number}: {error}: {_shorten(show(line))}")
-            annotation.problems.append(f"{file}:{unread[-1]}")
+            reason = f"{error}: {_shorten(show(line))}"
+            unread.append(f"{number}: {reason}")
+            annotation.problems.append(Problem(f"{file}:{number}", reason))
             continue
         understood = True
         crosses = "the outline crosses itself" if crosses_itself(instance.polygon) else ""
         for doubt in filter(None, (crosses, instance.doubt)):
-            annotation.problems.append(f"{file}:{number}: {doubt}; kept as it is: {_shorten(show(line))}")
+            said = f"{doubt}; kept as it is: {_shorten(show(line))}"
+            annotation.problems.append(Problem(f"{file}:{number}", said))
         annotation.polygons.append(instance.polygon)
         annotation.ignore.append(instance.ignore)
         annotation.texts.append(instance.text)
@@ -236,7 +221,7 @@ def as_polygon(xs: Sequence[float | int], ys: Sequence[float | int]) -> Polygon:
     return points.astype(np.float32)
 
 
-def make_sample(name: str, image: UInt8[np.ndarray, "height width 3"], annotation: Annotation) -> Sample:
+def make_sample(name: str, image: Image, annotation: Annotation) -> Sample:
     """A picture and its annotation as a sample, without the outlines that lie wholly outside of the picture.
 
     An outline lies outside when its axis-aligned box and the picture's pixels have nothing in common. Each
@@ -251,10 +236,8 @@ def make_sample(name: str, image: UInt8[np.ndarray, "height width 3"], annotatio
         inside.append(not outside)
         if outside:
             x, y = polygon[0]
-            problems.append(
-                f"{name}: the outline from ({x:g}, {y:g}) lies outside of the picture, which is "
-                f"{size[0]} wide and {size[1]} high: {_shorten(text)}"
-            )
+            outside_of = f"lies outside of the picture, which is {size[0]} wide and {size[1]} high"
+            problems.append(Problem(name, f"the outline from ({x:g}, {y:g}) {outside_of}: {_shorten(text)}"))
     return Sample(
         name,
         image,

@@ -4,8 +4,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.parsing.json_values import as_list, as_object, shorten
 
 MAX_PIXELS = 2**26
@@ -13,7 +14,7 @@ MAX_PIXELS = 2**26
 _TOLERANCE = 1.0  # pixels
 
 
-def mask_outlines(value: Any) -> list[Float32[np.ndarray, "_ 2"]]:
+def mask_outlines(value: Any) -> list[Polygon]:
     """The outer outline of each connected part of a mask, through the centres of its outermost pixels.
 
     A part that is one pixel wide has one or two points.

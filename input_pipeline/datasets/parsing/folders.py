@@ -1,6 +1,7 @@
 """Folders and files that may not be there, or not be what their names say."""
 
 import pathlib
+from collections.abc import Sequence
 
 from dbnet_jax.images.decode import BadPicture
 
@@ -43,7 +44,7 @@ def describe(folder: pathlib.Path) -> str:
     return enumerate_names(names) if names else "the folder is empty"
 
 
-def enumerate_names(names: list[str]) -> str:
+def enumerate_names(names: Sequence[str]) -> str:
     """The first names, and how many there are."""
     more = f" … ({len(names)} in all)" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

@@ -1,11 +1,10 @@
 """What an outline of text must be, whoever wrote it: in pixels, with an area, of not too many vertices."""
 
 import numpy as np
-from jaxtyping import Float32
 
 from dbnet_jax.geometry import polygon_area
+from dbnet_jax.typing import Polygon
 
-Polygon = Float32[np.ndarray, "_ 2"]
 # More than any outline of text has; what is done with an outline may take the square of it.
 MAX_VERTICES = 1000
 

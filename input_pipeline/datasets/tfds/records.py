@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets import BENCHMARKS
 from input_pipeline.datasets.benchmarks.base import Benchmark
-from input_pipeline.datasets.parsing.annotations import Annotation
+from input_pipeline.datasets.sample import Annotation
 from input_pipeline.datasets.tfds.publications import PUBLICATIONS
 
 STORED_SPLITS = ("train", "validation", "test")
@@ -78,7 +79,7 @@ def make_example(reader: Benchmark, index: int) -> dict[str, Any]:
         "ignore": annotation.ignore,
         "text": annotation.texts,
         "script": annotation.scripts,
-        "problems": annotation.problems,
+        "problems": [str(problem) for problem in annotation.problems],
         "error": error,
     }
 
@@ -91,7 +92,7 @@ def read_annotation(example: Mapping[str, Any]) -> Annotation:
         polygons=[np.asarray(polygon, np.float32) for polygon in example["polygons"]],
         ignore=[bool(ignored) for ignored in example["ignore"]],
         texts=[text.decode() for text in example["text"]],
-        problems=[problem.decode() for problem in example["problems"]],
+        problems=[Problem("", problem.decode()) for problem in example["problems"]],
         scripts=[script.decode() for script in example["script"]],
     )
 

@@ -23,8 +23,7 @@ from etils import epath
 
 from input_pipeline.datasets import BENCHMARKS
 from input_pipeline.datasets.benchmarks.base import Benchmark
-from input_pipeline.datasets.parsing.annotations import Annotation
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 from input_pipeline.datasets.tfds.publications import PUBLICATIONS
 from input_pipeline.datasets.tfds.records import (
     Counts,
@@ -120,7 +119,7 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
     def _open(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Benchmark]:
         readers, missing = open_splits(self.builder_config.name, _manual_dir(dl_manager))
         self._counts = {}
-        self._problems = [*missing, *(problem for reader in readers.values() for problem in reader.problems)]
+        self._problems = [*missing, *(str(problem) for reader in readers.values() for problem in reader.problems)]
         return readers
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, dict]]]:
@@ -168,7 +167,7 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
         return indices.map(read, read_config.num_parallel_calls_for_decode).with_options(read_config.options)
 
 
-class PreparedDataset:
+class PreparedDataset(Dataset):
     """A benchmark read from the copy that TFDS prepared; the samples of the plain reader, one for one.
 
     The first use prepares. The copy lies in a folder under `tfds_dir` named after a digest of the names,

@@ -1,15 +1,37 @@
-"""The text of a picture that is not decoded, from data sets that can tell it."""
+"""What data sets around another data set share."""
 
-from input_pipeline.datasets.parsing.annotations import Annotation
-from input_pipeline.datasets.sample import Dataset
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 
-def annotation_alone(dataset: Dataset, index: int) -> Annotation | None:
-    """What the annotation of picture `index` says; None where the set knows it only with the picture.
+class Wrapper(Dataset):
+    """Returns what another data set returns; a class changes the part that it is for.
 
-    Sets that can tell it have a method `annotation`, and so have those around other sets.
-
-    **Raises:** BadPicture when the picture cannot be used.
+    **Arguments:** `dataset`: the other data set.
     """
-    read = getattr(dataset, "annotation", None)
-    return read(index) if read else None
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+        self.problems = dataset.problems
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[index]
+
+    def name(self, index: int) -> str:
+        """See `Dataset`."""
+        return self.dataset.name(index)
+
+    def annotation(self, index: int) -> Annotation | None:
+        """See `Dataset`."""
+        return self.dataset.annotation(index)
+
+    def origin(self, index: int) -> tuple[str, int]:
+        """See `Dataset`."""
+        return self.dataset.origin(index)
+
+    @property
+    def pass_length(self) -> int:
+        """See `Dataset`."""
+        return self.dataset.pass_length

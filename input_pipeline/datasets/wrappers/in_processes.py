@@ -13,13 +13,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.wrappers.base import Wrapper
 
 # The terminal, a job runner or a service manager send them to every process of a run. They are for the process that
 # asks: it still needs samples while it stops, and then ends these.
 _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 
 
-class InProcesses:
+class InProcesses(Wrapper):
     """The samples of another data set, the same ones, made by processes of their own.
 
     Worth it where making a sample is mostly Python's work, as rendering is: threads that ask for samples then wait
@@ -40,8 +41,7 @@ class InProcesses:
     def __init__(self, dataset: Dataset, processes: int):
         if processes < 1:
             raise ValueError(f"`config.data.render_processes` (={processes}) must be at least 1 here; 0 uses none")
-        self._dataset = dataset
-        self.problems = dataset.problems
+        super().__init__(dataset)
         workers = [_start() for _ in range(processes)]
         # Not `weakref.finalize`: this is called before multiprocessing waits for its processes at exit.
         self._end = multiprocessing.util.Finalize(self, _end, ([process for process, _ in workers],), exitpriority=0)
@@ -51,13 +51,6 @@ class InProcesses:
             with _told_if_it_ends(process, "read the data set"):
                 _send(connection, dataset)
             self._idle.put((process, connection))
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def name(self, index: int) -> str:
-        """The name of sample `index`."""
-        return self._dataset.name(index)
 
     def __getitem__(self, index: int) -> Sample:
         """Sample `index`, once it is made.

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from input_pipeline.datasets.parsing.annotations import Annotation
-from input_pipeline.datasets.sample import Dataset, Sample
-from input_pipeline.datasets.wrappers.base import annotation_alone
+from dbnet_jax.typing import Polygon
+from input_pipeline.datasets.sample import Annotation, Sample
+from input_pipeline.datasets.wrappers.base import Wrapper
 
 # What two words of a line have to each other, in heights of their mean and as people set and photograph lines.
 GAP = (-0.5, 1.0)  # from the end of the one to the start of the other, along the line
@@ -19,34 +18,18 @@ HEIGHTS = 1.7  # of the higher one to the lower: "on" stands beside "STOP"
 ANGLE = 15.0  # degrees between their directions
 
 
-class JoinedWords:
-    """A data set that is labelled by words, as quads from the top left on, with lines in their place.
-
-    **Arguments:**
-
-    - `words`: the data set.
-    """
-
-    def __init__(self, words: Dataset):
-        self._words = words
-        self.problems = words.problems
-
-    def __len__(self) -> int:
-        return len(self._words)
+class JoinedWords(Wrapper):
+    """Lines in place of the words of another data set, whose words are quads from the top left on."""
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** BadPicture when the picture cannot be used."""
-        sample = self._words[index]
+        """See `Dataset`."""
+        sample = self.dataset[index]
         polygons, ignore, texts = join_words(sample.polygons, sample.ignore, sample.texts)
         return dataclasses.replace(sample, polygons=polygons, ignore=ignore, texts=texts)
 
-    def name(self, index: int) -> str:
-        """The name of picture `index`, without reading it."""
-        return self._words.name(index)
-
     def annotation(self, index: int) -> Annotation | None:
-        """See `annotation_alone`."""
-        found = annotation_alone(self._words, index)
+        """See `Dataset`."""
+        found = self.dataset.annotation(index)
         if found is None:
             return None
         polygons, ignore, texts = join_words(found.polygons, found.ignore, found.texts)
@@ -54,19 +37,19 @@ class JoinedWords:
 
 
 def join_words(
-    polygons: Sequence[Float32[np.ndarray, "_ 2"]], ignore: Sequence[bool], texts: Sequence[str]
-) -> tuple[list[Float32[np.ndarray, "_ 2"]], list[bool], list[str]]:
-    """The lines that words make: those that follow each other closely, at one height and of about one size.
+    polygons: Sequence[Polygon], ignore: Sequence[bool], texts: Sequence[str]
+) -> tuple[list[Polygon], list[bool], list[str]]:
+    """Joins words into lines: words that follow each other closely, at one height and of about one size.
 
-    A line is the smallest rectangle around its words, turned as they are, and not to care for when one of them is. What
-    is no quad stays as it is.
+    A line is the smallest rectangle around its words, turned as they are. A line with an ignored word is ignored. A
+    polygon that is no quad stays as it is.
 
     **Arguments:**
 
     - `polygons`: words in pixels (x, y), quads from the top left of their letters on, clockwise.
     - `ignore`, `texts`: of each word.
 
-    **Returns:** the polygons of lines, whether each is not to care for, and their words' texts with blanks between.
+    **Returns:** the polygons of the lines, whether each is ignored, and the texts of its words with blanks between.
     """
     quads = [i for i, polygon in enumerate(polygons) if len(polygon) == 4]
     lines = [[quads[i] for i in line] for line in _chains(np.array([polygons[i] for i in quads]).reshape(-1, 4, 2))]
@@ -105,5 +88,5 @@ def _chains(quads: NDArray[np.floating]) -> list[list[int]]:
     return [sorted(line, key=lambda i: float(start[i] @ along[line].mean(axis=0))) for line in lines if line]
 
 
-def _outline(words: list[Float32[np.ndarray, "_ 2"]]) -> Float32[np.ndarray, "_ 2"]:
+def _outline(words: list[Polygon]) -> Polygon:
     return words[0] if len(words) == 1 else cv2.boxPoints(cv2.minAreaRect(np.concatenate(words)))

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dbnet_jax.images.decode import BadPicture
-from input_pipeline.datasets.parsing.annotations import Annotation
-from input_pipeline.datasets.sample import Dataset, Sample
-from input_pipeline.datasets.wrappers.base import annotation_alone
+from dbnet_jax.messages import Problem
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 RANGE = (0.001, 1000)  # of weights and zooms
 MOST = 200_000_000  # samples: each takes eight bytes of the permutation that training goes by
@@ -76,7 +75,7 @@ def _cut(word: str, sign: str) -> tuple[str, float]:
         return (word, 1.0) if "/" in number else (rest, 0.0)
 
 
-class MixedDataset:
+class MixedDataset(Dataset):
     """Data sets in shares: all of it holds every picture of each, those of the sets that would run out sooner repeated.
 
     It is as long as the set that lasts longest makes it; `pass_length` samples of it, in training's order, pass the
@@ -111,10 +110,8 @@ class MixedDataset:
                 f"pictures would repeat to more than {MOST:,}: weigh the large ones more"
             )
         self._ends = list(itertools.accumulate(round(weight * passes) for weight in weights))
-        self.pass_length = max(1, round(len(self._datasets[0]) * sum(weights) / weights[0]))
-        self.problems = [
-            self._labelled(part, problem) for part, dataset in enumerate(datasets) for problem in dataset.problems
-        ]
+        self._pass_length = max(1, round(len(self._datasets[0]) * sum(weights) / weights[0]))
+        self.problems = [one for part, dataset in enumerate(datasets) for one in self._own(part, dataset.problems)]
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -127,28 +124,36 @@ class MixedDataset:
         return dataclasses.replace(
             sample,
             name=self._labelled(part, sample.name),
-            problems=[self._labelled(part, problem) for problem in sample.problems],
+            problems=self._own(part, sample.problems),
             zoom=self._zooms[part] * sample.zoom,
         )
 
     def name(self, index: int) -> str:
-        """The name in its own set behind the set's label, without reading it."""
+        """The name of sample `index`: the label of its set and its name there."""
         part, position = self._find(index)
         return self._labelled(part, self._datasets[part].name(position))
 
     def origin(self, index: int) -> tuple[str, int]:
-        """The label of the set that picture `index` is of, and how many pictures that has."""
+        """See `Dataset`."""
         part, _ = self._find(index)
         return self._labels[part], len(self._datasets[part])
 
     def annotation(self, index: int) -> Annotation | None:
-        """See `annotation_alone`: of a set that must make or decode the picture for it, None."""
+        """See `Dataset`."""
         part, position = self._find(index)
         with self._labelled_errors(part, position):
-            found = annotation_alone(self._datasets[part], position)
-        if found is None:
-            return None
-        return dataclasses.replace(found, problems=[self._labelled(part, problem) for problem in found.problems])
+            found = self._datasets[part].annotation(position)
+        return found and dataclasses.replace(found, problems=self._own(part, found.problems))
+
+    @property
+    def pass_length(self) -> int:
+        """See `Dataset`."""
+        return self._pass_length
+
+    def _own(self, part: int, problems: Sequence[Problem]) -> list[Problem]:
+        """The problems of one of the sets, each with the label of the set before its place."""
+        label = self._labels[part]
+        return [dataclasses.replace(one, where=": ".join(filter(None, (label, one.where)))) for one in problems]
 
     def _labelled(self, part: int, text: str) -> str:
         return f"{self._labels[part]}: {text}" if self._labels[part] else text
@@ -158,11 +163,9 @@ class MixedDataset:
         try:
             yield
         except BadPicture as error:
-            name, reason = self._datasets[part].name(position), str(error)
-            # The picture's own name first, so that a report need not say it again.
-            raise BadPicture(
-                self._labelled(part, reason if reason.startswith(name) else f"{name}: {reason}")
-            ) from error
+            # With the name of the picture first, which a report then does not repeat.
+            problem = Problem.at(self._datasets[part].name(position), error)
+            raise BadPicture(self._labelled(part, str(problem))) from error
 
     def _find(self, index: int) -> tuple[int, int]:
         """Which set a picture is of, and its place there."""

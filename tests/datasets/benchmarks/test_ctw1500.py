@@ -10,6 +10,7 @@ from input_pipeline.datasets.sample import Dataset
 from tests.helpers.benchmark_labels import ABSOLUTE, BOX, CURVE, FIRST, WORD, check_places, xml
 from tests.helpers.mutations import MUTATIONS, check_outcome, mutate
 from tests.helpers.own_labels import names, write, write_picture
+from tests.helpers.problems import said
 
 
 def test_ctw1500_second_release(tmp_path):
@@ -23,12 +24,12 @@ def test_ctw1500_second_release(tmp_path):
     assert names(train) == ["0001.jpg", "0002.jpg", "0010.jpg"]
     assert train[2].texts == ["no 10"]
     np.testing.assert_array_equal(train[2].polygons[0], np.array(CURVE) + 10)
-    assert train.problems == ["3 train pictures where the release has 1000"]
+    assert said(train) == ["3 train pictures where the release has 1000"]
     test = Ctw1500(tmp_path, "test")
     assert test[0].texts == ["Tea, 9, ####", "###"]
     assert test[0].ignore == [False, True]
     assert [len(polygon) for polygon in test[0].polygons] == [4, 14]
-    assert test[0].problems == []
+    assert said(test[0]) == []
     check_places(Ctw1500, tmp_path, 3)
 
 
@@ -40,14 +41,14 @@ def test_ctw1500_first_release(tmp_path):
         dataset = Ctw1500(tmp_path, split)
         assert len(dataset) == count
         sample = dataset[0]
-        assert (sample.ignore, sample.texts, sample.problems) == ([False] * 2, [""] * 2, [])
+        assert (sample.ignore, sample.texts, said(sample)) == ([False] * 2, [""] * 2, [])
         for polygon in sample.polygons:
             np.testing.assert_array_equal(polygon, np.array(CURVE) + 10)
     # Where the second release is there as well, its labels are read.
     write(tmp_path / "ctw1500_train_labels/0001.xml", xml(BOX.format("second", ABSOLUTE)))
     dataset = Ctw1500(tmp_path, "trainval")
     assert dataset[0].texts == ["second"]
-    assert dataset.problems == ["2 train pictures where the release has 1000"]
+    assert said(dataset) == ["2 train pictures where the release has 1000"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_ctw1500_first_release(tmp_path):
 def test_ctw1500_bad_lines(line, reason):
     annotation = Ctw1500.parse(f"{FIRST}\n{line}\n{WORD},####b".encode(), "1001.txt")
     assert annotation.texts == ["", "b"]
-    (problem,) = annotation.problems
+    (problem,) = said(annotation)
     assert problem.startswith(f"1001.txt:2: {reason}: ")
 
 
@@ -83,7 +84,7 @@ def test_ctw1500_xml_quirks():
     annotation = Ctw1500.parse(data.encode(), "0001.xml")
     assert annotation.texts == ["Tom & <Söhne>, ####", "###", ""]
     assert annotation.ignore == [False, True, False]
-    assert [problem.split(": ")[:2] for problem in annotation.problems] == [
+    assert [problem.split(": ")[:2] for problem in said(annotation)] == [
         ["0001.xml:7", "2 points where at least 3 are needed"],
         ["0001.xml:8", "1 numbers before #### where pairs are needed"],
     ]

@@ -14,6 +14,7 @@ from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.sample import Dataset
+from tests.helpers.problems import said
 
 WORD = "10,10,30,10,30,20,10,20"
 SQUARE = [[10, 10], [30, 10], [30, 20], [10, 20]]
@@ -66,7 +67,7 @@ def test_icdar2015_test_layout(tmp_path):
     dataset = Icdar2015(tmp_path, "test")
     assert _names(dataset) == ["img_1.jpg", "img_2.jpg", "img_10.jpg"]
     assert dataset[0].ignore == [True]
-    assert dataset.problems == ["3 test pictures where the release has 500"]
+    assert said(dataset) == ["3 test pictures where the release has 500"]
 
 
 def test_msra_td500_layout(tmp_path):
@@ -78,7 +79,7 @@ def test_msra_td500_layout(tmp_path):
     assert _names(dataset) == ["IMG_0030.JPG", "IMG_0059.JPG"]
     assert dataset[0].ignore == [True]
     assert dataset[1].polygons == []
-    assert dataset[1].problems == []
+    assert said(dataset[1]) == []
 
 
 @pytest.mark.parametrize("labels", ["txt_format", "groundtruth_polygonal_annotation", "Txts", "annotations"])
@@ -168,7 +169,7 @@ def test_pictures_and_annotations_without_each_other(tmp_path):
     write(tmp_path / "ch4_training_images/Thumbs.db", b"")
     dataset = Icdar2015(tmp_path, "trainval")
     assert len(dataset) == 3
-    assert dataset.problems == [
+    assert said(dataset) == [
         "3 train pictures where the release has 1000",
         "annotation files without a picture: gt_img_200.txt",
     ]
@@ -217,7 +218,7 @@ def _totals(dataset):
         sum(len(annotation.polygons) for annotation in annotations),
         sum(sum(annotation.ignore) for annotation in annotations),
         sum(not annotation.polygons for annotation in annotations),
-        [problem for annotation in annotations for problem in annotation.problems],
+        [problem for annotation in annotations for problem in said(annotation)],
     )
 
 
@@ -225,7 +226,7 @@ def test_real_icdar2015(shared):
     folder = shared / "data/icdar2015"
     assert _totals(Icdar2015(folder, "trainval")) == (1000, 11_886, 7_418, 0, [])
     validation = Icdar2015(folder, "validation")
-    assert validation.problems == []
+    assert said(validation) == []
     assert (len(validation), validation.name(0), validation.name(99)) == (100, "img_1.jpg", "img_991.jpg")
     sample = validation[0]
     assert sample.image.shape == (720, 1280, 3)
@@ -235,7 +236,7 @@ def test_real_icdar2015(shared):
 def test_real_msra_td500(shared):
     dataset = MsraTd500(shared / "data/msra_td500", "trainval")
     assert _totals(dataset) == (300, 1_068, 101, 6, [])
-    assert dataset.problems == []
+    assert said(dataset) == []
     assert len(MsraTd500(shared / "data/msra_td500", "validation")) == 30
 
 
@@ -244,7 +245,7 @@ def test_real_total_text(shared):
     annotations = [TotalText.parse(path.read_bytes(), path.name) for path in files]
     assert len(files) == 1255
     # Ten of the 10,588 are single points with ###, which outline nothing.
-    problems = [problem for annotation in annotations for problem in annotation.problems]
+    problems = [problem for annotation in annotations for problem in said(annotation)]
     crossed = [problem for problem in problems if "the outline crosses itself; kept as it is" in problem]
     bad = [problem for problem in problems if "1 points where at least 3 are needed" in problem]
     assert (len(bad), len(crossed), len(problems)) == (10, 2, 12)

@@ -15,11 +15,12 @@ from input_pipeline.datasets.benchmarks.hust_tr400 import HustTr400
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.mlt2017 import Mlt2017
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.annotations import Annotation, as_polygon, make_sample
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
+from input_pipeline.datasets.sample import Annotation, Sample
 from tests.helpers.benchmark_labels import FIRST, SQUARE, WORD, check_places
 from tests.helpers.mutations import MUTATIONS, check, check_outcome, mutate
 from tests.helpers.own_labels import names, write, write_picture
+from tests.helpers.problems import said
 
 # What the base class does
 
@@ -45,7 +46,7 @@ def test_labels_in_utf_16_are_read():
     text = f"{WORD},Söhne\r\n{WORD},二"
     for encoding in ("utf-16", "utf-8-sig"):
         annotation = Icdar2015.parse(text.encode(encoding), "gt_img_1.txt")
-        assert (annotation.texts, annotation.problems) == (["Söhne", "二"], [])
+        assert (annotation.texts, said(annotation)) == (["Söhne", "二"], [])
     big_endian = Icdar2015.parse(b"\xfe\xff" + text.encode("utf-16-be"), "gt_img_1.txt")
     assert big_endian.texts == ["Söhne", "二"]
 
@@ -78,11 +79,11 @@ def test_mlt2017_layout(tmp_path):
     assert names(train) == ["img_1.jpg", "img_2.jpg", "img_7.png", "img_11.jpg"]
     assert [train[index].scripts for index in range(4)] == [["Latin"], ["Arabic"], ["Chinese"], ["Korean"]]
     assert train[0].texts == ["a, b"]
-    assert train.problems == ["4 train pictures where the release has 7200"]
+    assert said(train) == ["4 train pictures where the release has 7200"]
     validation = Mlt2017(tmp_path, "validation")
     assert names(validation) == ["img_1.jpg", "img_2.jpg"]
     assert (validation[0].ignore, validation[0].scripts) == ([True], ["None"])
-    assert validation.problems == ["2 validation pictures where the release has 1800"]
+    assert said(validation) == ["2 validation pictures where the release has 1800"]
 
 
 def test_mlt2017_trainval_is_both_sets_under_names_of_their_own(tmp_path):
@@ -93,13 +94,13 @@ def test_mlt2017_trainval_is_both_sets_under_names_of_their_own(tmp_path):
         *("validation_img_1.jpg", "validation_img_2.jpg"),
     ]
     assert [whole[index].image.shape[0] for index in range(6)] == [51, 52, 57, 61, 71, 72]
-    assert whole.problems == [
+    assert said(whole) == [
         "4 train pictures where the release has 7200",
         "2 validation pictures where the release has 1800",
     ]
     check_places(Mlt2017, tmp_path, 6)
     (tmp_path / "ch8_validation_localization_transcription_gt_v2/gt_img_2.txt").write_text(f"1,2,3\n{WORD},None,a")
-    (problem,) = Mlt2017(tmp_path, "trainval")[5].problems
+    (problem,) = said(Mlt2017(tmp_path, "trainval")[5])
     assert problem.startswith("validation_gt_img_2.txt:1: 3 numbers where 8 are needed")
     (tmp_path / "ch8_validation_localization_transcription_gt_v2/gt_img_2.txt").unlink()
     with pytest.raises(BadPicture, match=r"validation_img_2\.jpg: has no annotation file gt_img_2\.txt"):
@@ -125,7 +126,7 @@ def test_mlt2017_lines():
     assert annotation.texts == ['Tea, "9", ####', "###", "a", "", ""]
     assert annotation.scripts == ["Latin", "Arabic", "Klingon", "Latin", ""]
     assert annotation.ignore == [False, True, False, False, False]
-    assert [re.sub(" of Arabic.*| are needed.*", "", problem) for problem in annotation.problems] == [
+    assert [re.sub(" of Arabic.*| are needed.*", "", problem) for problem in said(annotation)] == [
         "gt_img_1.txt:3: the script 'Klingon' is none",
         f"gt_img_1.txt:4: 1 of the 2 fields after the numbers; kept as it is: {lines[3]!r}",
         f"gt_img_1.txt:5: 0 of the 2 fields after the numbers; kept as it is: {lines[4]!r}",
@@ -152,10 +153,10 @@ def test_hust_tr400_layout(tmp_path, inner):
     for split in ("train", "trainval"):
         dataset = HustTr400(tmp_path, split)
         assert names(dataset) == ["img_3.jpg", "img_20.jpg", "img_100.jpg"]
-        assert dataset.problems == ["3 train pictures where the release has 400"]
+        assert said(dataset) == ["3 train pictures where the release has 400"]
     sample = dataset[0]
     np.testing.assert_array_equal(sample.polygons[0], SQUARE)
-    assert (sample.ignore, sample.texts, sample.problems) == ([False, True], ["", "a  b c"], [])
+    assert (sample.ignore, sample.texts, said(sample)) == ([False, True], ["", "a  b c"], [])
     check_places(HustTr400, tmp_path, 3)
 
 
@@ -188,7 +189,7 @@ def test_a_file_of_something_else_is_no_picture_without_text(reader, data):
 def test_single_points_not_to_care_for_are_no_loss():
     annotation = TotalText.parse(b"534,294,###", "img1.jpg.txt")
     assert annotation.polygons == []
-    assert len(annotation.problems) == 1
+    assert len(said(annotation)) == 1
     with pytest.raises(BadPicture, match="its one entry cannot be used"):
         TotalText.parse(b"534,294,word", "img1.jpg.txt")
 
@@ -208,9 +209,9 @@ def test_mutated_lines(reader, line, mutations):
     annotation = reader.parse(b"\n".join([good, bad, good]), "file.txt")
     check(annotation)
     blank = not bad.decode("latin-1").strip("\ufeff \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
-    left_out = [problem for problem in annotation.problems if not any(kept in problem for kept in KEPT)]
+    left_out = [problem for problem in said(annotation) if not any(kept in problem for kept in KEPT)]
     assert len(annotation.polygons) + len(left_out) == (2 if blank else 3)
-    assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in annotation.problems)
+    assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in said(annotation))
     expected = reader.parse(good, "file.txt")
     for index in (0, -1):
         np.testing.assert_array_equal(annotation.polygons[index], expected.polygons[0])

@@ -17,6 +17,7 @@ from input_pipeline.datasets.sample import Dataset
 from tests.helpers.benchmark_labels import ROWS, SQUARE, check_places, mat
 from tests.helpers.mutations import MUTATIONS, check, mutate
 from tests.helpers.own_labels import names, write, write_picture
+from tests.helpers.problems import said
 
 NAMES = ["8/ballet_106_0.jpg", "8/ballet_106_1.jpg", "200/wall_1_0.jpg", "9/none.jpg"]
 QUAD = np.array(SQUARE, float).T  # 2×4
@@ -59,17 +60,17 @@ def test_synthtext(tmp_path, inner):
     dataset = open_dataset("synthtext", tmp_path, "trainval")
     assert isinstance(dataset, Dataset)
     assert names(dataset) == NAMES
-    assert dataset.problems == ["4 train pictures where the release has 858750"]
+    assert said(dataset) == ["4 train pictures where the release has 858750"]
     assert dataset[0].texts == ["one"]
     np.testing.assert_array_equal(dataset[0].polygons[0], SQUARE)
     three = dataset.annotation(1)
     assert (three.texts, three.ignore) == (["two", "words", "four"], [False] * 3)
     np.testing.assert_array_equal(three.polygons[1], np.array(SQUARE) + 20)
     np.testing.assert_array_equal(dataset[-2].image, dataset[2].image)
-    assert (dataset[2].polygons, dataset[2].problems) == ([], [])
+    assert (dataset[2].polygons, said(dataset[2])) == ([], [])
     odd = dataset[3]
     assert (len(odd.polygons), odd.texts) == (1, [""])
-    assert odd.problems == ["gt.mat: 9/none.jpg: 2 words and 1 boxes; kept without their texts"]
+    assert said(odd) == ["gt.mat: 9/none.jpg: 2 words and 1 boxes; kept without their texts"]
     assert [path.name for path in dataset.files()][:2] == ["gt.mat", "ballet_106_0.jpg"]
     check_places(SynthText, tmp_path, 4)
     with pytest.raises(IndexError):
@@ -101,7 +102,7 @@ def test_synthtext_bad_entries_are_named(tmp_path):
     dataset = SynthText(make_synthtext(tmp_path, boxes=boxes, texts=[["n ok h f"], ["a b"], ["a"], ["z"]]), "trainval")
     annotation = dataset.annotation(0)
     assert annotation.texts == ["ok"]
-    assert annotation.problems == [
+    assert said(annotation) == [
         "gt.mat: 8/ballet_106_0.jpg:1: a coordinate is not finite: 'n'",
         "gt.mat: 8/ballet_106_0.jpg:3: a coordinate is not finite: 'h'",
         "gt.mat: 8/ballet_106_0.jpg:4: the outline has no area: 'f'",
@@ -196,5 +197,5 @@ def test_mutated_labels(tmp_path_factory, mutations, compress):
                 messages.append(str(error))
             else:
                 check(annotation)
-                messages += annotation.problems
+                messages += said(annotation)
     assert all("gt.mat: " in message for message in messages)

@@ -10,6 +10,7 @@ from input_pipeline.datasets.benchmarks.total_text import TotalText
 from tests.helpers.benchmark_labels import ROWS, mat
 from tests.helpers.mutations import MUTATIONS, check_outcome, mutate
 from tests.helpers.own_labels import write, write_picture
+from tests.helpers.problems import said
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -27,14 +28,14 @@ def test_total_text_mat_labels_mean_what_the_text_files_do(tmp_path, compress):
     assert expected.ignore == [False, True, False]
     for split in ("trainval", "test"):
         sample = TotalText(tmp_path, split)[0]
-        assert (sample.ignore, sample.texts, sample.problems) == (expected.ignore, expected.texts, [])
+        assert (sample.ignore, sample.texts, said(sample)) == (expected.ignore, expected.texts, [])
         for polygon, other in zip(sample.polygons, expected.polygons, strict=True):
             np.testing.assert_array_equal(polygon, other)
     # A text file comes first, and the other is no file without a picture.
     write(tmp_path / "txt_format/Test/poly_gt_img11.txt", records[1])
     test = TotalText(tmp_path, "test")
     assert test[0].texts == ["SIGN"]
-    assert test.problems == ["1 test picture where the release has 300"]
+    assert said(test) == ["1 test picture where the release has 300"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_total_text_mat_labels_mean_what_the_text_files_do(tmp_path, compress):
 def test_total_text_mat_bad_rows(row, reason):
     annotation = TotalText.parse(mat([ROWS[0], row, ROWS[0]]), "poly_gt_img1.mat")
     assert annotation.texts == ["PETROSAINS"] * 2
-    (problem,) = annotation.problems
+    (problem,) = said(annotation)
     assert problem.startswith(f"poly_gt_img1.mat:2: {reason}")
     assert problem.endswith(" c'" if row[5] == ["c"] else " #'")
 

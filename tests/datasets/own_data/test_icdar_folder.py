@@ -12,6 +12,7 @@ from tests.helpers.own_labels import (
     write,
     write_picture,
 )
+from tests.helpers.problems import said
 
 
 @pytest.mark.parametrize("pictures", ["", "images"])
@@ -23,7 +24,7 @@ def test_icdar_folders(pictures, labels, pattern, tmp_path):
     write_picture(tmp_path / pictures / "img_1.jpg")
     write(tmp_path / labels / pattern.format("img_1"), "\ufeff" + own_labels.icdar_text())
     dataset = IcdarFolder(tmp_path, "trainval")
-    assert dataset.problems == []
+    assert said(dataset) == []
     assert dataset[0].texts == ["word", "###"]
     write_picture(tmp_path / pictures / "img_2.jpg")
     with pytest.raises(
@@ -114,7 +115,7 @@ def test_labels_of_another_format_are_no_pictures_without_text(tmp_path):
     with pytest.raises(BadPicture, match=r"2\.txt: its one entry cannot be used"):
         dataset[1]
     assert [dataset[i].polygons for i in (2, 3)] == [[], []]
-    assert [dataset[i].problems for i in (2, 3)] == [[], []]
+    assert [said(dataset[i]) for i in (2, 3)] == [[], []]
 
 
 def test_folders_in_folders_are_read(tmp_path):
@@ -128,7 +129,7 @@ def test_folders_in_folders_are_read(tmp_path):
     dataset = IcdarFolder(tmp_path, "trainval")
     assert names(dataset) == ["1.jpg", "a/1.jpg", "a/3.jpg", "a/b/2.jpg"]
     assert dataset[3].texts == ["word", "###"]
-    assert dataset.problems == ["b/4.txt: there is no picture of it"]
+    assert said(dataset) == ["b/4.txt: there is no picture of it"]
     with pytest.raises(BadPicture, match=r"^a/3\.jpg: has no label file a/gt_3\.txt or a/3\.txt or a/3\.jpg\.txt"):
         dataset[2]
 
@@ -145,7 +146,7 @@ def test_labels_that_two_pictures_share_are_named(tmp_path):
     for name in ("23.jpg", "23.png"):
         write_picture(tmp_path / name)
     write(tmp_path / "gt_23.txt", own_labels.icdar_text())
-    assert IcdarFolder(tmp_path, "trainval").problems == ["gt_23.txt: belongs to 23.jpg and to 23.png by its name"]
+    assert said(IcdarFolder(tmp_path, "trainval")) == ["gt_23.txt: belongs to 23.jpg and to 23.png by its name"]
 
 
 @pytest.mark.parametrize("quoted", ['"###"', ' "###" ', "###"])
@@ -161,7 +162,7 @@ def test_real_icdar2015_labels(shared, tmp_path):
     ours = IcdarFolder(tmp_path, "trainval")
     theirs = open_dataset("icdar2015", source, "trainval")
     assert names(ours) == names(theirs)
-    assert ours.problems == []
+    assert said(ours) == []
     for index in range(0, len(ours), 4):
         annotation, expected = ours.annotation(index), theirs.annotation(index)
         assert annotation.texts == expected.texts

@@ -26,6 +26,7 @@ from tests.helpers.own_labels import (
     write,
     write_picture,
 )
+from tests.helpers.problems import said
 
 KINDS = tuple(FILES)
 
@@ -39,12 +40,12 @@ def test_every_format_gives_the_same_samples(kind, tmp_path):
     make(kind, tmp_path, [1, 2, 10])
     dataset = open_dataset(kind.split()[0], tmp_path, "trainval")
     assert isinstance(dataset, Dataset)
-    assert dataset.problems == []
+    assert said(dataset) == []
     assert names(dataset) == ["img_1.jpg", "img_2.jpg", "img_10.jpg"]
     sample = dataset[2]
     assert sample.name == "img_10.jpg"
     assert sample.image.shape == (HEIGHT, WIDTH, 3)
-    assert sample.problems == []
+    assert said(sample) == []
     assert sample.ignore == [False, True]
     assert sample.texts[0] == "word"
     np.testing.assert_array_equal(sample.polygons[0], WORD)
@@ -116,7 +117,7 @@ def test_what_is_missing_is_named(kind, tmp_path):
     picture.unlink()
     dataset = reader(kind)(tmp_path, "trainval")
     if kind == "icdar_folder":
-        assert dataset.problems == ["gt_img_2.txt: there is no picture of it"]
+        assert said(dataset) == ["gt_img_2.txt: there is no picture of it"]
     else:
         with pytest.raises(BadPicture, match=r"^img_2\.jpg: there is no such picture in /"):
             dataset[1]
@@ -163,7 +164,7 @@ def test_a_picture_has_one_name(tmp_path, again):
     lines = [f"{name}\t{rows}" for name in ("img_1.jpg", "img_2.jpg", again.format(tmp_path))]
     write(tmp_path / "train.txt", "\n".join(lines))
     dataset = PaddleOcr(tmp_path, "trainval")
-    (problem,) = dataset.problems
+    (problem,) = said(dataset)
     assert "named a second time" in problem
     assert problem.endswith("; this one is left out")
     assert len(dataset) == 2
@@ -172,7 +173,7 @@ def test_a_picture_has_one_name(tmp_path, again):
     write(tmp_path / "val.txt", lines[2])
     train = PaddleOcr(tmp_path, "train")
     assert names(train) == ["img_1.jpg"]
-    assert train.problems == ["train.txt: img_2.jpg: is a picture to score on too; kept out of training"]
+    assert said(train) == ["train.txt: img_2.jpg: is a picture to score on too; kept out of training"]
     assert len(PaddleOcr(tmp_path, "validation")) == 1
     assert len(PaddleOcr(tmp_path, "trainval")) == 2
     write(tmp_path / "train.txt", lines[1])
@@ -190,7 +191,7 @@ def test_a_picture_to_score_on_is_not_trained_on(kind, tmp_path):
         (tmp_path / "val/img_2.jpg").symlink_to(tmp_path / "train/img_2.jpg")
     train = reader(kind)(tmp_path, "train")
     assert names(train) == ["img_1.jpg"]
-    assert "kept out of training" in train.problems[0]
+    assert "kept out of training" in said(train)[0]
 
 
 @pytest.mark.parametrize("kind", ["labelme", "icdar_folder"])
@@ -199,10 +200,10 @@ def test_pictures_of_one_name_in_two_folders_are_two(kind, tmp_path):
     make(kind, tmp_path, [2, 3], "val")
     write_picture(tmp_path / "val/img_2.jpg", HEIGHT + 9)
     train = reader(kind)(tmp_path, "train")
-    assert (names(train), train.problems) == (["img_1.jpg", "img_2.jpg"], [])
+    assert (names(train), said(train)) == (["img_1.jpg", "img_2.jpg"], [])
     whole = reader(kind)(tmp_path, "trainval")
     assert names(whole) == ["img_1.jpg", "img_2.jpg", "validation/img_2.jpg", "img_3.jpg"]
-    assert whole.problems == []
+    assert said(whole) == []
     assert [whole[index].image.shape[0] - HEIGHT for index in range(4)] == [0, 0, 9, 0]
 
 
@@ -258,10 +259,10 @@ def test_pictures_are_turned_upright_unless_told_otherwise(tmp_path):
     segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
     write(tmp_path / "train/img_1.jpg", jpeg[:2] + segment + jpeg[2:])
     assert LabelMe(tmp_path, "trainval")[0].image.shape == (HEIGHT, WIDTH, 3)
-    assert LabelMe(tmp_path, "trainval")[0].problems == []
+    assert said(LabelMe(tmp_path, "trainval")[0]) == []
     stored = LabelMe(tmp_path, "trainval", follow_exif=False)[0]
     assert stored.image.shape == (WIDTH, HEIGHT, 3)
-    assert "`follow_exif` is False" in stored.problems[0]
+    assert "`follow_exif` is False" in said(stored)[0]
 
 
 def test_natural_order():

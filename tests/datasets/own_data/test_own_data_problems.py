@@ -5,10 +5,9 @@ import json
 import pytest
 
 from dbnet_jax.images.decode import BadPicture
-from dbnet_jax.pages.problems import count_problems
+from dbnet_jax.messages import MOST_OF_A_KIND, count_problems
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
-from input_pipeline.datasets.own_data.entries import MAX_NAMED
 from input_pipeline.datasets.own_data.mmocr import MmOcr
 from input_pipeline.datasets.own_data.paddleocr import PaddleOcr
 from input_pipeline.examples import Examples
@@ -21,20 +20,22 @@ from tests.helpers.own_labels import (
     write,
     write_picture,
 )
+from tests.helpers.problems import said
 
 
 def test_problems_are_named_up_to_a_number_and_counted(tmp_path):
     make("paddleocr", tmp_path, [1])
-    rows = [{"transcription": "a", "points": [[0, 0], [1, 1]]}] * (MAX_NAMED + 5)
+    rows = [{"transcription": "a", "points": [[0, 0], [1, 1]]}] * (MOST_OF_A_KIND + 5)
     rows.append({"transcription": "a", "points": WORD})
-    lines = [f"img_1.jpg\t{json.dumps(rows)}", *["img_1.jpg\t[]"] * (MAX_NAMED + 3)]
+    again = [f"img_{i}.jpg" for i in range(2, MOST_OF_A_KIND + 5)]
+    lines = [f"img_1.jpg\t{json.dumps(rows)}", *[f"{name}\t[]" for name in again] * 2]
     write(tmp_path / "train.txt", "\n".join(lines))
     dataset = PaddleOcr(tmp_path, "trainval")
-    again = "train.txt: img_1.jpg: named a second time; this one is left out"
-    assert dataset.problems == [again] * MAX_NAMED + ["… and 3 more: a picture named twice"]
-    assert count_problems(dataset.problems) == MAX_NAMED + 3
-    problems = dataset[0].problems
-    assert len(problems) == MAX_NAMED + 1
+    second = [f"train.txt: {name}: named a second time; this one is left out" for name in again]
+    assert said(dataset) == [*second[:MOST_OF_A_KIND], "… and 3 more: a picture named twice"]
+    assert count_problems(dataset.problems) == MOST_OF_A_KIND + 3
+    problems = said(dataset[0])
+    assert len(problems) == MOST_OF_A_KIND + 1
     assert problems[0].startswith("train.txt: img_1.jpg:1: 2 points where at least 3 are needed: '{")
     assert problems[-1] == "train.txt: img_1.jpg: … and 5 more problems"
 
@@ -78,8 +79,8 @@ def test_a_picture_of_another_size_than_its_labels_say_is_named(tmp_path):
     make("mmocr", tmp_path, [1, 2])
     write_picture(tmp_path / "img_2.jpg", WIDTH, HEIGHT)
     dataset = MmOcr(tmp_path, "trainval")
-    assert dataset[0].problems == []
-    (problem,) = dataset[1].problems
+    assert said(dataset[0]) == []
+    (problem,) = said(dataset[1])
     assert problem.startswith(
         "textdet_train.json: img_2.jpg: the picture is 60 wide and 80 high, its labels are for 80"
     )

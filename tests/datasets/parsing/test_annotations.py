@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.annotations import Annotation, as_polygon, make_sample
+from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
 from input_pipeline.datasets.parsing.outline import crosses_itself
+from input_pipeline.datasets.sample import Annotation
+from tests.helpers.problems import said
 
 WORD = "10,10,30,10,30,20,10,20"
 SQUARE = [[10, 10], [30, 10], [30, 20], [10, 20]]
@@ -22,7 +25,7 @@ KEPT = ("kept as it is", "read as Latin-1")  # what is reported though nothing i
 
 
 def left_out(annotation):
-    return [problem for problem in annotation.problems if not any(kept in problem for kept in KEPT)]
+    return [problem for problem in said(annotation) if not any(kept in problem for kept in KEPT)]
 
 
 def test_icdar2015_lines():
@@ -37,7 +40,7 @@ def test_icdar2015_lines():
     )
     annotation = Icdar2015.parse(data.encode(), "gt_img_1.txt")
     # Its last number may be cut off.
-    assert annotation.problems == [f"gt_img_1.txt:7: there is no transcription; kept as it is: {WORD!r}"]
+    assert said(annotation) == [f"gt_img_1.txt:7: there is no transcription; kept as it is: {WORD!r}"]
     assert annotation.texts == ["Genaxis Theatre", "a, b,3", "###", "", "no\u2028 \u0085break", ""]
     assert annotation.ignore == [False, False, True, False, False, False]
     np.testing.assert_array_equal(annotation.polygons[0], SQUARE)
@@ -64,11 +67,11 @@ def test_icdar2015_lines():
 def test_a_bad_line_is_named_and_the_others_are_kept(line, reason):
     annotation = Icdar2015.parse(f"{WORD},a\n\n{line}\n{WORD},b".encode(), "gt_img_1.txt")
     assert annotation.texts == ["a", "b"]
-    assert annotation.problems == [f"gt_img_1.txt:3: {reason}: {line!r}"]
+    assert said(annotation) == [f"gt_img_1.txt:3: {reason}: {line!r}"]
 
 
 def test_a_long_bad_line_is_shortened():
-    (problem,) = Icdar2015.parse(b"1,2," + b"x" * 10_000 + f"\n{WORD},a".encode(), "gt.txt").problems
+    (problem,) = said(Icdar2015.parse(b"1,2," + b"x" * 10_000 + f"\n{WORD},a".encode(), "gt.txt"))
     assert problem.startswith("gt.txt:1: 2 numbers where 8 are needed: '1,2,xxx")
     assert len(problem) < 120
 
@@ -76,7 +79,7 @@ def test_a_long_bad_line_is_shortened():
 def test_other_encodings_lose_no_outline():
     annotation = Icdar2015.parse(f"{WORD},caf\u00e9\n{WORD},b".encode("latin-1"), "gt.txt")
     assert annotation.texts == ["caf\u00e9", "b"]
-    (problem,) = annotation.problems
+    (problem,) = said(annotation)
     assert problem.startswith("gt.txt: not UTF-8 (byte 27)")
 
 
@@ -84,7 +87,7 @@ def test_an_outline_that_crosses_itself_is_kept_and_named():
     annotation = Icdar2015.parse(b"0,0,20,10,20,0,0,12,bow", "gt.txt")
     assert len(annotation.polygons) == 1
     assert annotation.ignore == [False]
-    assert "gt.txt:1: the outline crosses itself" in annotation.problems[0]
+    assert "gt.txt:1: the outline crosses itself" in said(annotation)[0]
 
 
 def test_crosses_itself():
@@ -131,13 +134,13 @@ def test_msra_td500_rotation():
 def test_msra_td500_bad_lines(line, reason):
     annotation = MsraTd500.parse(f"0 0 1 1 5 5 0\n{line}".encode(), "IMG_1.gt")
     assert len(annotation.polygons) == 1
-    assert annotation.problems == [f"IMG_1.gt:2: {reason}: {line!r}"]
+    assert said(annotation) == [f"IMG_1.gt:2: {reason}: {line!r}"]
 
 
 def test_total_text_lines():
     data = f"{WORD},SALE\n0,0,9,0,9,9,###\n{WORD},2016\n{WORD},Tea, Coffee\n0,0,5,1,9,0,9,9,5,8,0,9,a\n{WORD},"
     annotation = TotalText.parse(data.encode(), "img1.jpg.txt")
-    assert annotation.problems == []
+    assert said(annotation) == []
     assert annotation.texts == ["SALE", "###", "2016", "Tea, Coffee", "a", ""]
     assert annotation.ignore == [False, True, False, False, False, False]
     assert [len(polygon) for polygon in annotation.polygons] == [4, 3, 4, 4, 6, 4]
@@ -159,7 +162,7 @@ def test_total_text_lines():
 def test_total_text_bad_lines(line, reason):
     annotation = TotalText.parse(f"{WORD},a\n{line}\n{WORD},b".encode(), "img1.jpg.txt")
     assert annotation.texts == ["a", "b"]
-    assert annotation.problems == [f"img1.jpg.txt:2: {reason}: {line!r}"]
+    assert said(annotation) == [f"img1.jpg.txt:2: {reason}: {line!r}"]
 
 
 RECORDS = (
@@ -172,7 +175,7 @@ RECORDS = (
 
 def test_total_text_records():
     annotation = TotalText.parse("\r\n".join(RECORDS).encode(), "poly_gt_img1.txt")
-    assert annotation.problems == []
+    assert said(annotation) == []
     assert annotation.texts == ["PETROSAINS", "Joe's", "#", "5] [x: [[, \u2019"]
     assert annotation.ignore == [False, False, True, False]
     np.testing.assert_array_equal(annotation.polygons[1], [[10, 1], [30, 1], [30, 9], [10, 9]])
@@ -189,7 +192,7 @@ def test_total_text_bad_records_take_no_neighbour_along():
     lines = [line for pair in zip([RECORDS[0]] * len(bad), bad, strict=True) for line in pair]
     annotation = TotalText.parse("\n".join(lines).encode(), "poly_gt_img1.txt")
     assert annotation.texts == ["PETROSAINS"] * len(bad)
-    assert [problem.split(": ")[:2] for problem in annotation.problems] == [
+    assert [problem.split(": ")[:2] for problem in said(annotation)] == [
         ["poly_gt_img1.txt:2", "2 points where at least 3 are needed"],
         ["poly_gt_img1.txt:4", "3 x coordinates and 2 y coordinates"],
         ["poly_gt_img1.txt:6", "2 numbers where 3 are needed"],
@@ -202,7 +205,7 @@ def test_total_text_bad_records_take_no_neighbour_along():
 @pytest.mark.parametrize("data", [b"", b"\n", b"\xef\xbb\xbf", b"\r\n \r\n\t"])
 def test_an_empty_file_is_a_picture_without_text(reader, data):
     annotation = reader.parse(data, "a.txt")
-    assert (annotation.polygons, annotation.problems) == ([], [])
+    assert (annotation.polygons, said(annotation)) == ([], [])
 
 
 def test_outlines_outside_of_the_picture_are_named():
@@ -217,7 +220,7 @@ def test_outlines_outside_of_the_picture_are_named():
     assert sample.texts == ["in", "across"]
     # What reaches in stays whole: cutting it is the labels' affair.
     assert sample.polygons[1].max() == 50
-    assert [problem.split(", which")[0] for problem in sample.problems] == [
+    assert [problem.split(", which")[0] for problem in said(sample)] == [
         "img_1.jpg: the outline from (40, 0) lies outside of the picture",
         "img_1.jpg: the outline from (0, -9) lies outside of the picture",
     ]
@@ -250,7 +253,7 @@ def test_mutated_lines(reader, mutations):
     annotation = reader.parse(b"\n".join([good, line, good]), "file.txt")
     blank = not line.decode("latin-1").strip("\ufeff \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
     assert len(annotation.polygons) + len(left_out(annotation)) == (2 if blank else 3)
-    assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in annotation.problems)
+    assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in said(annotation))
     expected = reader.parse(good, "file.txt")
     for index in (0, -1):
         np.testing.assert_array_equal(annotation.polygons[index], expected.polygons[0])
@@ -277,5 +280,5 @@ def test_any_bytes_parse(data, reader):
     try:
         annotation = reader.parse(data, "file.txt")
     except BadPicture as error:
-        annotation = Annotation(problems=[str(error)])
+        annotation = Annotation(problems=[Problem("", str(error))])
     assert len(annotation.polygons) == len(annotation.ignore) == len(annotation.texts)

@@ -19,6 +19,7 @@ from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN, Font, find_fo
 from input_pipeline.datasets.rendered.scenes.ink import Ink
 from input_pipeline.datasets.rendered.scenes.surface import Plane
 from input_pipeline.from_config import open_split
+from tests.helpers.problems import said
 
 SIZE = (256, 320)
 
@@ -91,7 +92,7 @@ def test_samples_are_complete(samples):
     for sample in samples:
         assert sample.image.shape == (*SIZE, 3)
         assert len(sample.polygons) == len(sample.ignore) == len(sample.texts) == len(sample.scripts)
-        assert sample.problems == []
+        assert said(sample) == []
         assert all(sample.texts)
 
 

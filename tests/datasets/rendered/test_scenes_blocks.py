@@ -11,7 +11,7 @@ from input_pipeline.datasets.rendered.scenes.composition import _bend, compose, 
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN
 from input_pipeline.datasets.rendered.scenes.ink import Ink, paint
-from input_pipeline.datasets.rendered.scenes.placing import Room
+from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Wave, outline
 
 SIZE = (256, 320)
@@ -27,8 +27,8 @@ def blocks():
     found = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        room = Room(np.zeros((*SIZE, 3), np.uint8))
-        found.append(list(compose(rng, SIZE, pick_mood(rng, SIZE, BUILTIN), room)))
+        occupied = OccupancyMap(np.zeros((*SIZE, 3), np.uint8))
+        found.append(list(compose(rng, SIZE, pick_mood(rng, SIZE, BUILTIN), occupied)))
     return found
 
 
@@ -126,10 +126,10 @@ def test_outlines_can_follow_every_bend(aspect):
 def test_plates_cover_no_other_block():
     for seed in range(15):
         rng = np.random.default_rng(seed)
-        room = Room(np.zeros((*SIZE, 3), np.uint8))
+        occupied = OccupancyMap(np.zeros((*SIZE, 3), np.uint8))
         mood = dataclasses.replace(pick_mood(rng, SIZE, BUILTIN), count=10)
         before = np.zeros(SIZE, np.uint8)
-        for placed in compose(rng, SIZE, mood, room):
+        for placed in compose(rng, SIZE, mood, occupied):
             picture = np.zeros((*SIZE, 3), np.uint8)
             paint(
                 rng,

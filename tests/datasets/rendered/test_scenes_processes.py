@@ -16,17 +16,20 @@ import pytest
 
 from configs import common
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
 from input_pipeline.from_config import open_split
 from tests.helpers.paths import ROOT
+from tests.helpers.problems import said
 
 
-class Picky:
+class Picky(Dataset):
     """A data set whose third picture is bad and whose last two take their process down, one in the midst of telling."""
 
-    problems = ("labels.txt:1: odd",)
+    def __init__(self):
+        self.problems = [Problem("labels.txt:1", "odd")]
 
     def __len__(self):
         return 5
@@ -57,7 +60,7 @@ def scenes():
 def test_samples_are_the_same_from_any_thread(scenes):
     pooled = InProcesses(scenes, 2)
     assert len(pooled) == 12
-    assert pooled.problems == scenes.problems
+    assert said(pooled) == said(scenes)
     with ThreadPoolExecutor(4) as threads:
         made = list(threads.map(pooled.__getitem__, range(12)))
     for index, sample in enumerate(made):

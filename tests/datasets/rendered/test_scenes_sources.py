@@ -10,6 +10,7 @@ import pytest
 from input_pipeline.datasets.rendered.scenes.backgrounds import _CLUTTER, Backgrounds, _read_photo
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 from input_pipeline.datasets.rendered.scenes.layouts import Layouts
+from tests.helpers.problems import said
 
 CLOCKWISE = "10,20,60,10,110,20,110,50,60,40,10,50,around"
 BACKWARDS = "10,50,110,50,110,20,10,20,back"  # begins below, runs against the clock
@@ -39,7 +40,7 @@ def test_grounds_are_of_the_asked_size_and_the_photographs_own_colour(photos):
     # Things that are not text stand on some of the photographs too.
     assert ((shares > 0.5) & (shares < 1)).sum() >= 2
     # What is no picture gives way to a drawn ground, and is named.
-    assert {name for name in ("broken.jpg", "empty.png") if any(name in problem for problem in problems)} == {
+    assert {name for name in ("broken.jpg", "empty.png") if any(name in str(problem) for problem in problems)} == {
         "broken.jpg",
         "empty.png",
     }
@@ -49,8 +50,8 @@ def test_grounds_are_of_the_asked_size_and_the_photographs_own_colour(photos):
 def test_a_broken_background_is_named_by_the_sample(photos):
     dataset = SceneDataset(30, size=(128, 128), fonts="builtin", backgrounds=photos)
     samples = list(map(dataset.__getitem__, range(30)))
-    assert any(samples[i].problems for i in range(30))
-    assert all("config.data.backgrounds" in problem for sample in samples for problem in sample.problems)
+    assert any(said(samples[i]) for i in range(30))
+    assert all("config.data.backgrounds" in problem for sample in samples for problem in said(sample))
 
 
 def test_large_photographs_are_kept_small(tmp_path):
@@ -114,7 +115,7 @@ def test_layouts_read_every_direction_from_the_texts_upper_left(tmp_path):
     np.testing.assert_array_equal(around[1], [[10, 50], [60, 40], [110, 50]])
     np.testing.assert_array_equal(back[0], [[10, 20], [110, 20]])
     np.testing.assert_array_equal(back[1], [[10, 50], [110, 50]])
-    assert layouts.problems == []
+    assert said(layouts) == []
 
 
 def test_what_is_wrong_with_layouts_is_named(tmp_path):
@@ -123,7 +124,7 @@ def test_what_is_wrong_with_layouts_is_named(tmp_path):
     )
     (tmp_path / "folder.txt").mkdir()
     dataset = SceneDataset(1, fonts="builtin", layouts=tmp_path)
-    problems = "\n".join(dataset.problems)
+    problems = "\n".join(said(dataset))
     assert "a.txt:4" in problems
     assert "folder.txt" in problems
     assert "2 outlines of an odd number of points" in problems

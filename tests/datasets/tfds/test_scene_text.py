@@ -20,6 +20,7 @@ from input_pipeline.datasets.sample import Dataset
 from input_pipeline.datasets.tfds.publications import PUBLICATIONS
 from tests.datasets.benchmarks.test_readers import with_orientation, write_picture
 from tests.datasets.benchmarks.test_synthtext import QUAD, make_synthtext
+from tests.helpers.problems import said
 
 # Of TFDS with protobuf 6, which is the one that Apache Beam takes.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -70,7 +71,7 @@ def outcome(dataset, index):
         [polygon.dtype for polygon in sample.polygons],
         sample.ignore,
         sample.texts,
-        sample.problems,
+        said(sample),
     )
 
 
@@ -108,7 +109,7 @@ def test_what_the_samples_hold(folder, tmp_path):
     sample = prepared[1]
     assert sample.texts == ["a, b", "###", "été"]
     assert sample.ignore == [False, True, False]
-    assert [problem.split(": ")[0] for problem in sample.problems] == [
+    assert [problem.split(": ")[0] for problem in said(sample)] == [
         "gt_img_2.txt:3",
         "gt_img_2.txt:4",
         "img_2.jpg",

@@ -9,23 +9,24 @@ import pytest
 
 from configs import own_data, quickstart
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
-from input_pipeline.datasets.parsing.annotations import Annotation
 from input_pipeline.datasets.rendered.synthetic.dataset import SyntheticDataset
-from input_pipeline.datasets.sample import Sample, pass_length
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 from input_pipeline.datasets.wrappers import cached
 from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.wrappers.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.examples import Examples
 from input_pipeline.from_config import _open, open_split
+from tests.helpers.problems import said
 
 
-class Few:
+class Few(Dataset):
     def __init__(self, letter: str, count: int):
         self._names = [f"{letter}{i}" for i in range(count)]
-        self.problems = [f"{letter} is made up"]
+        self.problems = [Problem("", f"{letter} is made up")]
 
     def __len__(self):
         return len(self._names)
@@ -45,7 +46,7 @@ def test_every_picture_is_there_and_the_shares_are_the_weights():
     assert set(names) == {f"a{i}" for i in range(10)} | {f"b{i}" for i in range(4)} | {f"c{i}" for i in range(30)}
     assert max(collections.Counter(names).values()) == 5
     assert [mixed[i].name for i in (0, 10, 59)] == ["a0", "b0", "c29"]
-    assert mixed.problems == ["a is made up", "b is made up", "c is made up"]
+    assert said(mixed) == ["a is made up", "b is made up", "c is made up"]
     with pytest.raises(IndexError, match="60"):
         mixed[60]
 
@@ -63,7 +64,7 @@ def test_names_and_problems_say_of_which_set_they_are():
     mixed = MixedDataset([Few("a", 2), Few("a", 1), Spoilt("a", 3)], [2.0, 1.0, 3.0], labels=["x", "y", "z"])
     assert [mixed.name(i) for i in range(3)] == ["x: a0", "x: a1", "y: a0"]
     assert mixed[2].name == "y: a0"
-    assert mixed.problems == [f"{label}: a is made up" for label in "xyz"]
+    assert said(mixed) == [f"{label}: a is made up" for label in "xyz"]
     for index, message in ((3, "z: a0: gt_0.txt: cannot be read"), (5, "z: a2: is damaged")):
         with pytest.raises(BadPicture, match=f"^{message}$"):
             mixed[index]
@@ -79,7 +80,7 @@ def test_names_and_problems_say_of_which_set_they_are():
     ]
     one = BadSamples(9, 1.0)
     one.add("1.jpg", "is damaged")
-    one.add_problems(["gt_1.txt:1: odd"])
+    one.add_problems([Problem("gt_1.txt:1", "odd")])
     assert one.report().startswith("1 picture skipped, 1 problem in the data:")
 
 
@@ -117,12 +118,12 @@ def test_an_epoch_passes_the_first_set_once():
     small, large = Few("a", 270), Few("b", 10_000)
     mixed = MixedDataset([small, large], [1.0, 0.5])
     assert len(mixed) == 30_000
-    assert pass_length(mixed) == pass_length(CachedDataset(mixed, 1e9)) == 405
-    assert pass_length(small) == 270
+    assert mixed.pass_length == CachedDataset(mixed, 1e9).pass_length == 405
+    assert small.pass_length == 270
     config = quickstart.get_config()
     config.data.update({"train_pictures": 40, "mix": "synthetic*0.5", "cache": "host"})
     config.train.update({"epochs": 3.0, "steps": 0, "batch_size": 8})
-    assert pass_length(open_split(config, "train")) == 60
+    assert open_split(config, "train").pass_length == 60
 
 
 def test_shares_that_would_repeat_without_end_are_refused():
@@ -132,12 +133,12 @@ def test_shares_that_would_repeat_without_end_are_refused():
 
 class Labelled(Few):
     def annotation(self, index):
-        return Annotation(problems=[f"of {self.name(index)}"])
+        return Annotation(problems=[Problem("", f"of {self.name(index)}")])
 
 
 def test_annotations_come_from_the_set_that_has_them():
     mixed = MixedDataset([Few("a", 2), Labelled("b", 3)], [1.0, 1.0])
-    assert [mixed.annotation(i).problems for i in range(3, 6)] == [["of b0"], ["of b1"], ["of b2"]]
+    assert [said(mixed.annotation(i)) for i in range(3, 6)] == [["of b0"], ["of b1"], ["of b2"]]
     assert mixed.annotation(1) is None  # its set gives it with the picture alone
     kept = CachedDataset(mixed, 1e9)
     assert (kept.annotation(1), kept.annotation(5)) == (None, mixed.annotation(5))

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
 from dbnet_jax.images.decode import BadPicture, decode_image
+from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Image
 from input_pipeline.datasets.rendered.synthetic.background import (
     fill_polygon,
     paint_background,
@@ -18,7 +19,6 @@ from input_pipeline.datasets.rendered.synthetic.background import (
     pick_color,
 )
 
-Picture = UInt8[np.ndarray, "height width 3"]
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _PHOTO_SHARE = 0.75
 # Shares of the grounds that get things which are not text. Most photographs have some of their own.
@@ -48,14 +48,14 @@ class Backgrounds:
             if not self._files:
                 raise FileNotFoundError(f"`config.data.backgrounds` (={os.fspath(folder)!r}) must hold pictures")
 
-    def paint(self, rng: np.random.Generator, size: tuple[int, int], problems: list[str]) -> Picture:
+    def paint(self, rng: np.random.Generator, size: tuple[int, int], problems: list[Problem]) -> Image:
         """A ground of `size` (height, width).
 
-        A file that is no picture gives way to a drawn ground and is named in `problems`, which grows in place.
+        A drawn ground takes the place of a file that is no picture; `problems` then lists it.
         """
         if self._files and rng.random() < _PHOTO_SHARE:
             photo = _read_photo(self._files[rng.integers(len(self._files))])
-            if not isinstance(photo, str):
+            if not isinstance(photo, Problem):
                 picture = _crop(rng, photo, size)
                 _add_clutter(rng, picture, _PHOTOS_CLUTTERED)
                 return picture
@@ -66,18 +66,18 @@ class Backgrounds:
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _read_photo(file: pathlib.Path) -> UInt8[np.ndarray, "_ _ 3"] | str:
+def _read_photo(file: pathlib.Path) -> Image | Problem:
     """The photograph, or what is wrong with it."""
     try:
         photo = decode_image(file.read_bytes(), file.name)
     except (OSError, BadPicture) as error:
-        return f"`config.data.backgrounds`: {file.name} is not used: {error}"
+        return Problem("`config.data.backgrounds`", f"{file.name} is not used: {error}")
     scale = min(1.0, _LONGEST / max(photo.shape))
     size = tuple(max(1, round(scale * side)) for side in photo.shape[1::-1])
     return photo if scale == 1 else np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _crop(rng: np.random.Generator, photo: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
+def _crop(rng: np.random.Generator, photo: Image, size: tuple[int, int]) -> Image:
     """A part of a photograph, mirrored or not, enlarged to `size`."""
     height, width = photo.shape[:2]
     largest = min(height / size[0], width / size[1])
@@ -91,7 +91,7 @@ def _crop(rng: np.random.Generator, photo: Picture, size: tuple[int, int]) -> UI
     return np.asarray(cv2.resize(part, size[::-1], interpolation=interpolation), np.uint8)
 
 
-def _add_clutter(rng: np.random.Generator, picture: Picture, share: float) -> None:
+def _add_clutter(rng: np.random.Generator, picture: Image, share: float) -> None:
     """Paints things that are not text, in place, with probability `share`."""
     if rng.random() < share:
         for _ in range(rng.integers(1, 4)):
@@ -101,7 +101,7 @@ def _add_clutter(rng: np.random.Generator, picture: Picture, share: float) -> No
 # What a detector must not take for text. Each paints in place.
 
 
-def _things(rng: np.random.Generator, picture: Picture) -> None:
+def _things(rng: np.random.Generator, picture: Image) -> None:
     """Rings, polygons, strokes and gratings."""
     height, width = picture.shape[:2]
     for _ in range(int(rng.integers(2, 5 + 20 * height * width // 640**2))):
@@ -109,7 +109,7 @@ def _things(rng: np.random.Generator, picture: Picture) -> None:
         paint_shape(rng, picture, (int(rng.integers(width)), int(rng.integers(height))), radius)
 
 
-def _foliage(rng: np.random.Generator, picture: Picture) -> None:
+def _foliage(rng: np.random.Generator, picture: Image) -> None:
     """Leaf-like speckles over a part."""
     height, width = picture.shape[:2]
     cells = int(rng.integers(height // 16 + 2, height // 4 + 4))
@@ -120,7 +120,7 @@ def _foliage(rng: np.random.Generator, picture: Picture) -> None:
     picture[leaves] = pick_color(rng)
 
 
-def _facade(rng: np.random.Generator, picture: Picture) -> None:
+def _facade(rng: np.random.Generator, picture: Image) -> None:
     """Rows of equal windows, keys or tiles."""
     height, width = picture.shape[:2]
     step = rng.integers(8, 80, 2)
@@ -134,7 +134,7 @@ def _facade(rng: np.random.Generator, picture: Picture) -> None:
             cv2.rectangle(picture, (x, y), (x + int(filled[0]), y + int(filled[1])), chosen, -1)
 
 
-def _railing(rng: np.random.Generator, picture: Picture) -> None:
+def _railing(rng: np.random.Generator, picture: Image) -> None:
     """Bars side by side, as in fences, zebra crossings and bar codes: strokes as regular as a text's."""
     size = np.array(picture.shape[1::-1])
     start, angle = rng.random(2) * size, rng.uniform(-0.4, 0.4) + rng.choice([0, np.pi / 2])
@@ -148,7 +148,7 @@ def _railing(rng: np.random.Generator, picture: Picture) -> None:
         cv2.line(picture, ends[0], ends[1], color, thickness, cv2.LINE_AA, 4)
 
 
-def _holes(rng: np.random.Generator, picture: Picture) -> None:
+def _holes(rng: np.random.Generator, picture: Image) -> None:
     """Rows of equal dots or slots, as in a grille: as long and as even as lines of print.
 
     A third of them are narrow slots that stand in their rows as the letters of "Illinois" do, upright or aslant. Half
@@ -174,7 +174,7 @@ def _holes(rng: np.random.Generator, picture: Picture) -> None:
         cv2.ellipse(picture, (x, y), axes, np.degrees(angle + slant), 0, 360, shade, -1, cv2.LINE_AA)
 
 
-def _panel(rng: np.random.Generator, picture: Picture) -> None:
+def _panel(rng: np.random.Generator, picture: Image) -> None:
     """An empty sign."""
     size = np.array(picture.shape[1::-1])
     centre, half = rng.random(2) * size, size * rng.uniform(0.05, 0.4, 2)
@@ -182,4 +182,4 @@ def _panel(rng: np.random.Generator, picture: Picture) -> None:
     fill_polygon(picture, corners + rng.normal(0, 0.03, (4, 2)) * size, pick_color(rng))
 
 
-_CLUTTER: list[Callable[[np.random.Generator, Picture], None]] = [_things, _foliage, _facade, _railing, _holes, _panel]
+_CLUTTER: list[Callable[[np.random.Generator, Image], None]] = [_things, _foliage, _facade, _railing, _holes, _panel]

@@ -4,9 +4,8 @@ import dataclasses
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-Picture = UInt8[np.ndarray, "height width 3"]
+from dbnet_jax.typing import Image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +63,7 @@ def pick_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def photograph(rng: np.random.Generator, scene: Picture, camera: Camera) -> Picture:
+def photograph(rng: np.random.Generator, scene: Image, camera: Camera) -> Image:
     """The picture that `camera` takes of `scene`."""
     picture = _light(rng, scene, camera)
     if camera.blur:
@@ -81,7 +80,7 @@ def photograph(rng: np.random.Generator, scene: Picture, camera: Camera) -> Pict
     return np.asarray(picture, np.uint8)
 
 
-def _light(rng: np.random.Generator, scene: Picture, camera: Camera) -> Picture:
+def _light(rng: np.random.Generator, scene: Image, camera: Camera) -> Image:
     """Contrast, brightness and colour, then light that falls unevenly, of which a share is taken in."""
     matrix = np.diag(camera.gain * np.array(camera.cast))
     shift = np.full((3, 1), 127.5 * (1 - camera.gain) + camera.offset)

@@ -10,7 +10,7 @@ from input_pipeline.datasets.rendered.scenes.block import Block, set_column, set
 from input_pipeline.datasets.rendered.scenes.fonts import Font, pick_font
 from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink, plate_outline
 from input_pipeline.datasets.rendered.scenes.layouts import Band
-from input_pipeline.datasets.rendered.scenes.placing import Room
+from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Strip, Surface, Wave
 from input_pipeline.datasets.rendered.scenes.vocabulary import UNSPACED, pick_script, pick_words
 
@@ -19,7 +19,7 @@ SMALLEST, LARGEST = 7.0, 160.0
 _SET_SMALLEST, _SET_LARGEST = 20, 110  # font sizes in which blocks are set, before they are scaled
 _MOST = 44  # blocks in 640×640 pixels, as many in proportion elsewhere
 _APART = 0.45  # font sizes that a block keeps free around itself
-_LEAST_APART = 4.0  # pixels: two cells of `Room`
+_LEAST_APART = 4.0  # pixels: two cells of `OccupancyMap`
 _SHRINK = (1.0, 0.6, 0.4)  # sizes in which a block is tried, where there is no room for more
 
 
@@ -82,15 +82,15 @@ def pick_mood(rng: np.random.Generator, size: tuple[int, int], faces: tuple[str,
     )
 
 
-def compose(rng: np.random.Generator, size: tuple[int, int], mood: Mood, room: Room) -> Iterator[Placed]:
+def compose(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Iterator[Placed]:
     """Blocks that found a place, each taken from `room` as it comes."""
     for _ in range(mood.count):
-        placed = _try(rng, size, mood, room)
+        placed = _try(rng, size, mood, occupied)
         if placed is not None:
             yield placed
 
 
-def _try(rng: np.random.Generator, size: tuple[int, int], mood: Mood, room: Room) -> Placed | None:
+def _try(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Placed | None:
     wanted = float(np.clip(mood.size * math.exp(rng.normal(0, 0.45)), SMALLEST, min(LARGEST, min(size) / 2)))
     script, font, ink = pick_script(rng), pick_font(rng, mood.faces), pick_ink(rng)
     set_size = int(np.clip(1.25 * wanted, _SET_SMALLEST, _SET_LARGEST))
@@ -108,9 +108,9 @@ def _try(rng: np.random.Generator, size: tuple[int, int], mood: Mood, room: Room
         apart = max(_APART * set_size, ink.plate * block.line_height + _LEAST_APART / scale)
         scaled = plane.then(scale, np.zeros(2))
         taken = plate_outline(block, scaled, apart / block.line_height)
-        shift = room.find(rng, taken, mood.calm)
+        shift = occupied.find(rng, taken, mood.calm)
         if shift is not None:
-            room.take(taken + shift.astype(np.float32))
+            occupied.take(taken + shift.astype(np.float32))
             return Placed(block, scaled.then(1.0, shift), ink, script)
     return None
 
@@ -170,7 +170,7 @@ def fill_layout(
     size: tuple[int, int],
     words: list[tuple[Band, str]],
     mood: Mood,
-    room: Room,
+    occupied: OccupancyMap,
 ) -> Iterator[Placed]:
     """Words where `words` stood in a photograph, with their texts where these are known."""
     points = np.concatenate([edge for band, _ in words for edge in band])
@@ -186,9 +186,9 @@ def fill_layout(
             font, ink = pick_font(rng, mood.faces), dataclasses.replace(pick_ink(rng), plate=0.0)
         edges = [(edge * scale + shift).astype(np.float32) for edge in (upper, lower)]
         placed = _fill(rng, edges[0], edges[1], text, font, ink)
-        if placed is None or not room.fits(np.concatenate([edges[0], edges[1][::-1]])):
+        if placed is None or not occupied.fits(np.concatenate([edges[0], edges[1][::-1]])):
             continue
-        room.take(np.concatenate([edges[0], edges[1][::-1]]))
+        occupied.take(np.concatenate([edges[0], edges[1][::-1]]))
         yield placed
 
 

@@ -6,8 +6,9 @@ from typing import get_args
 
 import cv2
 import numpy as np
-from jaxtyping import Float
 
+from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.arguments import check_rendered
 from input_pipeline.datasets.rendered.scenes.backgrounds import Backgrounds
 from input_pipeline.datasets.rendered.scenes.camera import photograph, pick_camera
@@ -16,10 +17,10 @@ from input_pipeline.datasets.rendered.scenes.fonts import find_fonts
 from input_pipeline.datasets.rendered.scenes.ink import paint
 from input_pipeline.datasets.rendered.scenes.layouts import Layouts
 from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_large
-from input_pipeline.datasets.rendered.scenes.placing import Room
+from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import outline
 from input_pipeline.datasets.rendered.synthetic.words import Split
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Dataset, Sample
 
 GRANULARITIES = ("word", "line")
 TEXT_FREE = 0.06  # share of pictures without text
@@ -27,7 +28,7 @@ LAYOUT_SHARE = 0.3  # of pictures whose text stands as in a photograph, where su
 _SMALLEST_SIDE = 128  # pixels of a picture
 
 
-class SceneDataset:
+class SceneDataset(Dataset):
     """Pictures of text in scenes, rendered when they are asked for.
 
     Sample i is a pure function of the arguments and i, from any thread; and of the fonts at hand, which are the
@@ -84,7 +85,7 @@ class SceneDataset:
     def __getitem__(self, index: int) -> Sample:
         """Renders sample `index`."""
         rng = np.random.default_rng((*self._stream, self._checked(index)))
-        problems: list[str] = []
+        problems: list[Problem] = []
         scene = self._backgrounds.paint(rng, self._size, problems)
         painted = [
             (placed, paint(rng, scene, placed.block, placed.surface, placed.ink))
@@ -105,17 +106,17 @@ class SceneDataset:
         return sample
 
     def _compose(self, rng: np.random.Generator, scene: np.ndarray) -> Iterator[Placed]:
-        room, mood = Room(scene), pick_mood(rng, self._size, self._faces)
+        occupied, mood = OccupancyMap(scene), pick_mood(rng, self._size, self._faces)
         kind = rng.random()
         if kind < TEXT_FREE:
             return
         if self._layouts is not None and kind < TEXT_FREE + LAYOUT_SHARE and self._granularity == "word":
             words = self._layouts[int(rng.integers(len(self._layouts)))]
-            yield from fill_layout(rng, self._size, words, mood, room)
+            yield from fill_layout(rng, self._size, words, mood, occupied)
             return
-        yield from compose(rng, self._size, mood, room)
+        yield from compose(rng, self._size, mood, occupied)
 
-    def _outlines(self, placed: Placed) -> Iterator[tuple[Float[np.ndarray, "_ 2"], str]]:
+    def _outlines(self, placed: Placed) -> Iterator[tuple[Polygon, str]]:
         for line in placed.block.lines:
             if self._granularity == "line":
                 yield outline(placed.surface, line.box), line.text

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.typing import Image, Polygon
 from input_pipeline.datasets.rendered.scenes.block import Block
-from input_pipeline.datasets.rendered.scenes.surface import Points, Surface, outline
+from input_pipeline.datasets.rendered.scenes.surface import Surface, outline
 from input_pipeline.datasets.rendered.synthetic.background import fill_polygon, pick_color
 
-Picture = UInt8[np.ndarray, "height width 3"]
 Color = tuple[int, int, int]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _REACH = 6  # pixels that a shadow or a stroke may reach beyond the block
@@ -77,14 +77,14 @@ class Inked:
     line: float
 
 
-def plate_outline(block: Block, surface: Surface, margin: float) -> Points:
+def plate_outline(block: Block, surface: Surface, margin: float) -> Polygon:
     """The outline of the block with `margin` line heights around it."""
     height, width = map(float, block.letters.shape)
     room = margin * block.line_height
     return outline(surface, (-room, -room, width + room, height + room))
 
 
-def paint(rng: np.random.Generator, picture: Picture, block: Block, surface: Surface, ink: Ink) -> Inked:
+def paint(rng: np.random.Generator, picture: Image, block: Block, surface: Surface, ink: Ink) -> Inked:
     """Paints `block` in place; at least a part of it must lie in the picture."""
     whole = plate_outline(block, surface, 0.0)
     half = len(whole) // 2
@@ -115,14 +115,14 @@ def paint(rng: np.random.Generator, picture: Picture, block: Block, surface: Sur
 
 
 def _cast_shadow(
-    window: Picture, letters: UInt8[np.ndarray, "_ _"], shadow: tuple[float, float], line: float, color: Color
+    window: Image, letters: UInt8[np.ndarray, "_ _"], shadow: tuple[float, float], line: float, color: Color
 ) -> None:
     dx, dy = (round(float(np.clip(part * line, -_REACH, _REACH))) for part in shadow)
     moved = cv2.warpAffine(letters, np.array([[1.0, 0, dx], [0, 1.0, dy]]), letters.shape[::-1])
     _blend(window, np.asarray(cv2.GaussianBlur(moved, (0, 0), 0.6 + 0.02 * line), np.uint8), color, 0.7)
 
 
-def _paint_plate(rng: np.random.Generator, picture: Picture, polygon: Points, ink: Ink) -> None:
+def _paint_plate(rng: np.random.Generator, picture: Image, polygon: Polygon, ink: Ink) -> None:
     color = pick_color(rng)
     ground = picture.copy() if ink.plate_opacity < 1 else picture
     fill_polygon(ground, polygon, color)
@@ -133,7 +133,7 @@ def _paint_plate(rng: np.random.Generator, picture: Picture, polygon: Points, in
         cv2.addWeighted(ground, ink.plate_opacity, picture, 1 - ink.plate_opacity, 0, dst=picture)
 
 
-def _contrasting(rng: np.random.Generator, window: Picture, letters: UInt8[np.ndarray, "_ _"], least: float) -> Color:
+def _contrasting(rng: np.random.Generator, window: Image, letters: UInt8[np.ndarray, "_ _"], least: float) -> Color:
     """A colour that stands out from what `letters` will cover, by more where that is busy."""
     mean, deviation = cv2.meanStdDev(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY), mask=letters)
     beneath, busy = mean.item(), deviation.item()
@@ -153,7 +153,7 @@ def _opposite(color: Color) -> Color:
 
 
 def _blend(
-    window: Picture, letters: UInt8[np.ndarray, "_ _"], color: Color, opacity: float, lower: Color | None = None
+    window: Image, letters: UInt8[np.ndarray, "_ _"], color: Color, opacity: float, lower: Color | None = None
 ) -> None:
     """Lays `color`, that turns into `lower` downwards, over `window` in place."""
     weight = letters.astype(np.float32) * np.float32(opacity / 255)

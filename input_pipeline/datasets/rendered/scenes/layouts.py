@@ -4,15 +4,15 @@ import os
 import pathlib
 
 import cv2
-import numpy as np
-from jaxtyping import Float
 
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.messages import Problem
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.outline import crosses_itself
 
 # Edges of one word: its upper and its lower side, as many points each, in reading order.
-Band = tuple[Float[np.ndarray, "_ 2"], Float[np.ndarray, "_ 2"]]
+Band = tuple[Polygon, Polygon]
 
 
 class Layouts:
@@ -27,19 +27,21 @@ class Layouts:
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         files = sorted(pathlib.Path(folder).expanduser().glob("*.txt"))
         if not files:
             raise FileNotFoundError(f"`config.data.layouts` (={os.fspath(folder)!r}) must hold annotation files, *.txt")
         self._odd: list[str] = []
         self._pictures = [words for words in map(self._read, files) if words]
         if self._odd:
-            self.problems.append(
-                f"`config.data.layouts`: {len(self._odd)} outlines of an odd number of points, or that cross "
-                f"themselves, are left out, the first in {self._odd[0]}"
+            said = (
+                f"{len(self._odd)} outlines of an odd number of points, or that cross themselves, are left out, the "
+                f"first in {self._odd[0]}"
             )
+            self.problems.append(Problem("`config.data.layouts`", said, len(self._odd)))
         if not self._pictures:
-            raise ValueError(f"`config.data.layouts` (={os.fspath(folder)!r}) must hold outlines: {self.problems[:3]}")
+            first = "; ".join(map(str, self.problems[:3]))
+            raise ValueError(f"`config.data.layouts` (={os.fspath(folder)!r}) must hold outlines: {first}")
 
     def __len__(self) -> int:
         """How many pictures have text."""
@@ -53,10 +55,10 @@ class Layouts:
         try:
             annotation = TotalText.parse(file.read_bytes(), file.name)
         except OSError as error:
-            self.problems.append(f"{file.name}: {error.strerror or error}")
+            self.problems.append(Problem(file.name, error.strerror or str(error)))
             return []
         except BadPicture as error:  # of its lines none can be used
-            self.problems.append(str(error))
+            self.problems.append(Problem.at(file.name, error))
             return []
         self.problems += annotation.problems
         words = []

@@ -2,8 +2,9 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.scenes.camera import Camera
 from input_pipeline.datasets.rendered.scenes.ink import Inked
 
@@ -12,7 +13,7 @@ _CONTRAST = 7.0  # of 255: of less difference to what is around them, letters ar
 _STEADY = 0.6  # of what is around letters, how much of its standard deviation that difference must be
 
 
-def is_large(polygon: Float[np.ndarray, "_ 2"], camera: Camera, letter_share: float = 1.0) -> bool:
+def is_large(polygon: Polygon, camera: Camera, letter_share: float = 1.0) -> bool:
     """Whether the word in `polygon` is high enough for `camera`.
 
     **Arguments:**
@@ -56,7 +57,7 @@ class Contrast:
         self._difference = np.abs(mean(seen, self._ink) - beside)
         self._deviation = np.sqrt(np.maximum(mean(seen * seen, around) - beside * beside, 0))
 
-    def is_enough(self, polygon: Float[np.ndarray, "_ 2"]) -> bool:
+    def is_enough(self, polygon: Polygon) -> bool:
         """Whether the word in `polygon` can be told from the ground."""
         inside = np.zeros(self._ink.shape, np.uint8)
         cv2.fillPoly(inside, [np.rint(polygon - self._first).astype(np.int32)], (1,))

@@ -4,15 +4,17 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from dbnet_jax.typing import Image, Polygon
+
 _CELL = 2  # pixels of the picture to a cell of the map of what is taken
 _PLACES = 20  # tried for each block
 _BORDER = 2  # pixels left free at the picture's rim
 
 
-class Room:
+class OccupancyMap:
     """What of a picture is taken already, and how busy the rest is."""
 
-    def __init__(self, picture: UInt8[np.ndarray, "height width 3"]):
+    def __init__(self, picture: Image):
         """`picture`: the background."""
         self._size = picture.shape[:2]
         cells = (self._size[1] // _CELL + 1, self._size[0] // _CELL + 1)
@@ -21,9 +23,7 @@ class Room:
         edges = np.abs(cv2.Laplacian(grey, cv2.CV_32F, ksize=3))
         self._busy = cv2.integral(edges)
 
-    def find(
-        self, rng: np.random.Generator, polygon: Float[np.ndarray, "_ 2"], calm: bool
-    ) -> Float[np.ndarray, "2"] | None:
+    def find(self, rng: np.random.Generator, polygon: Polygon, calm: bool) -> Float[np.ndarray, "2"] | None:
         """How to move `polygon` for it to lie wholly in the picture and over nothing taken; None when it fits nowhere.
 
         **Arguments:**
@@ -49,7 +49,7 @@ class Room:
                 best, least = shift, busy
         return best
 
-    def fits(self, polygon: Float[np.ndarray, "_ 2"]) -> bool:
+    def fits(self, polygon: Polygon) -> bool:
         """Whether `polygon` lies in the picture, where it is, and over nothing taken."""
         inside = (polygon >= 0).all() and (polygon <= np.array(self._size[::-1]) - 1).all()
         shape, (x, y) = self._rasterize(polygon)
@@ -58,11 +58,11 @@ class Room:
         under = self._taken[y : y + shape.shape[0], x : x + shape.shape[1]]
         return not cv2.countNonZero(cv2.bitwise_and(under, shape[: under.shape[0], : under.shape[1]]))
 
-    def take(self, polygon: Float[np.ndarray, "_ 2"]) -> None:
+    def take(self, polygon: Polygon) -> None:
         """Nothing else may lie where `polygon` lies."""
         cv2.fillPoly(self._taken, [np.rint(polygon / _CELL).astype(np.int32)], (1,))
 
-    def _rasterize(self, polygon: Float[np.ndarray, "_ 2"]) -> tuple[UInt8[np.ndarray, "_ _"], tuple[int, int]]:
+    def _rasterize(self, polygon: Polygon) -> tuple[UInt8[np.ndarray, "_ _"], tuple[int, int]]:
         """The cells of a polygon, and the place (x, y) of the first of them."""
         cells = np.rint(polygon / _CELL).astype(np.int32)
         corner = cells.min(0)

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.scenes.block import Box
 
-Points = Float[np.ndarray, "_ 2"]
 _FINE = 24  # pieces of an edge, to see how far from straight it is
 _STEPS = (1, 2, 3, 4, 6)  # pieces that an outline's edge may have: divisors of `_FINE`
 _TINY = np.float32(1e-6)
@@ -27,7 +27,7 @@ class Surface(Protocol):
         """Whether lines stay straight."""
         ...
 
-    def place(self, points: Points) -> Points:
+    def place(self, points: Polygon) -> Polygon:
         """Pixels (x, y) of the picture for `points` (x, y) of the block."""
         ...
 
@@ -56,7 +56,7 @@ def outline(surface: Surface, box: Box) -> Float[np.ndarray, "vertices 2"]:
     return np.concatenate([upper[::stride], lower[::-stride]]).astype(np.float32)
 
 
-def _sag(edge: Points, steps: int) -> float:
+def _sag(edge: Polygon, steps: int) -> float:
     """How far, in pixels, an edge lies from the chords that `steps` equal pieces of it have."""
     stride = _FINE // steps
     corners = edge[::stride]
@@ -135,7 +135,7 @@ class Plane:
         after = np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]])
         return dataclasses.replace(self, matrix=after @ self.matrix)
 
-    def place(self, points: Points) -> Points:
+    def place(self, points: Polygon) -> Polygon:
         u, v = points[:, 0] - self.centre[0], points[:, 1] - self.centre[1]
         a, b = self.curve.bend(u, v) if self.curve else (u, v)
         x, y, w = self.matrix @ np.stack([a, b, np.ones_like(a)])
@@ -184,7 +184,7 @@ class Strip:
         length = np.linalg.norm(np.diff(middle, axis=0), axis=1)
         return np.concatenate([[0.0], np.cumsum(length)]) * (self.width / max(float(length.sum()), 1e-6))
 
-    def place(self, points: Points) -> Points:
+    def place(self, points: Polygon) -> Polygon:
         stops, down = self._stops(), points[:, 1:] / self.height
         upper, lower = (
             np.stack([np.interp(points[:, 0], stops, edge[:, axis]) for axis in (0, 1)], -1)

@@ -7,15 +7,15 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from input_pipeline.datasets.rendered.synthetic.layout import Room
+from dbnet_jax.typing import Image
+from input_pipeline.datasets.rendered.synthetic.layout import TextDistances
 
-Picture = UInt8[np.ndarray, "height width 3"]
 _CLEARANCE = 8  # pixels between a distracting shape and text
 _LARGEST_SHAPE = 60  # pixels, its radius
 _SUBPIXEL = 4  # bits of fixed point that OpenCV takes for coordinates
 
 
-def fill_polygon(image: Picture, polygon: np.ndarray, color: tuple[int, int, int]) -> None:
+def fill_polygon(image: Image, polygon: np.ndarray, color: tuple[int, int, int]) -> None:
     """Fills `polygon` [vertices, 2] in place, with smooth edges."""
     fixed = np.rint(polygon * 2**_SUBPIXEL).astype(np.int32)
     cv2.fillPoly(image, [fixed], color, cv2.LINE_AA, _SUBPIXEL)
@@ -30,7 +30,7 @@ def pick_color(rng: np.random.Generator) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     """A picture of `size` (height, width): gradients, grain, fibres, bricks or overlapping shapes.
 
     All are calm enough to read text on.
@@ -45,27 +45,27 @@ def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> Picture
     return picture
 
 
-def _add(picture: Picture, pattern: UInt8[np.ndarray, "height width *channels"], amount: float) -> None:
+def _add(picture: Image, pattern: UInt8[np.ndarray, "height width *channels"], amount: float) -> None:
     """Adds `pattern`, whose values [0, 255] become [−amount, amount], in place."""
     if pattern.ndim == 2:
         pattern = cv2.merge([pattern] * 3)
     cv2.addWeighted(picture, 1, pattern, amount / 127.5, -amount, picture)
 
 
-def _plain(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+def _plain(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     picture = np.empty((*size, 3), np.uint8)
     picture[:] = pick_color(rng)
     return picture
 
 
-def _gradient(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+def _gradient(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     picture = _plain(rng, size)
     knots = rng.integers(0, 256, (*rng.integers(1, 5, 2), 3), np.uint8)
     _add(picture, cv2.resize(knots, size[::-1], interpolation=cv2.INTER_CUBIC), rng.uniform(20, 90))
     return picture
 
 
-def _grain(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+def _grain(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     picture = _plain(rng, size)
     for cells in (4, 12, 40):
         noise = rng.integers(0, 256, (cells, cells, 3 if cells < 40 else 1), np.uint8)
@@ -74,7 +74,7 @@ def _grain(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
     return picture
 
 
-def _fibres(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+def _fibres(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     picture = _plain(rng, size)
     shape = (int(rng.integers(20, 120)), int(rng.integers(1, 6)))
     noise = rng.integers(0, 256, shape if rng.random() < 0.5 else shape[::-1], np.uint8)
@@ -82,7 +82,7 @@ def _fibres(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
     return picture
 
 
-def _bricks(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+def _bricks(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     rows, columns = rng.integers(3, 14, 2).tolist()
     picture = _plain(rng, size)
     noise = rng.integers(0, 256, (rows, columns), np.uint8)
@@ -99,7 +99,7 @@ def _bricks(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
     return picture
 
 
-def _shapes(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+def _shapes(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     picture = _plain(rng, size)
     base = np.array(picture[0, 0], int)
     for _ in range(rng.integers(2, 9)):
@@ -110,7 +110,7 @@ def _shapes(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
     return picture
 
 
-_BACKGROUNDS: list[Callable[[np.random.Generator, tuple[int, int]], Picture]] = [
+_BACKGROUNDS: list[Callable[[np.random.Generator, tuple[int, int]], Image]] = [
     _plain,
     _gradient,
     _gradient,
@@ -122,23 +122,23 @@ _BACKGROUNDS: list[Callable[[np.random.Generator, tuple[int, int]], Picture]] = 
 ]
 
 
-def paint_distractors(rng: np.random.Generator, picture: Picture, room: Room) -> None:
+def paint_distractors(rng: np.random.Generator, picture: Image, distances: TextDistances) -> None:
     """Paints up to ten shapes per 256×256 pixels where no text stands, in place."""
     height, width = picture.shape[:2]
     for _ in range(rng.integers(0, max(2, round(11 * height * width / 256**2)))):
         x, y = int(rng.integers(width)), int(rng.integers(height))
-        radius = min(room.distance(x, y) - _CLEARANCE, rng.uniform(5, _LARGEST_SHAPE))
+        radius = min(distances.distance(x, y) - _CLEARANCE, rng.uniform(5, _LARGEST_SHAPE))
         if radius >= 5:
             paint_shape(rng, picture, (x, y), radius)
 
 
-def paint_shape(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:
+def paint_shape(rng: np.random.Generator, picture: Image, center: tuple[int, int], radius: float) -> None:
     """Paints a ring, a polygon, strokes or a grating at most `radius` (5 or more) pixels from `center`, in place."""
     _DISTRACTORS[rng.integers(len(_DISTRACTORS))](rng, picture, center, radius)
 
 
 # Each distractor stays within `radius` pixels of `center` (x, y).
-def _ring(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:
+def _ring(rng: np.random.Generator, picture: Image, center: tuple[int, int], radius: float) -> None:
     # A thickness of -1 fills.
     thickness = -1 if rng.random() < 1 / 3 else int(rng.integers(1, 6))
     axes = (int(radius - 3), int((radius - 3) * rng.uniform(0.4, 1)))
@@ -146,7 +146,7 @@ def _ring(rng: np.random.Generator, picture: Picture, center: tuple[int, int], r
     cv2.ellipse(picture, center, axes, rng.uniform(0, 180), 0, end, pick_color(rng), thickness, cv2.LINE_AA)
 
 
-def _corners(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:
+def _corners(rng: np.random.Generator, picture: Image, center: tuple[int, int], radius: float) -> None:
     """A polygon, regular or not, filled or drawn."""
     count = int(rng.integers(3, 8))
     angles = np.linspace(0, 2 * math.pi, count, endpoint=False) + rng.uniform(0, math.pi)
@@ -159,7 +159,7 @@ def _corners(rng: np.random.Generator, picture: Picture, center: tuple[int, int]
         cv2.polylines(picture, [fixed], True, pick_color(rng), int(rng.integers(1, 5)), cv2.LINE_AA, _SUBPIXEL)
 
 
-def _strokes(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:
+def _strokes(rng: np.random.Generator, picture: Image, center: tuple[int, int], radius: float) -> None:
     """A few lines."""
     color, thickness = pick_color(rng), int(rng.integers(1, 4))
     for _ in range(rng.integers(1, 5)):
@@ -169,7 +169,7 @@ def _strokes(rng: np.random.Generator, picture: Picture, center: tuple[int, int]
         cv2.line(picture, first, last, color, thickness, cv2.LINE_AA)
 
 
-def _pattern(rng: np.random.Generator, picture: Picture, center: tuple[int, int], radius: float) -> None:
+def _pattern(rng: np.random.Generator, picture: Image, center: tuple[int, int], radius: float) -> None:
     """A grating or a check pattern, within a box or a disc, turned."""
     side = int(radius)
     turn, period = rng.uniform(0, math.pi), rng.uniform(3, max(4, radius / 3))
@@ -193,7 +193,7 @@ def _pattern(rng: np.random.Generator, picture: Picture, center: tuple[int, int]
     target[inside[rows, columns]] = colors[odd[rows, columns][inside[rows, columns]].astype(np.intp)]
 
 
-_DISTRACTORS: list[Callable[[np.random.Generator, Picture, tuple[int, int], float], None]] = [
+_DISTRACTORS: list[Callable[[np.random.Generator, Image, tuple[int, int], float], None]] = [
     _ring,
     _corners,
     _strokes,

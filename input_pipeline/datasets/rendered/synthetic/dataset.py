@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.typing import Image
 from input_pipeline.datasets.rendered.arguments import check_rendered
 from input_pipeline.datasets.rendered.synthetic.background import (
     fill_polygon,
@@ -15,15 +16,14 @@ from input_pipeline.datasets.rendered.synthetic.background import (
 )
 from input_pipeline.datasets.rendered.synthetic.layout import Run, lay_out
 from input_pipeline.datasets.rendered.synthetic.words import Split
-from input_pipeline.datasets.sample import Sample
+from input_pipeline.datasets.sample import Dataset, Sample
 
-Picture = UInt8[np.ndarray, "height width 3"]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _CONTRAST = 75  # of 255, between the luma of text and the mean of what is beneath it
 _SMALLEST = 64  # pixels a side, to hold a word
 
 
-class SyntheticDataset:
+class SyntheticDataset(Dataset):
     """Words and short lines, straight, turned, in perspective or along arcs, on drawn backgrounds.
 
     An instance is one rendered run of text: a word or words with ordinary spaces. Two runs stand at least
@@ -46,7 +46,7 @@ class SyntheticDataset:
         **Raises:** `ValueError` if one is out of range.
         """
         check_rendered(count, seed, split, size, _SMALLEST)
-        self.problems: list[str] = []
+        self.problems = []
         self._count, self._seed, self._split, self._size = count, seed, split, size
 
     def __len__(self) -> int:
@@ -61,9 +61,9 @@ class SyntheticDataset:
         # Three words of 32 bits: no seed, split and index can be another one's.
         stream = (self._seed, get_args(Split).index(self._split), self._checked(index))
         rng = np.random.default_rng(stream)
-        runs, room = lay_out(rng, self._split, self._size)
+        runs, distances = lay_out(rng, self._split, self._size)
         picture = paint_background(rng, self._size)
-        paint_distractors(rng, picture, room)
+        paint_distractors(rng, picture, distances)
         for run in runs:
             _paint_text(rng, picture, run)
         return Sample(
@@ -81,7 +81,7 @@ class SyntheticDataset:
         return index
 
 
-def _paint_text(rng: np.random.Generator, picture: Picture, run: Run) -> None:
+def _paint_text(rng: np.random.Generator, picture: Image, run: Run) -> None:
     """Paints `run`, sometimes on a plate or with a shadow, in place."""
     if rng.random() < 0.2:
         fill_polygon(picture, run.warp.outline(grow=rng.uniform(0.1, 0.35)), pick_color(rng))
@@ -103,7 +103,7 @@ def _paint_text(rng: np.random.Generator, picture: Picture, run: Run) -> None:
 
 
 def _contrasting(
-    rng: np.random.Generator, window: Picture, ink: UInt8[np.ndarray, "height width"]
+    rng: np.random.Generator, window: Image, ink: UInt8[np.ndarray, "height width"]
 ) -> tuple[int, int, int]:
     """A colour that stands out from what `ink` will cover, the more the busier that is."""
     mean, deviation = cv2.meanStdDev(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY), mask=ink)
@@ -122,7 +122,7 @@ def _opposite(color: tuple[int, int, int]) -> tuple[int, int, int]:
     return (0, 0, 0) if np.dot(color, _LUMA) > 128 else (255, 255, 255)
 
 
-def _blend(window: Picture, opacity: UInt8[np.ndarray, "height width"], color: tuple[int, int, int]) -> None:
+def _blend(window: Image, opacity: UInt8[np.ndarray, "height width"], color: tuple[int, int, int]) -> None:
     """Lays `color` over `window` in place."""
     weight = opacity.astype(np.float32) * np.float32(1 / 255)
     solid = np.empty_like(window)
@@ -130,7 +130,7 @@ def _blend(window: Picture, opacity: UInt8[np.ndarray, "height width"], color: t
     window[:] = cv2.blendLinear(window, solid, 1 - weight, weight)
 
 
-def _degrade(rng: np.random.Generator, picture: Picture) -> Picture:
+def _degrade(rng: np.random.Generator, picture: Image) -> Image:
     """What a camera and a file format do, mildly: blur, noise, compression."""
     if rng.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (5, 5), rng.uniform(0.4, 1.0))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.synthetic.text import draw_text, pick_font
 from input_pipeline.datasets.rendered.synthetic.warp import Warp, pick_warp, text_height
 from input_pipeline.datasets.rendered.synthetic.words import Split, pick_text
@@ -33,7 +34,7 @@ class Run:
     text: str
     mask: UInt8[np.ndarray, "_ _ 2"]
     warp: Warp
-    polygon: Float[np.ndarray, "_ 2"]
+    polygon: Polygon
 
     def window(self) -> tuple[int, int, int, int]:
         """The pixels that can hold ink: left, top, right, bottom, the last two excluded."""
@@ -47,7 +48,7 @@ class Run:
         return self.warp.draw(self.mask, (left, top), (bottom - top, right - left))
 
 
-class Room:
+class TextDistances:
     """The distance from everywhere to the text that stands already."""
 
     def __init__(self, size: tuple[int, int]):
@@ -83,25 +84,25 @@ class Room:
         np.minimum(self._spare, distance - np.float32(1.02 * height + 4), out=self._spare)
 
 
-def lay_out(rng: np.random.Generator, split: Split, size: tuple[int, int]) -> tuple[list[Run], Room]:
-    """The runs of one picture of `size` (height, width), none in some, and the room between them."""
-    room = Room(size)
+def lay_out(rng: np.random.Generator, split: Split, size: tuple[int, int]) -> tuple[list[Run], TextDistances]:
+    """The runs of one picture of `size` (height, width), none in some pictures, and the distances to them."""
+    distances = TextDistances(size)
     if rng.random() < TEXT_FREE:
-        return [], room
+        return [], distances
     most = max(1, round(_RUNS * size[0] * size[1] / 256**2))
     wanted, runs = int(rng.integers(1, most + 1)), list[Run]()
     # Runs that find no place are dropped. The first nearly always finds one, if not with its first words.
     for _ in range(wanted + 8):
-        run = _place(rng, split, size, room)
+        run = _place(rng, split, size, distances)
         if run is not None:
             runs.append(run)
         if len(runs) >= wanted:
             break
-    return runs, room
+    return runs, distances
 
 
-def _place(rng: np.random.Generator, split: Split, size: tuple[int, int], room: Room) -> Run | None:
-    """A run that fits into the room, or None."""
+def _place(rng: np.random.Generator, split: Split, size: tuple[int, int], distances: TextDistances) -> Run | None:
+    """A run for which there is a free place, or None."""
     text, font = pick_text(rng, split), pick_font(rng)
     mask = draw_text(text, font)
     warp = pick_warp(rng, font.stretch * mask.shape[1] / mask.shape[0])
@@ -118,12 +119,12 @@ def _place(rng: np.random.Generator, split: Split, size: tuple[int, int], room: 
     first = _BORDER - polygon.min(0)
     last = _BORDER + space - polygon.max(0)
     shifts = (first + rng.random((_PLACES, 2)) * (last - first)).astype(np.float32)
-    fitting = np.flatnonzero(room.fits(polygon, scale * highest, shifts))
+    fitting = np.flatnonzero(distances.fits(polygon, scale * highest, shifts))
     if not len(fitting):
         return None
     shift = shifts[fitting[0]]
     warp = warp.then(scale, (float(shift[0]), float(shift[1])))
-    room.take(warp.outline(), scale * highest)
+    distances.take(warp.outline(), scale * highest)
     return Run(text, _reduce(mask, scale), warp, warp.outline())
 
 
