@@ -12,13 +12,16 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from markupsafe import Markup
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import check_training
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics
+from dbnet_jax.messages import Problem, summary_line
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, summary_line
+from dbnet_jax.pages.page import MOST_LISTED, problem_list
+from dbnet_jax.pages.problems import count_problems, in_short
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.sample import Dataset, Sample, origin
 from input_pipeline.datasets.wrappers.base import annotation_alone
@@ -84,6 +87,11 @@ class Findings(BadSamples):
             return []
         return [summary_line(len(self.skipped), count_problems(lines) - len(self.skipped)) + ":", *lines]
 
+    def listed(self) -> Markup:
+        """The same lines as the page shows them."""
+        headline, *lines = self.lines() or [""]
+        return problem_list(headline.rstrip(":"), [Problem("", line, count_problems([line])) for line in lines])
+
 
 def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int = 24) -> Inspection:
     """Draws the first training examples of `config`, and measures the text of its training pictures.
@@ -109,7 +117,7 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     statistics = collect_statistics(config, dataset, findings)
     examples = inspected_examples(config, dataset, findings, count)
     facts = {"not shown here": held_out(config), "command": shlex.join(["python", *sys.argv])}
-    page = write_inspection_page(folder, title_of(config), statistics, examples, findings.lines, facts)
+    page = write_inspection_page(folder, title_of(config), statistics, examples, findings.listed, facts)
     return Inspection(page, statistics, findings.lines(), findings.stops)
 
 

@@ -21,10 +21,11 @@ from dbnet_jax.evaluation.submissions.formats import (
 )
 from dbnet_jax.files import write_json
 from dbnet_jax.images.drawing import scale_polygons
-from dbnet_jax.messages import plural
-from dbnet_jax.pages.problems import count_problems, in_short, problem_list
+from dbnet_jax.messages import Problem, plural
+from dbnet_jax.pages.page import problem_list
+from dbnet_jax.pages.problems import count_problems, in_short
 from dbnet_jax.pages.results import ResultPicture, write_results_page
-from dbnet_jax.pages.scores import judgement, score_sections, shown_note
+from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
 from input_pipeline.datasets.parsing.annotations import Annotation
 
 PREDICTED = "detections.json"  # what `--mode=predict` writes beside its text files, which have no scores
@@ -190,9 +191,10 @@ def _write(
     rows: Sequence[FileDetections],
 ) -> Path:
     shown = worst_first(report.errors)[:PAGE_PICTURES]
-    header = summary | shown_note(len(shown), len(rows))
+    header = summary | shown_pictures_row(len(shown), len(rows))
     pictures = _pictures(report, truths, rows, shown)
-    listed = problem_list(plural(count_problems(problems), "problem"), problems, PROBLEMS)
+    lines = [Problem("", line, count_problems([line])) for line in problems]
+    listed = problem_list(plural(count_problems(problems), "problem"), lines, PROBLEMS)
     page = write_results_page(folder, title, header, pictures, sections=score_sections(report), problems=listed)
     text = "".join(problem + "\n" for problem in problems)
     (folder / PROBLEMS).write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -218,7 +220,7 @@ def _pictures(
             scores,
             scale_polygons([polygon - corner for polygon in annotation.polygons], scale),
             annotation.ignore,
-            **judgement(report, row),
+            **matches_of(report, row),
         )
 
 

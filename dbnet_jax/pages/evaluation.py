@@ -9,17 +9,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
-from jaxtyping import UInt8
 
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.evaluator import Evaluation
 from dbnet_jax.files import write_json
 from dbnet_jax.images import drawing
-from dbnet_jax.pages.problems import problem_list, summary_line
+from dbnet_jax.messages import Problem, summary_line
+from dbnet_jax.pages.page import problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
-from dbnet_jax.pages.scores import judgement, score_sections, shown_note
+from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
+from dbnet_jax.typing import Image
 
 
 def write_report(
@@ -56,14 +56,17 @@ def write_report(
         "command": shlex.join(["python", *sys.argv]),  # with every field that it set
     }
     shown = worst_first(report.errors)[: config.evaluate.page_pictures]
-    page_summary |= shown_note(len(shown), len(evaluation.names))
+    page_summary |= shown_pictures_row(len(shown), len(evaluation.names))
     write_results_page(
         folder / "predictions",
         f"{config.data.name}: {config.data.eval_split}",
         page_summary,
         _pictures(evaluation, detector, dataset, shown),
         sections=score_sections(report),
-        problems=problem_list(summary_line(left_out["skipped"], left_out["problems"]), left_out["messages"]),
+        problems=problem_list(
+            summary_line(left_out["skipped"], left_out["problems"]),
+            [Problem("", message) for message in left_out["messages"]],
+        ),
     )
     write_json(folder / "evaluation.json", everything)
     return everything
@@ -82,12 +85,12 @@ def _pictures(
             found.scores,
             sample.polygons,
             sample.ignore,
-            **judgement(evaluation.report, row),
+            **matches_of(evaluation.report, row),
             **detector.detect_with_maps(sample.image)[1],
         )
 
 
-def training_picture(detector: Detector, dataset: Any) -> UInt8[np.ndarray, "_ _ 3"]:
+def training_picture(detector: Detector, dataset: Any) -> Image:
     """The first readable picture of `dataset` as the detector sees it now: input, P, T, B, truth and detections."""
     for index in range(len(dataset)):
         try:

@@ -4,15 +4,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from jaxtyping import Float, Int, Num
+from markupsafe import Markup
 
 from dbnet_jax.geometry import Number
+from dbnet_jax.images.drawing import Color
+from dbnet_jax.pages.page import render
 
 Values = Num[np.ndarray, "_"]
-Color = tuple[int, int, int]
 
 _WIDTH, _HEIGHT = 420, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 24  # margins, which hold the axes' numbers
@@ -107,16 +108,16 @@ def whole_bins(values: Values) -> Bins:
     return Bins(edges, names, ticks)
 
 
-def histogram(label: str, bins: Bins, series: Sequence[Series]) -> str:
+def histogram(label: str, bins: Bins, series: Sequence[Series]) -> Markup:
     """An SVG element with a bar for each bin, in which the series stand one on another.
 
     **Arguments:**
 
-    - `label`: what is shown, in words, for who cannot see it.
+    - `label`: describes the plot in words for people who cannot see it.
     - `bins`: the bars.
-    - `series`: what is counted, from the axis upwards.
+    - `series`: the values to count, from the axis upwards.
 
-    **Returns:** the element, as wide as what it stands in.
+    **Returns:** the element, as wide as its parent.
     """
     counts = [bins.count(one.values) for one in series]
     highest = int(np.sum(counts, axis=0).max()) if counts else 0
@@ -124,50 +125,41 @@ def histogram(label: str, bins: Bins, series: Sequence[Series]) -> str:
     top = max(step, math.ceil(highest / step) * step)
     bin_width = (_WIDTH - _LEFT - _RIGHT) / len(bins.names)
 
-    def across(place: float) -> float:
-        return _LEFT + place * bin_width
+    def across(place: float) -> str:
+        return f"{_LEFT + place * bin_width:.1f}"
 
     def up(count: Number) -> float:
         return _HEIGHT - _BOTTOM - count / top * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = []
-    for count in range(0, top + 1, step):
-        y = up(count)
-        opacity = 0.5 if count == 0 else 0.14
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke-opacity="{opacity}"/>'
-            f'<text x="{_LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{count:,}</text>'
-        )
-    parts += [
-        f'<text x="{across(place):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>'
-        for place, text in bins.ticks
-    ]
+    columns = []
     for i, name in enumerate(bins.names):
-        bars, below = [], 0
-        for one, count in zip(series, (int(column[i]) for column in counts), strict=True):
-            if count:
-                y, height = up(below + count), up(below) - up(below + count)
-                bars.append(
-                    f'<rect x="{across(i + _GAP / 2):.1f}" y="{y:.1f}" width="{bin_width * (1 - _GAP):.1f}" '
-                    f'height="{height:.1f}" fill="rgb{one.color}"/>'
-                )
-            below += count
+        here = [int(column[i]) for column in counts]
+        ends = list(itertools.accumulate(here))
+        bars = [
+            {
+                "x": across(i + _GAP / 2),
+                "y": f"{up(end):.1f}",
+                "width": f"{bin_width * (1 - _GAP):.1f}",
+                "height": f"{up(end - count) - up(end):.1f}",
+                "color": one.color,
+            }
+            for one, count, end in zip(series, here, ends, strict=True)
+            if count
+        ]
         if bars:
-            said = ", ".join(f"{int(column[i]):,} {one.name}" for one, column in zip(series, counts, strict=True))
-            parts.append(f"<g><title>{escape(f'{name}: {said}')}</title>{''.join(bars)}</g>")
-    if not highest:
-        parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT / 2}" text-anchor="middle">none</text>')
-    return (
-        f'<svg class="histogram" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}" '
-        f'fill="currentColor" stroke="none" font-size="11"><g stroke-width="1">{"".join(parts)}</g></svg>'
+            said = ", ".join(f"{count:,} {one.name}" for one, count in zip(series, here, strict=True))
+            columns.append({"title": f"{name}: {said}", "bars": bars})
+    return render(
+        "histogram.svg",
+        label=label,
+        width=_WIDTH,
+        height=_HEIGHT,
+        left=_LEFT,
+        right=_WIDTH - _RIGHT,
+        lines=[{"y": f"{up(count):.1f}", "text": f"{count:,}"} for count in range(0, top + 1, step)],
+        ticks=[(across(place), text) for place, text in bins.ticks],
+        columns=columns,
     )
-
-
-# What a page must say for the histograms in it.
-HISTOGRAM_STYLE = """
-.histogram { display: block; width: 100%; height: auto; color: var(--soft); font-variant-numeric: tabular-nums; }
-.histogram line { stroke: currentColor; }
-"""
 
 
 def _nice_steps() -> list[int]:

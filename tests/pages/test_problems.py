@@ -1,7 +1,8 @@
 """Problems, told: counted as a person would, the first of them named, all of them where that is said."""
 
-from dbnet_jax.messages import plural
-from dbnet_jax.pages.problems import MOST_LISTED, count_problems, in_short, problem_list, summary_line
+from dbnet_jax.messages import Problem, plural, summary_line
+from dbnet_jax.pages.page import MOST_LISTED, problem_list
+from dbnet_jax.pages.problems import count_problems, in_short
 
 
 def test_counts_read_as_words():
@@ -27,8 +28,8 @@ def test_a_terminal_gets_the_first_and_no_endless_line():
 
 
 def test_a_page_lists_them_and_links_the_rest():
-    html = problem_list("2 problems", ["a.txt:1: <odd>", "b"], "problems.txt")
+    html = problem_list("2 problems", [Problem("a.txt:1", "<odd>"), Problem("", "b")], "problems.txt")
     assert '<summary>2 problems <a href="problems.txt">problems.txt</a></summary>' in html
-    assert "<li>a.txt:1: &lt;odd&gt;</li><li>b</li>" in html
+    assert "<li>a.txt:1: &lt;odd&gt;</li>\n<li>b</li>" in html
     assert problem_list("no problems", []) == ""
-    assert "… and 7 more" in problem_list("many", ["x"] * (MOST_LISTED + 7))
+    assert "… and 9 more" in problem_list("many", [*[Problem("a", "x")] * (MOST_LISTED + 6), Problem("a", "odd", 3)])

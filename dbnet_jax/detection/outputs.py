@@ -1,0 +1,107 @@
+"""The files that detections are written to: `detections.json`, and text files as the ICDAR servers take them."""
+
+import json
+import pathlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from dbnet_jax.detection.picture import DetectedPicture
+from dbnet_jax.files import write_atomically
+from dbnet_jax.postprocess import Detections
+
+JSON = "detections.json"
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """One output format of `predict_files`.
+
+    A run calls `add` for each picture in order and `close` at its end, also when an error ended it.
+    """
+
+    files: list[str]
+    """The files that are written so far, by their paths from the output folder."""
+
+    def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
+        """Begins a run.
+
+        **Arguments:**
+
+        - `output`: the folder of the results, which exists.
+        - `title`: names the pictures for people.
+        - `pictures`: the names of all pictures, also of those that will be skipped.
+        """
+
+    def add(self, name: str, found: DetectedPicture) -> None:
+        """Takes a picture, the detections in it and its maps; `name` is one of `pictures`, with slashes."""
+
+    def close(self, skipped: Mapping[str, str]) -> None:
+        """Finishes the files; `skipped` contains the names of the skipped pictures, and why."""
+
+
+class JsonWriter:
+    """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}."""
+
+    def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
+        self._output = output
+        self._pictures: dict[str, object] = {}
+        self.files = [JSON]
+
+    def add(self, name: str, found: DetectedPicture) -> None:
+        """See `Writer`."""
+        height, width = found.image.shape[:2]
+        self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections)}
+
+    def close(self, skipped: Mapping[str, str]) -> None:
+        """See `Writer`."""
+        text = json.dumps({"pictures": self._pictures, "skipped": skipped}, indent=1)
+        write_atomically(self._output / JSON, text + "\n")
+
+
+class IcdarWriter:
+    """Writes `icdar/res_NAME.txt` for each picture; pictures of inner folders go to folders of the same names."""
+
+    def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
+        self._output = output
+        texts = icdar_files(pictures)
+        self._texts = {picture.as_posix(): f"icdar/{text}" for picture, text in zip(pictures, texts, strict=True)}
+        self.files: list[str] = []
+
+    def add(self, name: str, found: DetectedPicture) -> None:
+        """See `Writer`."""
+        text = self._output / self._texts[name]
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.write_text(as_icdar(found.detections))
+        self.files.append(self._texts[name])
+
+    def close(self, skipped: Mapping[str, str]) -> None:
+        """Nothing is left to write: each picture has a file of its own."""
+
+
+def icdar_files(pictures: Sequence[pathlib.PurePath]) -> list[pathlib.PurePath]:
+    """A text file for each picture, in the same folder: res_img_1.txt for img_1.jpg.
+
+    Where two pictures have the same stem, both keep their suffixes, so that each has its own file: res_img_1.jpg.txt.
+    """
+    stems = Counter(picture.with_suffix("") for picture in pictures)
+    names = set(pictures)
+
+    def file(picture: pathlib.PurePath) -> pathlib.PurePath:
+        stem = picture.with_suffix("")
+        chosen = stem if stems[stem] == 1 and stem not in names else picture
+        return chosen.with_name(f"res_{chosen.name}.txt")
+
+    return [file(picture) for picture in pictures]
+
+
+def as_json(found: Detections) -> list[dict[str, object]]:
+    """Detections as plain values: `polygon` [[x, y], …] in the picture's pixels and `score` in [0, 1]."""
+    pairs = zip(found.polygons, found.scores, strict=True)
+    return [{"polygon": polygon.tolist(), "score": round(float(score), 4)} for polygon, score in pairs]
+
+
+def as_icdar(found: Detections) -> str:
+    """Detections as the benchmarks' servers take them: x1,y1,…,xn,yn in whole pixels, a line an instance."""
+    lines = [",".join(str(int(value)) for value in polygon.ravel().round()) for polygon in found.polygons]
+    return "".join(line + "\n" for line in lines)
