@@ -35,7 +35,7 @@ _LEGEND = (
 )
 _MASK_GREY = 210  # where the loss looks
 _GREY = 150
-_GREYED = 0.72  # how much of an ignored region's own colours is gone
+_GREYED = 0.72  # the share of grey in an ignored region
 _LEAST_LONG_SIDE = 640  # pixels; a smaller crop is enlarged so that its outlines are crisp
 _LONG_ENOUGH = 1.5  # times as long as high: nearly square text has no angle
 
@@ -126,7 +126,7 @@ def write_inspection_page(
 
 
 def draw_example(example: InspectedExample) -> Image:
-    """The example's picture with its outlines, and grey where the loss of the shrink map does not look."""
+    """The example's picture with its outlines; regions that the shrink mask leaves out are grey."""
     image = example.image.copy()
     away = example.labels["shrink_mask"] == 0
     image[away] = np.rint(_GREYED * _GREY + (1 - _GREYED) * image[away]).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Histograms as SVG to stand inside of a page: no script, and the page's own ink, in light and in dark."""
+"""Histograms as SVG inside a page: no script, and the text colour of the page, in light and in dark."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ from dbnet_jax.pages.page import render
 Values = Num[np.ndarray, "_"]
 
 _WIDTH, _HEIGHT = 420, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 24  # margins, which hold the axes' numbers
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 24  # margins for the numbers of the axes
 _GAP = 0.12  # of a bin's width, between two bars
 _LEAST_BINS, _MOST_BINS = 8, 40
 _MOST_TICKS = 9
@@ -25,7 +25,7 @@ _LARGEST_OCTAVE = 24
 
 @dataclass(frozen=True)
 class Series:
-    """Some of the values: what they are called, and the colour of their bars (RGB)."""
+    """Some of the values, their name, and the colour of their bars (RGB)."""
 
     name: str
     values: Values
@@ -34,14 +34,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Bins:
-    """The bars' ranges, which are of equal width on the page.
+    """The ranges of the bars. All bars have the same width on the page.
 
     **Arguments:**
 
-    - `edges`: ascending; bin i holds edges[i] ≤ value < edges[i + 1]. What lies below the first or from the last edge
-        on is counted in the first and the last bin.
-    - `names`: of each bin, for who points at its bar.
-    - `ticks`: places on the axis, counted in bins from its left end, and what is written there.
+    - `edges`: ascending; bin i counts edges[i] ≤ value < edges[i + 1]. The first bin also counts all values below it,
+        the last bin all values above it.
+    - `names`: one for each bin; a reader sees it when he points at the bar.
+    - `ticks`: places on the axis, counted in bins from its left end, and the text at each.
     """
 
     edges: Float[np.ndarray, "_"]
@@ -49,14 +49,16 @@ class Bins:
     ticks: list[tuple[float, str]]
 
     def count(self, values: Values) -> Int[np.ndarray, "_"]:
-        """How many of the values lie in each bin; those that are not finite lie in none."""
-        finite = values[np.isfinite(values)]
-        places = np.searchsorted(self.edges, finite, side="right") - 1
-        return np.bincount(np.clip(places, 0, len(self.names) - 1), minlength=len(self.names))
+        """The number of values in each bin; values that are not finite are in none."""
+        inside = np.clip(values[np.isfinite(values)], self.edges[0], self.edges[-1])
+        return np.histogram(inside, self.edges)[0]
 
 
 def octave_bins(values: Values) -> Bins:
-    """Half an octave each, from 1 or the power of 2 below the least value to that above the largest."""
+    """Bins of half an octave, from the power of 2 at or below the least value to the one above the largest.
+
+    Values below 1 count as 1.
+    """
     powers = np.log2(np.clip(values[np.isfinite(values)], 1, 2.0**_LARGEST_OCTAVE))
     first = math.floor(powers.min(initial=_LARGEST_OCTAVE)) if len(powers) else 0
     last = max(first + 1, math.floor(powers.max(initial=0)) + 1)
@@ -67,29 +69,24 @@ def octave_bins(values: Values) -> Bins:
 
 
 def even_bins(low: Number, high: Number, count: int) -> Bins:
-    """`count` bins from `low` to `high`, with a number at every second to tenth edge.
-
-    **Raises:** ValueError when `low` is not below `high`, or there is no bin.
-    """
-    if not low < high or count < 1:
-        raise ValueError(f"`low` (={low}) must be below `high` (={high}), and `count` (={count}) positive")
-    edges = np.linspace(low, high, count + 1)
+    """`count` bins of equal width from `low` to `high`."""
+    edges = np.histogram_bin_edges([], count, (low, high))
     steps = [step for step in range(1, count + 1) if count % step == 0 and count // step < _MOST_TICKS]
     return Bins(edges, _range_names(edges), [(float(i), f"{edges[i]:g}") for i in range(0, count + 1, steps[0])])
 
 
 def whole_bins(values: Values) -> Bins:
-    """For numbers that are whole and not negative: a bin each where they are few, wider ones where they are not.
+    """Bins for counts: one for each whole number where the range is small, wider bins where it is large.
 
-    The last bin is open where a hundredth of the values or less lies far beyond the others.
+    The last bin is open when at most a hundredth of the values lies far above the others.
     """
     finite = values[np.isfinite(values)]
     first, largest = (int(finite.min()), int(finite.max())) if len(finite) else (0, 0)
     usual = math.ceil(np.quantile(finite, 0.99)) if len(finite) else 0
-    # A little beyond is shown; what is twice as far as the others would push them together.
+    # A value more than twice as large as the others would push their bars together.
     last = largest if largest <= max(2 * usual, first + 10) else usual
     if last - first < _LEAST_BINS - 1:
-        # One bar alone would fill the plot and say nothing of its place.
+        # One bar alone would fill the plot, and its place would mean nothing.
         first = max(0, first - (_LEAST_BINS - 1 - last + first) // 2)
         last = first + _LEAST_BINS - 1
     width = next(w for w in _nice_steps() if (last - first) // w < _MOST_BINS)
@@ -99,7 +96,7 @@ def whole_bins(values: Values) -> Bins:
     starts = [int(edge) for edge in edges[:-1]]
     names = [f"{start:,}" if width == 1 else f"{start:,} to {start + width - 1:,}" for start in starts]
     every = next(step for step in _nice_steps() if (count - 1) // step < _MOST_TICKS)
-    # One number stands below its bar, the first of many at its left end.
+    # The number of a bin for one value stands below its bar, that of a range at the left end.
     shift = 0.5 if width == 1 else 0.0
     ticks = [(i + shift, f"{starts[i]:,}") for i in range(0, count, every)]
     if largest >= edges[-1]:

@@ -1,4 +1,4 @@
-"""A page of results to look at: every picture with its polygons, its maps beside, and the numbers above."""
+"""The results page: the numbers, and every picture with its polygons and its maps."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,18 +110,20 @@ class ResultsPage:
         self._folder, self._title = Path(folder), title
         (self._folder / "pictures").mkdir(parents=True, exist_ok=True)
         self._cards: list[_Card] = []
+        self._kinds: set[str] = set()
         self.files: list[str] = []
         """The files that are written so far, by their paths from the folder."""
 
     def add(self, picture: ResultPicture) -> None:
         """Writes the JPEG files of one more picture."""
-        self._cards.append(_card(self._folder, len(self._cards) + 1, picture))
+        groups = group_polygons(picture)
+        self._kinds.update(groups)
+        self._cards.append(_card(self._folder, len(self._cards) + 1, picture, groups))
         self.files += [figure.file for figure in (self._cards[-1].drawn, *self._cards[-1].maps)]
 
     def close(self, summary: Mapping[str, object], sections: Markup = NOTHING, problems: Markup = NOTHING) -> Path:
         """Writes the page and returns its path; the arguments are those of `write_results_page`."""
-        kinds = {kind for card in self._cards for kind, _, _ in card.counts}
-        legend = [LegendItem(KINDS[kind].meaning, kind) for kind in reversed(KINDS) if kind in kinds]
+        legend = [LegendItem(KINDS[kind].meaning, kind) for kind in reversed(KINDS) if kind in self._kinds]
         if any(card.maps for card in self._cards):
             legend += [color_scale("P and B", 0.0, 1.0), color_scale("T", *drawing.THRESHOLD_RANGE)]
         page = write_page(
@@ -171,7 +173,7 @@ def write_results_page(
 
 
 def group_polygons(picture: ResultPicture) -> Groups:
-    """Polygons by kind (those keys of `KINDS` that apply to this picture), each with its score or None.
+    """The polygons of each kind that applies to this picture, each with its score or None.
 
     **Raises:** `ValueError` if flags or scores do not fit the polygons, or an index points outside them.
     """
@@ -220,9 +222,8 @@ def _checked(picture: ResultPicture, field: str, count: int) -> set[int]:
     return indices
 
 
-def _card(folder: Path, index: int, picture: ResultPicture) -> _Card:
+def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> _Card:
     """Writes one picture's JPEG files."""
-    groups = group_polygons(picture)
     stem = file_stem(index, picture.name)
     drawn = _drawn(picture, groups)
     counts = [(kind, len(entries), KINDS[kind].word) for kind, entries in groups.items() if entries]
