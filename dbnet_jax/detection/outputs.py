@@ -4,7 +4,6 @@ import json
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 from dbnet_jax.detection.picture import DetectedPicture
 from dbnet_jax.files import write_atomically
@@ -13,70 +12,58 @@ from dbnet_jax.postprocess import Detections
 JSON = "detections.json"
 
 
-@runtime_checkable
-class Writer(Protocol):
-    """One output format of `predict_files`.
+class Writer:
+    """One output format of `predict_files`: a subclass with `add`, and `close` where it needs one.
 
-    A run calls `add` for each picture in order and `close` at its end, also when an error ended it.
+    **Arguments:**
+
+    - `output`: the folder of the results, which exists.
+    - `title`: names the pictures for people.
+    - `pictures`: the names of all pictures, also of those that will be skipped.
     """
 
-    files: list[str]
-    """The files that are written so far, by their paths from the output folder."""
-
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
-        """Begins a run.
-
-        **Arguments:**
-
-        - `output`: the folder of the results, which exists.
-        - `title`: names the pictures for people.
-        - `pictures`: the names of all pictures, also of those that will be skipped.
-        """
+        self.output = output
+        self.files: list[str] = []
+        """The files that are written so far, by their paths from `output`."""
 
     def add(self, name: str, found: DetectedPicture) -> None:
         """Takes a picture, the detections in it and its maps; `name` is one of `pictures`, with slashes."""
+        raise NotImplementedError
 
     def close(self, skipped: Mapping[str, str]) -> None:
-        """Finishes the files; `skipped` contains the names of the skipped pictures, and why."""
+        """Finishes the files, also when an error ended the run; `skipped` maps names of pictures to reasons."""
 
 
-class JsonWriter:
+class JsonWriter(Writer):
     """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}."""
 
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
-        self._output = output
+        super().__init__(output, title, pictures)
         self._pictures: dict[str, object] = {}
-        self.files = [JSON]
 
     def add(self, name: str, found: DetectedPicture) -> None:
-        """See `Writer`."""
         height, width = found.image.shape[:2]
         self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections)}
 
     def close(self, skipped: Mapping[str, str]) -> None:
-        """See `Writer`."""
         text = json.dumps({"pictures": self._pictures, "skipped": skipped}, indent=1)
-        write_atomically(self._output / JSON, text + "\n")
+        write_atomically(self.output / JSON, text + "\n")
+        self.files.append(JSON)
 
 
-class IcdarWriter:
+class IcdarWriter(Writer):
     """Writes `icdar/res_NAME.txt` for each picture; pictures of inner folders go to folders of the same names."""
 
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
-        self._output = output
-        texts = icdar_files(pictures)
-        self._texts = {picture.as_posix(): f"icdar/{text}" for picture, text in zip(pictures, texts, strict=True)}
-        self.files: list[str] = []
+        super().__init__(output, title, pictures)
+        self._texts = dict(zip((picture.as_posix() for picture in pictures), icdar_files(pictures), strict=True))
 
     def add(self, name: str, found: DetectedPicture) -> None:
-        """See `Writer`."""
-        text = self._output / self._texts[name]
+        text = self.output / "icdar" / self._texts[name]
         text.parent.mkdir(parents=True, exist_ok=True)
         text.write_text(as_icdar(found.detections))
-        self.files.append(self._texts[name])
-
-    def close(self, skipped: Mapping[str, str]) -> None:
-        """Nothing is left to write: each picture has a file of its own."""
+        self.files.append(text.relative_to(self.output).as_posix())
 
 
 def icdar_files(pictures: Sequence[pathlib.PurePath]) -> list[pathlib.PurePath]:

@@ -10,12 +10,11 @@ import pytest
 
 from dbnet_jax.commands import predict
 from dbnet_jax.commands.predict import predict_files
-from dbnet_jax.detection.outputs import as_icdar, as_json, icdar_files
+from dbnet_jax.detection.outputs import as_json, icdar_files
 from dbnet_jax.evaluation.submissions.formats import parse_detections
 from dbnet_jax.files import MANIFEST
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.pages import results
-from dbnet_jax.postprocess import Detections
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
 
 # Folders with pictures of one name, names that only a suffix or a folder tells apart, and what is no picture.
@@ -318,19 +317,3 @@ def test_a_source_without_pictures_is_refused(detector, tmp_path):
     for source in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileNotFoundError, match=r"`input` \(='.*'\) is no picture and no folder with pictures"):
             predict_files(detector, source, tmp_path / "out")
-
-
-def test_text_files_never_collide():
-    names = ["a.jpg", "a.png", "a.jpg.png", "a.jpg.jpg", "a.jpg.png.jpg", "b/a.jpg", "b_a.jpg", "A.tif", "b.jpg/a.png"]
-    files = icdar_files([pathlib.Path(name) for name in names])
-    assert len(set(files)) == len(names)
-    assert files[names.index("b/a.jpg")] == pathlib.Path("b/res_a.txt")
-    assert files[names.index("b_a.jpg")] == pathlib.Path("res_b_a.txt")
-
-
-def test_plain_values():
-    found = Detections([np.array([[1.0, 2.0], [3.0, 2.0], [3.0, 4.0]], np.float32)], np.array([0.87654321], np.float32))
-    assert as_json(found) == [{"polygon": [[1, 2], [3, 2], [3, 4]], "score": 0.8765}]
-    assert as_icdar(found) == "1,2,3,2,3,4\n"
-    nothing = Detections([], np.zeros(0, np.float32))
-    assert (as_json(nothing), as_icdar(nothing)) == ([], "")
