@@ -19,7 +19,7 @@ from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics
 from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.problems import MOST_LISTED
+from dbnet_jax.pages.page import MOST_LISTED, problem_list
 from dbnet_jax.training.task import task_of
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.sample import Dataset, Sample
@@ -87,7 +87,9 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     def problems() -> tuple[str, list[Problem]]:
         return bad_samples.headline(), bad_samples.found()
 
-    page = write_inspection_page(folder, title_of(config), statistics, examples, problems, facts)
+    page = write_inspection_page(
+        folder, title_of(config), statistics, examples, lambda: problem_list(*problems()), facts
+    )
     return Inspection(page, statistics, *problems(), bad_samples.stops)
 
 

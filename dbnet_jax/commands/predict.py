@@ -2,111 +2,111 @@
 
 import contextlib
 import functools
-import json
 import os
 import pathlib
-from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import UInt8
+from tqdm import tqdm
 
-from dbnet_jax.detection.picture import DetectedPicture
+from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
+from dbnet_jax.files import replace_files
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, read_image
-from dbnet_jax.pages.earlier_results import remove
-from dbnet_jax.pages.results import ResultPicture, write_results_page
-from dbnet_jax.postprocess import Detections
+from dbnet_jax.pages.predictions import PageWriter
+from dbnet_jax.typing import Image
 
-JSON = "detections.json"
+WRITERS: dict[str, type[Writer]] = {"json": JsonWriter, "icdar": IcdarWriter, "page": PageWriter}
+"""The output formats by name."""
 
 
 class Predicted(NamedTuple):
-    """What `predict_files` wrote: the page, how many pictures it shows, and why which others were skipped, by name."""
+    """The results of `predict_files`.
 
-    page: pathlib.Path
+    - `page`: the page to look at; None where the formats have none.
+    - `pictures`: how many pictures were read.
+    - `skipped`: the names of the others, and why each was skipped.
+    """
+
+    page: pathlib.Path | None
     pictures: int
     skipped: dict[str, str]
 
 
-def predict_files(detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Predicted:
+def predict_files(
+    detector: Detector,
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    formats: Sequence[str] = tuple(WRITERS),
+) -> Predicted:
     """Detects text in a picture file, or in every picture of a folder and the folders in it.
 
-    Writes `<output>/detections.json`, `<output>/icdar/res_NAME.txt` for each picture (x1,y1,…,xn,yn, a line an
-    instance; pictures of inner folders in folders of the same names) and `<output>/index.html`. A picture that does
-    not decode, cannot be read or is a link that leads nowhere is skipped, and named in the first and the last of them.
-    What an earlier run left in `output` goes, and no other file.
+    A picture is skipped when it does not decode, cannot be read, or is a link that leads nowhere. The JSON file and the
+    page list it. Files of an earlier run in `output` are removed, other files stay. An error keeps the results of the
+    pictures before it.
 
-    **Arguments:** `detector`; `source`; `output`, a folder.
+    **Arguments:**
 
-    **Returns:** the page, and what is on it.
+    - `detector`: looks at the pictures.
+    - `source`: the file or folder.
+    - `output`: the folder of the results, made where there is none.
+    - `formats`: keys of `WRITERS`. "json" writes `detections.json`. "icdar" writes `icdar/res_NAME.txt` for each
+        picture (x1,y1,…,xn,yn in pixels, a line an instance). "page" writes `index.html` and its pictures.
 
-    **Raises:** FileNotFoundError when the source holds no picture; ValueError when it is the output too.
+    **Raises:** FileNotFoundError when the source contains no picture; ValueError when it is the output too, or when a
+    format does not exist.
     """
+    if unknown := [name for name in formats if name not in WRITERS]:
+        raise ValueError(f"`formats` (={','.join(formats)}): {unknown[0]!r} is none of {', '.join(WRITERS)}")
     source, output = pathlib.Path(source), pathlib.Path(output)
     files = picture_files(source, output)
-    earlier = _texts_of_json(output)
-    results = _Results(output, source if source.is_dir() else source.parent, files)
-    output.mkdir(parents=True, exist_ok=True)  # where it cannot be, that is the error to show
-    try:
-        with contextlib.closing(results.pictures(detector)) as shown:
-            page = write_results_page(output, f"Text in {source.name}", results.summary, shown)
-    finally:
-        # Also what was found before something went wrong.
-        results.write_json()
-        remove(earlier - results.texts, output / "icdar")
-    return Predicted(page, len(results.found), results.skipped)
+    names = [file.relative_to(source if source.is_dir() else source.parent) for file in files]
+    output.mkdir(parents=True, exist_ok=True)
+    writers = {name: WRITERS[name](output, f"Text in {source.name}", names) for name in formats}
+    skipped: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        stack.callback(_replace_files, output, writers)
+        for writer in writers.values():
+            stack.callback(writer.close, skipped)
+        _detect(detector, files, [name.as_posix() for name in names], list(writers.values()), skipped)
+    return Predicted(output / "index.html" if "page" in writers else None, len(files) - len(skipped), skipped)
 
 
-class _Results:
-    """What is found in files, written as it comes.
+def _detect(
+    detector: Detector,
+    files: Sequence[pathlib.Path],
+    names: Sequence[str],
+    writers: Sequence[Writer],
+    skipped: dict[str, str],
+) -> None:
+    """Hands every picture to the writers, in order, and lists those that cannot be read in `skipped`."""
+    follow_exif = detector.config.predict.follow_exif
+    sources = (functools.partial(_read, file, follow_exif) for file in files)
+    with (
+        contextlib.closing(detector.detect_many_with_maps(sources)) as found,
+        tqdm(total=len(files), unit="picture", disable=None, dynamic_ncols=True) as bar,
+    ):
+        for name, one in zip(names, found, strict=True):
+            if isinstance(one, ValueError):
+                skipped[name] = str(one)
+                bar.write(f"skipped: {one}")
+            else:
+                for writer in writers:
+                    writer.add(name, one)
+            bar.update()
 
-    `summary` is the header of the page, which reads it last, when all pictures are through.
-    """
 
-    def __init__(self, output: pathlib.Path, root: pathlib.Path, files: Sequence[pathlib.Path]):
-        self._output, self._files = output, files
-        self._names = [file.relative_to(root) for file in files]
-        self.found: dict[str, object] = {}
-        self.skipped: dict[str, str] = {}
-        self.summary: dict[str, object] = {}
-        self.texts: set[pathlib.Path] = set()
-
-    def pictures(self, detector: Detector) -> Generator[ResultPicture, None, None]:
-        """The pictures as the page takes them, each when its own files are written."""
-        texts, follow_exif = icdar_files(self._names), detector.config.predict.follow_exif
-        sources = (functools.partial(_read, file, follow_exif) for file in self._files)
-        with contextlib.closing(detector.detect_many_with_maps(sources)) as found:
-            for name, text, one in zip(self._names, texts, found, strict=True):
-                if isinstance(one, ValueError):
-                    self.skipped[name.as_posix()] = str(one)
-                    print(f"skipped: {one}")
-                else:
-                    yield self._write(name.as_posix(), self._output / "icdar" / text, one)
-        self.summary["pictures"] = len(self.found)
-        if self.skipped:
-            self.summary["skipped"] = "; ".join(self.skipped.values())
-
-    def _write(self, name: str, text: pathlib.Path, one: DetectedPicture) -> ResultPicture:
-        height, width = one.image.shape[:2]
-        self.found[name] = {"height": height, "width": width, "detections": as_json(one.detections)}
-        self.texts.add(text)
-        text.parent.mkdir(parents=True, exist_ok=True)
-        text.write_text(as_icdar(one.detections))
-        return ResultPicture(name, one.image, one.detections.polygons, one.detections.scores, **one.maps)
-
-    def write_json(self) -> None:
-        text = json.dumps({"pictures": self.found, "skipped": self.skipped}, indent=1)
-        (self._output / JSON).write_text(text + "\n")
+def _replace_files(output: pathlib.Path, writers: dict[str, Writer]) -> None:
+    """Removes the files of an earlier run in any format, and lists those of this one."""
+    replace_files(output, {name: writers[name].files if name in writers else [] for name in WRITERS})
 
 
 def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
-    """The pictures that `source` names, in order; what an earlier run left in an `output` inside of it is none.
+    """The pictures of `source` in order, without those in an `output` inside of it.
 
-    **Returns:** files, and links that lead nowhere, by the names of pictures.
+    **Returns:** files, and links that lead nowhere, with the suffix of a picture.
 
-    **Raises:** FileNotFoundError when there is none; ValueError when `output` is `source`.
+    **Raises:** FileNotFoundError when there is no picture; ValueError when `output` is `source`.
     """
     if source.is_file():
         return [source]
@@ -116,7 +116,7 @@ def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Pa
     named = (file for file in source.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
     files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
     if results.is_relative_to(root):
-        # Unlike `resolve`, it takes links that lead round in a circle.
+        # Unlike `resolve`, `realpath` takes links that lead round in a circle.
         files = [file for file in files if not pathlib.Path(os.path.realpath(file)).is_relative_to(results)]
     if not files:
         kinds = ", ".join(sorted(PICTURE_SUFFIXES))
@@ -128,50 +128,11 @@ def _leads_nowhere(file: pathlib.Path) -> bool:
     return file.is_symlink() and not file.exists()
 
 
-def _read(file: pathlib.Path, follow_exif: bool) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture in a file. **Raises:** BadPicture, whatever is wrong: one file of many must not end the others."""
+def _read(file: pathlib.Path, follow_exif: bool) -> Image:
+    """The picture in a file. **Raises:** BadPicture for every error: one file of many must not end the others."""
     if _leads_nowhere(file):
         raise BadPicture(f"{file}: is a link that leads nowhere, to {os.readlink(file)}")
     try:
         return read_image(file, follow_exif=follow_exif)
     except OSError as error:
         raise BadPicture(f"{file}: cannot be read: {error.strerror or error}") from error
-
-
-def icdar_files(pictures: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-    """A text file for each picture, in the same folder: res_img_1.txt for img_1.jpg.
-
-    A stem that another picture has too keeps its suffix, so that no two pictures share a file: res_img_1.jpg.txt.
-    """
-    stems = Counter(picture.with_suffix("") for picture in pictures)
-    names = set(pictures)
-
-    def file(picture: pathlib.Path) -> pathlib.Path:
-        stem = picture.with_suffix("")
-        chosen = stem if stems[stem] == 1 and stem not in names else picture
-        return chosen.with_name(f"res_{chosen.name}.txt")
-
-    return [file(picture) for picture in pictures]
-
-
-def as_json(found: Detections) -> list[dict[str, object]]:
-    """Detections as plain values: `polygon` [[x, y], …] in the picture's pixels and `score` in [0, 1]."""
-    pairs = zip(found.polygons, found.scores, strict=True)
-    return [{"polygon": polygon.tolist(), "score": round(float(score), 4)} for polygon, score in pairs]
-
-
-def as_icdar(found: Detections) -> str:
-    """Detections as the benchmarks' servers take them: x1,y1,…,xn,yn in whole pixels, a line an instance."""
-    lines = [",".join(str(int(value)) for value in polygon.ravel().round()) for polygon in found.polygons]
-    return "".join(line + "\n" for line in lines)
-
-
-def _texts_of_json(output: pathlib.Path) -> set[pathlib.Path]:
-    """The text files of the run whose JSON lies in `output`; none where it is damaged."""
-    try:
-        listed = json.loads((output / JSON).read_bytes())
-        # The names of all decided on the name of each.
-        names = [pathlib.Path(name) for name in {**listed["pictures"], **listed["skipped"]}]
-        return {output / "icdar" / text for text in icdar_files(names)}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return set()

@@ -21,9 +21,9 @@ from dbnet_jax.evaluation.submissions.formats import (
 from dbnet_jax.files import write_json
 from dbnet_jax.images.drawing import scale_polygons
 from dbnet_jax.messages import Problem, count_problems, first_lines, plural
-from dbnet_jax.pages.problems import problem_list
+from dbnet_jax.pages.page import problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
-from dbnet_jax.pages.scores import judgement, score_sections, shown_note
+from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.parsing.folders import enumerate_names
 from input_pipeline.datasets.sample import Annotation
@@ -183,7 +183,7 @@ def _write(
     rows: Sequence[FileDetections],
 ) -> Path:
     shown = worst_first(report.errors)[:PAGE_PICTURES]
-    header = summary | shown_note(len(shown), len(rows))
+    header = summary | shown_pictures_row(len(shown), len(rows))
     pictures = _pictures(report, truths, rows, shown)
     listed = problem_list(plural(count_problems(problems), "problem"), problems, PROBLEMS)
     page = write_results_page(folder, title, header, pictures, sections=score_sections(report), problems=listed)
@@ -211,7 +211,7 @@ def _pictures(
             scores,
             scale_polygons([polygon - corner for polygon in annotation.polygons], scale),
             annotation.ignore,
-            **judgement(report, row),
+            **matches_of(report, row),
         )
 
 

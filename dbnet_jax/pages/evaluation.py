@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: evaluation.json and a page of pictures."""
+"""The files of an evaluation: evaluation.json and a page of pictures."""
 
 import json
 import os
@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
-from jaxtyping import UInt8
 
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation.errors import worst_first
@@ -18,9 +16,10 @@ from dbnet_jax.evaluation.evaluator import Evaluation
 from dbnet_jax.files import write_json
 from dbnet_jax.images import drawing
 from dbnet_jax.messages import summary_line
-from dbnet_jax.pages.problems import problem_list
+from dbnet_jax.pages.page import problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
-from dbnet_jax.pages.scores import judgement, score_sections, shown_note
+from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
+from dbnet_jax.typing import Image
 
 
 def write_report(
@@ -31,14 +30,17 @@ def write_report(
     **Arguments:**
 
     - `workdir`: the run's folder.
-    - `evaluation`: what `detector` scored on `dataset`; the page shows the pictures with the most errors, as many as
-        `config.evaluate.page_pictures`, with their maps.
+    - `evaluation`: the scores of `detector` on `dataset`. The page shows the `config.evaluate.page_pictures` pictures
+        with the most errors, and their maps.
+    - `detector`, `dataset`: make the maps and the pictures of the page.
 
-    **Returns:** what `evaluation.json` holds: "precision", "recall", "hmean", "protocol", "images" (how many were
-    scored), "skipped" (how many were not), "problems" (of annotations), "messages" (of both, a line each),
-    "by_size", "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`, and "measured_with", the names of the data
-    set and of its split, and `config.predict`. The sweep begins at `config.predict.box_threshold`, below which the
-    detector drops what it finds.
+    **Returns:** the content of `evaluation.json`:
+
+    - "precision", "recall", "hmean", "protocol", and "images": how many pictures were scored;
+    - "skipped": how many were not; "problems": how many the annotations have; "messages": a line for each of both;
+    - "by_size", "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`. The sweep begins at
+        `config.predict.box_threshold`, because the detector drops detections below it;
+    - "measured_with": the names of the data set and of its split, and `config.predict`.
     """
     config, report = detector.config, evaluation.report
     summary = evaluation.summary()
@@ -47,17 +49,17 @@ def write_report(
     everything["measured_with"] = {
         "data": config.data.name,
         "split": config.data.eval_split,
-        "predict": json.loads(json.dumps(config.predict.to_dict())),  # as it is read from the file
+        "predict": json.loads(json.dumps(config.predict.to_dict())),  # lists instead of tuples, as the file has them
     }
     if jax.process_index() > 0:
         return everything
     folder = pathlib.Path(workdir)
     page_summary = summary | {
         "seconds": evaluation.seconds,
-        "command": shlex.join(["python", *sys.argv]),  # with every field that it set
+        "command": shlex.join(["python", *sys.argv]),  # contains every field that it set
     }
     shown = worst_first(report.errors)[: config.evaluate.page_pictures]
-    page_summary |= shown_note(len(shown), len(evaluation.names))
+    page_summary |= shown_pictures_row(len(shown), len(evaluation.names))
     write_results_page(
         folder / "predictions",
         f"{config.data.name}: {config.data.eval_split}",
@@ -85,18 +87,21 @@ def _pictures(
             found.scores,
             sample.polygons,
             sample.ignore,
-            **judgement(evaluation.report, row),
+            **matches_of(evaluation.report, row),
             **detector.detect_with_maps(sample.image)[1],
         )
 
 
-def training_picture(detector: Detector, dataset: Any) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The first readable picture of `dataset` as the detector sees it now: input, P, T, B, truth and detections."""
+def training_picture(detector: Detector, dataset: Any) -> Image:
+    """The first readable picture of `dataset`, side by side: input, P, T, B, truth and detections.
+
+    **Raises:** ValueError when no picture can be read.
+    """
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
         except ValueError:
-            continue  # the evaluation names it
+            continue  # the evaluation lists it
         found, maps = detector.detect_with_maps(sample.image)
         return drawing.side_by_side(
             sample.image, **maps, truths=sample.polygons, ignore=sample.ignore, detections=found.polygons

@@ -1,25 +1,23 @@
-"""The page of an inspection: training examples with their label maps, and histograms of the text behind them."""
+"""The page of an inspection: training examples with their label maps, and histograms of the text in the data."""
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool
+from markupsafe import Markup
 
+from dbnet_jax.files import replace_files
 from dbnet_jax.images import drawing
 from dbnet_jax.inspection.statistics import Statistics, gather, per_picture
-from dbnet_jax.messages import Problem
-from dbnet_jax.pages.figure import color_scales, write_figure
-from dbnet_jax.pages.plots import HISTOGRAM_STYLE, Bins, Series, Values, even_bins, histogram, octave_bins, whole_bins
-from dbnet_jax.pages.problems import problem_list
-from dbnet_jax.pages.style import STYLE
-
-Image = UInt8[np.ndarray, "height width 3"]
+from dbnet_jax.pages.figure import Figure, color_scale, write_figure
+from dbnet_jax.pages.page import LegendItem, file_stem, row, write_page
+from dbnet_jax.pages.plots import Bins, Series, Values, even_bins, histogram, octave_bins, whole_bins
+from dbnet_jax.typing import Image, Map, Polygon
 
 # Label map → what the page calls it.
 _MAPS = {
@@ -28,9 +26,16 @@ _MAPS = {
     "threshold_map": "threshold map",
     "threshold_mask": "threshold mask",
 }
+_LEGEND = (
+    LegendItem("text that counts", "truth"),
+    LegendItem(
+        "ignored: marked so in the labels and, in crops, too small or cut by the edge; grey in the pictures", "ignored"
+    ),
+    LegendItem("pictures or crops", "pictures"),
+)
 _MASK_GREY = 210  # where the loss looks
 _GREY = 150
-_GREYED = 0.72  # how much of an ignored region's own colours is gone
+_GREYED = 0.72  # the share of grey in an ignored region
 _LEAST_LONG_SIDE = 640  # pixels; a smaller crop is enlarged so that its outlines are crisp
 _LONG_ENOUGH = 1.5  # times as long as high: nearly square text has no angle
 
@@ -40,18 +45,37 @@ class InspectedExample:
     """One training example, all in the crop's pixels.
 
     - `name`: of its picture.
-    - `step`: of training that gets it first, from 1.
-    - `image`: RGB, before the normalisation.
-    - `polygons`, `ignored`: outlines of text, and one flag each for what does not count.
+    - `step`: the first training step that gets it, from 1.
+    - `image`: RGB, before the normalization.
+    - `polygons`, `ignored`: outlines of text, and a flag for each, True where it is ignored.
     - `labels`: the four maps of `make_labels`.
     """
 
     name: str
     step: int
     image: Image
-    polygons: list[Float[np.ndarray, "_ 2"]]
+    polygons: list[Polygon]
     ignored: Bool[np.ndarray, "_"]
-    labels: Mapping[str, Float32[np.ndarray, "height width"]]
+    labels: Mapping[str, Map]
+
+
+class Plot(NamedTuple):
+    """A histogram as SVG, under its heading and the words for its axis."""
+
+    heading: str
+    axis: str
+    svg: Markup
+
+
+class _Card(NamedTuple):
+    """One example as the template shows it."""
+
+    name: str
+    drawn: Figure
+    maps: list[Figure]
+    counts: list[tuple[str, int, str]]
+    step: int
+    facts: tuple[str, ...] = ()
 
 
 def write_inspection_page(
@@ -59,35 +83,50 @@ def write_inspection_page(
     title: str,
     statistics: Statistics,
     examples: Iterable[InspectedExample],
-    problems: Callable[[], tuple[str, Sequence[Problem]]],
+    problems: Callable[[], Markup],
     facts: Mapping[str, str],
 ) -> Path:
-    """Writes `<folder>/index.html` and its pictures under `<folder>/pictures/`.
+    """Writes `<folder>/index.html` and its pictures under `<folder>/pictures/`; those of an earlier page go.
 
-    Examples are taken one at a time. The page comes last and in one move, and needs no network and no script.
+    Examples are taken one at a time. The page is written last and in one move, and needs no network and no script.
 
     **Arguments:**
 
-    - `statistics`: what to plot.
-    - `problems`: called when all examples are drawn: a headline, and what is wrong with the data.
-    - `facts`: more for the header, by name; one is the "command" that was given, with every field that it set.
+    - `statistics`: the numbers to plot.
+    - `problems`: called after all examples are drawn; gives the `problem_list` of the data.
+    - `facts`: more rows of the header by name; "command" is shown as code.
 
-    **Returns:** The page's path.
+    **Returns:** the path of the page.
     """
     folder = Path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     cards = [_card(folder, index, example) for index, example in enumerate(examples, start=1)]
-    partial = folder / "index.html.partial"
-    # A file may have a name that is no text: its odd bytes stand there as \\udce9.
-    content = _page(title, statistics, cards, *problems(), facts)
-    partial.write_text(content, encoding="utf-8", errors="backslashreplace")
-    page = folder / "index.html"
-    os.replace(partial, page)
+    listed = problems()
+    page = write_page(
+        folder,
+        "inspection.html",
+        title=title,
+        coverage=statistics.coverage + ("" if listed else "; no problems found"),
+        details=[row(name, value) for name, value in {**statistics.summary(), **facts}.items()],
+        sections="",
+        problems=listed,
+        legend=[
+            *_LEGEND,
+            color_scale("shrink map", 0.0, 1.0),
+            color_scale("threshold map", *drawing.THRESHOLD_RANGE),
+            LegendItem("masks: bright where the loss looks"),
+        ],
+        colors={"truth": drawing.TRUTH, "ignored": drawing.IGNORED, "pictures": drawing.DETECTED},
+        plots=plots(statistics),
+        cards=cards,
+    )
+    pictures = [figure.file for card in cards for figure in (card.drawn, *card.maps)]
+    replace_files(folder, {"page": [page.name, *pictures]})
     return page
 
 
-def draw_example(example: InspectedExample) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The example's picture with its outlines, and grey where the loss of the shrink map does not look."""
+def draw_example(example: InspectedExample) -> Image:
+    """The example's picture with its outlines; regions that the shrink mask leaves out are grey."""
     image = example.image.copy()
     away = example.labels["shrink_mask"] == 0
     image[away] = np.rint(_GREYED * _GREY + (1 - _GREYED) * image[away]).astype(np.uint8)
@@ -98,34 +137,33 @@ def draw_example(example: InspectedExample) -> UInt8[np.ndarray, "_ _ 3"]:
     return drawing.draw_polygons(drawn, kept, color=drawing.TRUTH)
 
 
-def _card(folder: Path, index: int, example: InspectedExample) -> str:
-    """Writes one example's pictures and returns its part of the page."""
-    stem = f"{index:05}-{re.sub(r'[^A-Za-z0-9_-]+', '-', Path(example.name).stem).strip('-')[:60] or 'picture'}"
-    count, ignored = len(example.polygons), int(example.ignored.sum())
-    seen = f"{count - ignored} text, {ignored} ignored"
-    drawn = write_figure(folder, f"{stem}.jpg", draw_example(example), f"{example.name} with its outlines: {seen}", "")
-    maps = "".join(
-        write_figure(folder, f"{stem}-{key}.png", _painted(key, example.labels[key]), f"{name} of it", name)
-        for key, name in _MAPS.items()
+def _card(folder: Path, index: int, example: InspectedExample) -> _Card:
+    """Writes one example's pictures."""
+    stem = file_stem(index, example.name)
+    ignored = int(example.ignored.sum())
+    text = len(example.polygons) - ignored
+    alt = f"{example.name} with its outlines: {text} text, {ignored} ignored"
+    return _Card(
+        example.name,
+        write_figure(folder, f"{stem}.jpg", draw_example(example), alt),
+        [
+            write_figure(folder, f"{stem}-{key}.png", _painted(key, example.labels[key]), f"{name} of it", name)
+            for key, name in _MAPS.items()
+        ],
+        [("truth", text, "text"), ("ignored", ignored, "ignored")],
+        example.step,
     )
-    return f"""<article>
-<header><h2 title="{escape(example.name)}">{escape(example.name)}</h2><span class="step">step {example.step}</span>
-</header>
-<div class="example">{drawn}<div class="labels">{maps}</div></div>
-<footer><ul><li class="truth"><b>{count - ignored}</b> text</li><li class="ignored"><b>{ignored}</b> ignored</li></ul>
-</footer>
-</article>"""
 
 
-def _painted(key: str, values: Float32[np.ndarray, "height width"]) -> Image:
+def _painted(key: str, values: Map) -> Image:
     """A map in colours, a mask in grey."""
     if key.endswith("mask"):
         return cv2.cvtColor((values * _MASK_GREY).astype(np.uint8), cv2.COLOR_GRAY2RGB)
     return drawing.heatmap(values, *(drawing.THRESHOLD_RANGE if key == "threshold_map" else (0.0, 1.0)))
 
 
-def plots(statistics: Statistics) -> list[str]:
-    """The histograms, each an element with its heading."""
+def plots(statistics: Statistics) -> list[Plot]:
+    """The histograms of the page."""
     pictures, crops = statistics.pictures, statistics.crops
     ignored, ignored_in_crops = gather(pictures, "ignored"), gather(crops, "ignored")
     short, long = gather(pictures, "short"), gather(pictures, "long")
@@ -163,8 +201,8 @@ def plots(statistics: Statistics) -> list[str]:
     ]
 
 
-def _plot(heading: str, axis: str, bins: Bins, values: Values, ignored: Bool[np.ndarray, "_"] | None = None) -> str:
-    """A histogram under its heading: of text with what is ignored on top, or of pictures."""
+def _plot(heading: str, axis: str, bins: Bins, values: Values, ignored: Bool[np.ndarray, "_"] | None = None) -> Plot:
+    """A histogram of text, with ignored text on top, or of pictures where no flags are given."""
     if ignored is None:
         series = [Series("pictures", values, drawing.DETECTED)]
     else:
@@ -172,69 +210,4 @@ def _plot(heading: str, axis: str, bins: Bins, values: Values, ignored: Bool[np.
             Series("text", values[~ignored], drawing.TRUTH),
             Series("ignored", values[ignored], drawing.IGNORED),
         ]
-    svg = histogram(f"Histogram: {heading}, {axis}", bins, series)
-    return f'<section class="plot"><h2>{escape(heading)}</h2><p>{escape(axis)}</p>{svg}</section>'
-
-
-_STYLE = f"""{STYLE}{HISTOGRAM_STYLE}
-.truth {{ --dot: rgb{drawing.TRUTH}; }}
-.ignored {{ --dot: rgb{drawing.IGNORED}; }}
-.pictures {{ --dot: rgb{drawing.DETECTED}; }}
-h1 + p, .part p {{ color: var(--soft); }}
-.part {{ margin: 2.2rem 0 1rem; font-size: 1.2rem; font-weight: 600; letter-spacing: -.01em; }}
-.plots {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); gap: 20px; }}
-/* Heading, words and plot of the plots in a row are of the same heights. */
-.plot {{
-  display: grid; grid-row: span 3; grid-template-rows: subgrid; gap: 0; align-content: start;
-  background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: .8rem .95rem .5rem;
-}}
-.plot p {{ color: var(--soft); font-size: .8rem; margin-bottom: .5rem; }}
-main {{ grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr)); }}
-.step {{ color: var(--soft); font-size: .86rem; white-space: nowrap; }}
-.example {{ display: grid; grid-template-columns: 1fr 1fr; gap: 3px; align-items: center; background: var(--paper); }}
-.labels {{ display: grid; grid-template-columns: 1fr 1fr; gap: 3px; }}
-@media (max-width: 640px) {{ .example {{ grid-template-columns: 1fr; }} }}
-"""
-
-
-def _page(
-    title: str,
-    statistics: Statistics,
-    cards: list[str],
-    headline: str,
-    problems: Sequence[Problem],
-    facts: Mapping[str, str],
-) -> str:
-    values = {name: escape(value) for name, value in {**statistics.summary(), **facts}.items()}
-    values["command"] = f"<code>{values['command']}</code>"
-    details = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in values.items())
-    scales = color_scales(("shrink map", 0.0, 1.0), ("threshold map", *drawing.THRESHOLD_RANGE))
-    listed = problem_list(headline, problems)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<header>
-<h1>{escape(title)}</h1>
-<p>{escape(statistics.coverage)}{"" if problems else "; no problems found"}</p>
-<dl class="details">{details}</dl>
-<ul class="legend"><li class="truth">text that counts</li><li class="ignored">ignored: marked so in the labels and, in \
-crops, too small or cut by the edge; grey in the pictures</li><li class="pictures">pictures or crops</li>{scales}\
-<li>masks: bright where the loss looks</li></ul>
-{listed}
-</header>
-<div class="part">The text</div>
-<div class="plots">{"".join(plots(statistics))}</div>
-<div class="part">The first examples of training</div>
-<main>
-{chr(10).join(cards) or "<p>No pictures.</p>"}
-</main>
-</body>
-</html>
-"""
+    return Plot(heading, axis, histogram(f"Histogram: {heading}, {axis}", bins, series))

@@ -1,21 +1,22 @@
-"""Histograms as SVG to stand inside of a page: no script, and the page's own ink, in light and in dark."""
+"""Histograms as SVG inside a page: no script, and the text colour of the page, in light and in dark."""
 
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from jaxtyping import Float, Int, Num
+from markupsafe import Markup
 
 from dbnet_jax.geometry import Number
+from dbnet_jax.images.drawing import Color
+from dbnet_jax.pages.page import render
 
 Values = Num[np.ndarray, "_"]
-Color = tuple[int, int, int]
 
 _WIDTH, _HEIGHT = 420, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 24  # margins, which hold the axes' numbers
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 24  # margins for the numbers of the axes
 _GAP = 0.12  # of a bin's width, between two bars
 _LEAST_BINS, _MOST_BINS = 8, 40
 _MOST_TICKS = 9
@@ -24,7 +25,7 @@ _LARGEST_OCTAVE = 24
 
 @dataclass(frozen=True)
 class Series:
-    """Some of the values: what they are called, and the colour of their bars (RGB)."""
+    """Some of the values, their name, and the colour of their bars (RGB)."""
 
     name: str
     values: Values
@@ -33,14 +34,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Bins:
-    """The bars' ranges, which are of equal width on the page.
+    """The ranges of the bars. All bars have the same width on the page.
 
     **Arguments:**
 
-    - `edges`: ascending; bin i holds edges[i] ≤ value < edges[i + 1]. What lies below the first or from the last edge
-        on is counted in the first and the last bin.
-    - `names`: of each bin, for who points at its bar.
-    - `ticks`: places on the axis, counted in bins from its left end, and what is written there.
+    - `edges`: ascending; bin i counts edges[i] ≤ value < edges[i + 1]. The first bin also counts all values below it,
+        the last bin all values above it.
+    - `names`: one for each bin; a reader sees it when he points at the bar.
+    - `ticks`: places on the axis, counted in bins from its left end, and the text at each.
     """
 
     edges: Float[np.ndarray, "_"]
@@ -48,14 +49,16 @@ class Bins:
     ticks: list[tuple[float, str]]
 
     def count(self, values: Values) -> Int[np.ndarray, "_"]:
-        """How many of the values lie in each bin; those that are not finite lie in none."""
-        finite = values[np.isfinite(values)]
-        places = np.searchsorted(self.edges, finite, side="right") - 1
-        return np.bincount(np.clip(places, 0, len(self.names) - 1), minlength=len(self.names))
+        """The number of values in each bin; values that are not finite are in none."""
+        inside = np.clip(values[np.isfinite(values)], self.edges[0], self.edges[-1])
+        return np.histogram(inside, self.edges)[0]
 
 
 def octave_bins(values: Values) -> Bins:
-    """Half an octave each, from 1 or the power of 2 below the least value to that above the largest."""
+    """Bins of half an octave, from the power of 2 at or below the least value to the one above the largest.
+
+    Values below 1 count as 1.
+    """
     powers = np.log2(np.clip(values[np.isfinite(values)], 1, 2.0**_LARGEST_OCTAVE))
     first = math.floor(powers.min(initial=_LARGEST_OCTAVE)) if len(powers) else 0
     last = max(first + 1, math.floor(powers.max(initial=0)) + 1)
@@ -66,29 +69,24 @@ def octave_bins(values: Values) -> Bins:
 
 
 def even_bins(low: Number, high: Number, count: int) -> Bins:
-    """`count` bins from `low` to `high`, with a number at every second to tenth edge.
-
-    **Raises:** ValueError when `low` is not below `high`, or there is no bin.
-    """
-    if not low < high or count < 1:
-        raise ValueError(f"`low` (={low}) must be below `high` (={high}), and `count` (={count}) positive")
-    edges = np.linspace(low, high, count + 1)
+    """`count` bins of equal width from `low` to `high`."""
+    edges = np.histogram_bin_edges([], count, (low, high))
     steps = [step for step in range(1, count + 1) if count % step == 0 and count // step < _MOST_TICKS]
     return Bins(edges, _range_names(edges), [(float(i), f"{edges[i]:g}") for i in range(0, count + 1, steps[0])])
 
 
 def whole_bins(values: Values) -> Bins:
-    """For numbers that are whole and not negative: a bin each where they are few, wider ones where they are not.
+    """Bins for counts: one for each whole number where the range is small, wider bins where it is large.
 
-    The last bin is open where a hundredth of the values or less lies far beyond the others.
+    The last bin is open when at most a hundredth of the values lies far above the others.
     """
     finite = values[np.isfinite(values)]
     first, largest = (int(finite.min()), int(finite.max())) if len(finite) else (0, 0)
     usual = math.ceil(np.quantile(finite, 0.99)) if len(finite) else 0
-    # A little beyond is shown; what is twice as far as the others would push them together.
+    # A value more than twice as large as the others would push their bars together.
     last = largest if largest <= max(2 * usual, first + 10) else usual
     if last - first < _LEAST_BINS - 1:
-        # One bar alone would fill the plot and say nothing of its place.
+        # One bar alone would fill the plot, and its place would mean nothing.
         first = max(0, first - (_LEAST_BINS - 1 - last + first) // 2)
         last = first + _LEAST_BINS - 1
     width = next(w for w in _nice_steps() if (last - first) // w < _MOST_BINS)
@@ -98,7 +96,7 @@ def whole_bins(values: Values) -> Bins:
     starts = [int(edge) for edge in edges[:-1]]
     names = [f"{start:,}" if width == 1 else f"{start:,} to {start + width - 1:,}" for start in starts]
     every = next(step for step in _nice_steps() if (count - 1) // step < _MOST_TICKS)
-    # One number stands below its bar, the first of many at its left end.
+    # The number of a bin for one value stands below its bar, that of a range at the left end.
     shift = 0.5 if width == 1 else 0.0
     ticks = [(i + shift, f"{starts[i]:,}") for i in range(0, count, every)]
     if largest >= edges[-1]:
@@ -107,16 +105,16 @@ def whole_bins(values: Values) -> Bins:
     return Bins(edges, names, ticks)
 
 
-def histogram(label: str, bins: Bins, series: Sequence[Series]) -> str:
+def histogram(label: str, bins: Bins, series: Sequence[Series]) -> Markup:
     """An SVG element with a bar for each bin, in which the series stand one on another.
 
     **Arguments:**
 
-    - `label`: what is shown, in words, for who cannot see it.
+    - `label`: describes the plot in words for people who cannot see it.
     - `bins`: the bars.
-    - `series`: what is counted, from the axis upwards.
+    - `series`: the values to count, from the axis upwards.
 
-    **Returns:** the element, as wide as what it stands in.
+    **Returns:** the element, as wide as its parent.
     """
     counts = [bins.count(one.values) for one in series]
     highest = int(np.sum(counts, axis=0).max()) if counts else 0
@@ -124,50 +122,41 @@ def histogram(label: str, bins: Bins, series: Sequence[Series]) -> str:
     top = max(step, math.ceil(highest / step) * step)
     bin_width = (_WIDTH - _LEFT - _RIGHT) / len(bins.names)
 
-    def across(place: float) -> float:
-        return _LEFT + place * bin_width
+    def across(place: float) -> str:
+        return f"{_LEFT + place * bin_width:.1f}"
 
     def up(count: Number) -> float:
         return _HEIGHT - _BOTTOM - count / top * (_HEIGHT - _TOP - _BOTTOM)
 
-    parts = []
-    for count in range(0, top + 1, step):
-        y = up(count)
-        opacity = 0.5 if count == 0 else 0.14
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke-opacity="{opacity}"/>'
-            f'<text x="{_LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{count:,}</text>'
-        )
-    parts += [
-        f'<text x="{across(place):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>'
-        for place, text in bins.ticks
-    ]
+    columns = []
     for i, name in enumerate(bins.names):
-        bars, below = [], 0
-        for one, count in zip(series, (int(column[i]) for column in counts), strict=True):
-            if count:
-                y, height = up(below + count), up(below) - up(below + count)
-                bars.append(
-                    f'<rect x="{across(i + _GAP / 2):.1f}" y="{y:.1f}" width="{bin_width * (1 - _GAP):.1f}" '
-                    f'height="{height:.1f}" fill="rgb{one.color}"/>'
-                )
-            below += count
+        here = [int(column[i]) for column in counts]
+        ends = list(itertools.accumulate(here))
+        bars = [
+            {
+                "x": across(i + _GAP / 2),
+                "y": f"{up(end):.1f}",
+                "width": f"{bin_width * (1 - _GAP):.1f}",
+                "height": f"{up(end - count) - up(end):.1f}",
+                "color": one.color,
+            }
+            for one, count, end in zip(series, here, ends, strict=True)
+            if count
+        ]
         if bars:
-            said = ", ".join(f"{int(column[i]):,} {one.name}" for one, column in zip(series, counts, strict=True))
-            parts.append(f"<g><title>{escape(f'{name}: {said}')}</title>{''.join(bars)}</g>")
-    if not highest:
-        parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT / 2}" text-anchor="middle">none</text>')
-    return (
-        f'<svg class="histogram" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}" '
-        f'fill="currentColor" stroke="none" font-size="11"><g stroke-width="1">{"".join(parts)}</g></svg>'
+            said = ", ".join(f"{count:,} {one.name}" for one, count in zip(series, here, strict=True))
+            columns.append({"title": f"{name}: {said}", "bars": bars})
+    return render(
+        "histogram.svg",
+        label=label,
+        width=_WIDTH,
+        height=_HEIGHT,
+        left=_LEFT,
+        right=_WIDTH - _RIGHT,
+        lines=[{"y": f"{up(count):.1f}", "text": f"{count:,}"} for count in range(0, top + 1, step)],
+        ticks=[(across(place), text) for place, text in bins.ticks],
+        columns=columns,
     )
-
-
-# What a page must say for the histograms in it.
-HISTOGRAM_STYLE = """
-.histogram { display: block; width: 100%; height: auto; color: var(--soft); font-variant-numeric: tabular-nums; }
-.histogram line { stroke: currentColor; }
-"""
 
 
 def _nice_steps() -> list[int]:

@@ -1,71 +1,78 @@
-"""A page of results to look at: every picture with its polygons, its maps beside, and the numbers above."""
+"""The results page: the numbers, and every picture with its polygons and its maps."""
 
 import os
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
+from markupsafe import Markup
 
+from dbnet_jax.files import replace_files
 from dbnet_jax.images import drawing
-from dbnet_jax.messages import duration
-from dbnet_jax.pages.earlier_results import pictures_of_page, remove
-from dbnet_jax.pages.figure import color_scales, write_figure
-from dbnet_jax.pages.style import STYLE
+from dbnet_jax.pages.figure import Figure, color_scale, write_figure
+from dbnet_jax.pages.page import LegendItem, file_stem, row, write_page
+from dbnet_jax.typing import Image, Map, Polygon
 
 Indices = Sequence[int | np.integer] | Int[np.ndarray, "_"]
 
-# Kind → (colour, the word beside a count, what the legend says); drawn in this order, the last on top.
-KINDS: dict[str, tuple[drawing.Color, str, str]] = {
-    "ignored": (drawing.IGNORED, "ignored", "ignored truth"),
-    "aside": (drawing.SET_ASIDE, "on ignored", "detected on ignored text"),
-    "truth": (drawing.TRUTH, "truth", "truth"),
-    "missed": (drawing.MISSED, "missed", "missed"),
-    "false": (drawing.FALSE, "false", "false"),
-    "split": ((178, 132, 255), "pieces", "piece of a split truth"),
-    "merged": ((255, 120, 205), "merged", "several truths merged"),
-    "found": (drawing.MATCHED, "found", "found and matched"),
-    "detected": (drawing.DETECTED, "detected", "detected"),
+
+class Kind(NamedTuple):
+    """How polygons of one kind look: their colour, the word beside their count, their line in the legend."""
+
+    color: drawing.Color
+    word: str
+    meaning: str
+
+
+# Drawn in this order, the last on top.
+KINDS = {
+    "ignored": Kind(drawing.IGNORED, "ignored", "ignored truth"),
+    "aside": Kind(drawing.SET_ASIDE, "on ignored", "detected on ignored text"),
+    "truth": Kind(drawing.TRUTH, "truth", "truth"),
+    "missed": Kind(drawing.MISSED, "missed", "missed"),
+    "false": Kind(drawing.FALSE, "false", "false"),
+    "split": Kind((178, 132, 255), "pieces", "piece of a split truth"),
+    "merged": Kind((255, 120, 205), "merged", "several truths merged"),
+    "found": Kind(drawing.MATCHED, "found", "found and matched"),
+    "detected": Kind(drawing.DETECTED, "detected", "detected"),
 }
-Groups = dict[str, list[tuple[np.ndarray, float | None]]]  # kind → polygons and scores
-_LABELS = {"seconds": "time", "images": "pictures"}  # names of `summary` that read better otherwise
-_LONG_SIDE = (
-    640,
-    1280,
-)  # pixels of a picture on the page; a small one is enlarged so that its lines are crisp
+Groups = dict[str, list[tuple[Polygon, float | None]]]  # kind → polygons and scores
+NOTHING = Markup()
+_TILES = ("precision", "recall", "hmean")
+_LONG_SIDE = (640, 1280)  # pixels of a picture on the page; a small one is enlarged so that its lines are crisp
 _MAP_LONG_SIDE = 640
 _MOST_SCORES = 24  # written into a picture; more would hide it
-_SCORED_KINDS = ("false", "split", "merged", "detected")  # where the score tells something: why was this kept?
+_SCORED_KINDS = ("false", "split", "merged", "detected")  # kinds whose score explains why they were kept
 
 
 @dataclass(frozen=True)
 class ResultPicture:
-    """One picture of the page. Polygons are in its pixels, (x, y); what is None is not shown.
+    """One picture of the page. Polygons are in its pixels, (x, y); the page leaves out a field that is None.
 
-    - `polygons`, `scores`: what was detected.
-    - `truths`, `ignore`: the annotations, and one flag each for those that do not count.
+    - `polygons`, `scores`: the detections.
+    - `truths`, `ignore`: the annotations, and a flag for each, True where it is ignored.
     - `probability_map`, `threshold_map`, `binary_map`: each covers the whole picture, at any resolution.
     - `precision`, `recall`, `hmean`: of this picture.
-    - `matched_detections`, `matched_truths`: indices, as the protocol matched them. Other detections are
-      false, unless in `ignored_detections` (on ignored text); other truths are missed, unless ignored.
-    - `split`: truths found in pieces, each with those detections. `merged`: detections of several truths, each
-      with those. None of them is missed or false.
-    - `seconds`: that the detection took.
+    - `matched_detections`, `matched_truths`: indices of the pairs that the protocol matched. Another detection is
+        false, unless it is in `ignored_detections` (on ignored text). Another truth is missed, unless it is ignored.
+    - `split`: truths that were found in pieces, each with the indices of these detections.
+    - `merged`: detections that cover several truths, each with the indices of these truths. Split and merged polygons
+        are neither missed nor false.
+    - `seconds`: the time of the detection.
     """
 
     name: str
-    image: UInt8[np.ndarray, "height width 3"]
-    polygons: Sequence[Float[np.ndarray, "_ 2"]]
+    image: Image
+    polygons: Sequence[Polygon]
     scores: Sequence[float] | Float[np.ndarray, "_"] | None = None
-    truths: Sequence[Float[np.ndarray, "_ 2"]] | None = None
+    truths: Sequence[Polygon] | None = None
     ignore: drawing.Flags | None = None
-    probability_map: Float[np.ndarray, "_ _"] | None = None
-    threshold_map: Float[np.ndarray, "_ _"] | None = None
-    binary_map: Float[np.ndarray, "_ _"] | None = None
+    probability_map: Map | None = None
+    threshold_map: Map | None = None
+    binary_map: Map | None = None
     precision: float | None = None
     recall: float | None = None
     hmean: float | None = None
@@ -77,51 +84,96 @@ class ResultPicture:
     seconds: float | None = None
 
 
+class _Card(NamedTuple):
+    """One picture as the template shows it."""
+
+    name: str
+    drawn: Figure
+    maps: list[Figure]
+    counts: list[tuple[str, int, str]]
+    facts: list[str]
+    hmean: str | None
+
+
+class ResultsPage:
+    """`<folder>/index.html` and its JPEG files under `<folder>/pictures/`, written one picture at a time.
+
+    The page is written last and in one move, so an earlier page stands until then. It needs no network and no script.
+
+    **Arguments:**
+
+    - `folder`: made where there is none.
+    - `title`: the headline.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], title: str) -> None:
+        self._folder, self._title = Path(folder), title
+        (self._folder / "pictures").mkdir(parents=True, exist_ok=True)
+        self._cards: list[_Card] = []
+        self._kinds: set[str] = set()
+        self.files: list[str] = []
+        """The files that are written so far, by their paths from the folder."""
+
+    def add(self, picture: ResultPicture) -> None:
+        """Writes the JPEG files of one more picture."""
+        groups = group_polygons(picture)
+        self._kinds.update(groups)
+        self._cards.append(_card(self._folder, len(self._cards) + 1, picture, groups))
+        self.files += [figure.file for figure in (self._cards[-1].drawn, *self._cards[-1].maps)]
+
+    def close(self, summary: Mapping[str, object], sections: Markup = NOTHING, problems: Markup = NOTHING) -> Path:
+        """Writes the page and returns its path; the arguments are those of `write_results_page`."""
+        legend = [LegendItem(KINDS[kind].meaning, kind) for kind in reversed(KINDS) if kind in self._kinds]
+        if any(card.maps for card in self._cards):
+            legend += [color_scale("P and B", 0.0, 1.0), color_scale("T", *drawing.THRESHOLD_RANGE)]
+        page = write_page(
+            self._folder,
+            "results.html",
+            title=self._title,
+            tiles=[row(name, summary[name]) for name in _TILES if name in summary],
+            details=[row(name, value) for name, value in summary.items() if name not in _TILES],
+            sections=sections,
+            problems=problems,
+            legend=legend,
+            colors={kind: style.color for kind, style in KINDS.items()},
+            cards=self._cards,
+        )
+        self.files.append(page.name)
+        return page
+
+
 def write_results_page(
     folder: str | os.PathLike[str],
     title: str,
     summary: Mapping[str, object],
     pictures: Iterable[ResultPicture],
     *,
-    sections: str = "",
-    problems: str = "",
+    sections: Markup = NOTHING,
+    problems: Markup = NOTHING,
 ) -> Path:
-    """Writes `<folder>/index.html` and its JPEG files under `<folder>/pictures/`.
+    """Writes a `ResultsPage` and removes the pictures of the page that stood there before.
 
-    Pictures are taken one at a time, so a generator keeps a whole test set out of memory. The page comes last
-    and in one move: while it is being made, an earlier page stands, and its pictures go when the new one does. It needs
-    no network and no script.
+    Pictures are taken one at a time, so a generator keeps a whole test set out of memory.
 
     **Arguments:**
 
-    - `summary`: the numbers of the header. "precision", "recall" and "hmean" (in [0, 1]) stand large,
-      "seconds" reads as a duration, "command" as code, and anything else as it is; None shows as a dash.
-    - `sections`: HTML that follows the numbers, such as `score_sections` makes.
-    - `problems`: HTML that follows them, such as `problem_list` makes.
+    - `summary`: the numbers of the header. "precision", "recall" and "hmean" (in [0, 1]) are shown large, others as
+        `row` describes.
+    - `sections`: follows the numbers, for example `score_sections`.
+    - `problems`: follows the sections, for example `problem_list`.
 
-    **Returns:** The page's path.
+    **Returns:** the path of the page.
     """
-    folder = Path(folder)
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    cards: list[str] = []
-    kinds: Counter[str] = Counter()
-    for index, picture in enumerate(pictures, start=1):
-        groups = group_polygons(picture)
-        kinds.update({kind: len(entries) for kind, entries in groups.items()})
-        cards.append(_card(folder, index, picture, groups))
-    partial = folder / "index.html.partial"
-    # A file may have a name that is no text: its odd bytes stand there as \\udce9.
-    content = _page(title, summary, sections + problems, kinds, cards)
-    partial.write_text(content, encoding="utf-8", errors="backslashreplace")
-    page = folder / "index.html"
-    earlier = pictures_of_page(page)
-    os.replace(partial, page)
-    remove(earlier - pictures_of_page(page), folder / "pictures")
-    return page
+    page = ResultsPage(folder, title)
+    for picture in pictures:
+        page.add(picture)
+    path = page.close(summary, sections, problems)
+    replace_files(folder, {"page": page.files})
+    return path
 
 
 def group_polygons(picture: ResultPicture) -> Groups:
-    """Polygons by kind (those keys of `KINDS` that apply to this picture), each with its score or None.
+    """The polygons of each kind that applies to this picture, each with its score or None.
 
     **Raises:** `ValueError` if flags or scores do not fit the polygons, or an index points outside them.
     """
@@ -170,15 +222,15 @@ def _checked(picture: ResultPicture, field: str, count: int) -> set[int]:
     return indices
 
 
-def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> str:
-    """Writes one picture's JPEG files and returns its part of the page."""
-    stem = f"{index:05}-{re.sub(r'[^A-Za-z0-9_-]+', '-', Path(picture.name).stem).strip('-')[:60] or 'picture'}"
+def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> _Card:
+    """Writes one picture's JPEG files."""
+    stem = file_stem(index, picture.name)
     drawn = _drawn(picture, groups)
-    counts = [(kind, len(entries), KINDS[kind][1]) for kind, entries in groups.items() if entries]
+    counts = [(kind, len(entries), KINDS[kind].word) for kind, entries in groups.items() if entries]
     seen = ", ".join(f"{count} {word}" for _, count, word in counts) or "none"
     empty = "" if counts else "nothing here, nothing found" if picture.truths is not None else "nothing found"
-    figures = [write_figure(folder, f"{stem}.jpg", drawn, f"{picture.name} with its polygons: {seen}", empty)]
     map_size = _fit(drawn.shape[0], drawn.shape[1], 1, _MAP_LONG_SIDE)
+    maps = []
     for suffix, caption, values, bounds in (
         ("P", "P probability", picture.probability_map, (0.0, 1.0)),
         ("T", "T threshold", picture.threshold_map, drawing.THRESHOLD_RANGE),
@@ -186,35 +238,32 @@ def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> s
     ):
         if values is not None:
             painted = drawing.resize(drawing.heatmap(values, *bounds), map_size)
-            alt = f"{caption} map of {picture.name}"
-            figures.append(write_figure(folder, f"{stem}-{suffix}.jpg", painted, alt, caption))
-    dots = "".join(f'<li class="{kind}"><b>{count}</b> {word}</li>' for kind, count, word in counts)
-    facts = [
-        f"{name} {value:.3f}"
-        for name, value in (("precision", picture.precision), ("recall", picture.recall))
-        if value is not None
-    ]
-    facts += [f"{picture.seconds:.2f} s"] if picture.seconds is not None else []
-    hmean = "" if picture.hmean is None else f'<span class="hmean">hmean <b>{picture.hmean:.3f}</b></span>'
-    maps = f'<div class="maps">{"".join(figures[1:])}</div>' if len(figures) > 1 else ""
-    return f"""<article>
-<header><h2 title="{escape(picture.name)}">{escape(picture.name)}</h2>{hmean}</header>
-<div class="views">{figures[0]}{maps}</div>
-<footer><ul>{dots or "<li>no text</li>"}</ul><span>{" · ".join(facts)}</span></footer>
-</article>"""
+            maps.append(
+                write_figure(folder, f"{stem}-{suffix}.jpg", painted, f"{caption} map of {picture.name}", caption)
+            )
+    numbers = {name: getattr(picture, name) for name in ("precision", "recall")}
+    facts = [f"{name} {value:.3f}" for name, value in numbers.items() if value is not None]
+    return _Card(
+        picture.name,
+        write_figure(folder, f"{stem}.jpg", drawn, f"{picture.name} with its polygons: {seen}", empty),
+        maps,
+        counts,
+        facts + ([f"{picture.seconds:.2f} s"] if picture.seconds is not None else []),
+        None if picture.hmean is None else f"{picture.hmean:.3f}",
+    )
 
 
-def _drawn(picture: ResultPicture, groups: Groups) -> UInt8[np.ndarray, "_ _ 3"]:
+def _drawn(picture: ResultPicture, groups: Groups) -> Image:
     """The picture at the page's size with its polygons on it."""
     size = _fit(picture.image.shape[0], picture.image.shape[1], *_LONG_SIDE)
     scale = max(size) / max(picture.image.shape[:2])
     drawn = drawing.resize(picture.image, size)
-    for kind, (color, _, _) in KINDS.items():
+    for kind, style in KINDS.items():
         entries = groups.get(kind, [])
         polygons = drawing.scale_polygons([polygon for polygon, _ in entries], scale)
         scored = kind in _SCORED_KINDS and len(entries) <= _MOST_SCORES
         labels = [f"{score:.2f}" if scored and score is not None else "" for _, score in entries]
-        drawn = drawing.draw_polygons(drawn, polygons, color=color, labels=labels)
+        drawn = drawing.draw_polygons(drawn, polygons, color=style.color, labels=labels)
     return drawn
 
 
@@ -223,53 +272,3 @@ def _fit(height: int, width: int, least: int, most: int) -> tuple[int, int]:
     longest = max(height, width)
     scale = min(min(max(longest, least), most) / longest, 4.0)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _page(title: str, summary: Mapping[str, object], sections: str, kinds: Counter[str], cards: Sequence[str]) -> str:
-    headline = [name for name in ("precision", "recall", "hmean") if name in summary]
-    tiles = "".join(f"<div><dt>{name}</dt><dd>{_value(name, summary[name])}</dd></div>" for name in headline)
-    details = "".join(
-        f"<div><dt>{escape(_LABELS.get(name, name.replace('_', ' ')))}</dt><dd>{_value(name, value)}</dd></div>"
-        for name, value in summary.items()
-        if name not in headline
-    )
-    legend = "".join(
-        f'<li class="{kind}">{meaning}</li>' for kind, (_, _, meaning) in reversed(KINDS.items()) if kind in kinds
-    )
-    has_maps = any('class="maps"' in card for card in cards)
-    colors = "".join(f".{kind} {{ --dot: rgb{color}; }}\n" for kind, (color, _, _) in KINDS.items())
-    scale = color_scales(("P and B", 0.0, 1.0), ("T", *drawing.THRESHOLD_RANGE)) if has_maps else ""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<style>
-{STYLE}{colors}</style>
-</head>
-<body>
-<header class="head">
-<h1>{escape(title)}</h1>
-<dl class="tiles">{tiles}</dl>
-<dl class="details">{details}</dl>
-{sections}
-<ul class="legend">{legend}{scale}</ul>
-</header>
-<main>
-{chr(10).join(cards) or "<p>No pictures.</p>"}
-</main>
-</body>
-</html>
-"""
-
-
-def _value(name: str, value: object) -> str:
-    if value is None or (isinstance(value, float) and not np.isfinite(value)):
-        return "–"
-    if name == "command":
-        return f"<code>{escape(str(value))}</code>"
-    if name == "seconds" and isinstance(value, int | float):
-        return duration(float(value))
-    return f"{value:.3f}" if isinstance(value, float) else escape(str(value))

@@ -1,33 +1,37 @@
-"""The part of the results page that says where a detector is good: tables of recall and a curve, as HTML and SVG."""
+"""The scores on a results page: tables of recall, and the curve of precision over recall."""
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from dbnet_jax.evaluation.breakdown import SIZES, ScoreReport
 from dbnet_jax.geometry import Number
+from dbnet_jax.pages.page import render, row
 
 _WIDTH, _HEIGHT, _MARGIN = 340, 230, 34  # of the curve, in pixels
 
 
-def score_sections(report: ScoreReport) -> str:
-    """Recall by size and by shape, and precision over recall with the best box threshold marked."""
-    by_size = _table("Recall by size", _size_labels(), report.by_size)
-    by_shape = _table("Recall by shape", {name: name for name in report.by_shape}, report.by_shape)
-    curve = _curve(report.sweep, report.best_box_threshold) if report.sweep else ""
-    return f'<div class="scores"><div class="tables">{by_size}{by_shape}</div>{curve}</div>'
+def score_sections(report: ScoreReport) -> Markup:
+    """Recall by size and by shape, and precision over recall with a mark at the best box threshold, as HTML."""
+    tables = [
+        _table("Recall by size", _size_labels(), report.by_size),
+        _table("Recall by shape", {name: name for name in report.by_shape}, report.by_shape),
+    ]
+    curve = _curve(report.sweep, report.best_box_threshold) if report.sweep else None
+    return render("scores.html", tables=tables, curve=curve)
 
 
-def shown_note(shown: int, all_pictures: int) -> dict[str, str]:
-    """What a page's header says of the pictures below."""
+def shown_pictures_row(shown: int, all_pictures: int) -> dict[str, str]:
+    """The header's row that says which pictures the page shows."""
     which = "all" if shown == all_pictures else f"{shown} of {all_pictures}"
     return {"shown": f"{which}, those with the most errors first"}
 
 
-def judgement(report: ScoreReport, row: int) -> dict[str, Any]:
-    """What a `ResultPicture` shows of the scores of picture `row`."""
-    entry, errors = report.scores.per_image[row], report.errors[row]
+def matches_of(report: ScoreReport, picture: int) -> dict[str, Any]:
+    """The scores, matches and errors of one picture of the report, as arguments of `ResultPicture`."""
+    entry, errors = report.scores.per_image[picture], report.errors[picture]
     return {
         **{key: entry[key] for key in ("precision", "recall", "hmean", "ignored_detections")},
         "matched_truths": [truth for truth, _ in entry["pairs"]],
@@ -46,43 +50,34 @@ def _size_labels() -> dict[str, str]:
     return labels
 
 
-def _table(title: str, labels: Mapping[str, str], recalls: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = "".join(
-        f"<tr><th>{escape(labels[name])}</th><td>{'–' if row['recall'] is None else format(row['recall'], '.3f')}</td>"
-        f"<td>{row['truths']}</td></tr>"
-        for name, row in recalls.items()
-    )
-    head = "<tr><th></th><th>recall</th><th>truths</th></tr>"
-    return f"<table><caption>{escape(title)}</caption><thead>{head}</thead><tbody>{rows}</tbody></table>"
+def _table(title: str, labels: Mapping[str, str], recalls: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
+    return {
+        "title": title,
+        "rows": [
+            {"name": labels[name], "recall": row("recall", entry["recall"]).value, "truths": entry["truths"]}
+            for name, entry in recalls.items()
+        ],
+    }
 
 
-def _curve(sweep: Sequence[Mapping[str, float]], best: float | None) -> str:
+def _curve(sweep: Sequence[Mapping[str, float]], best: float | None) -> dict[str, object]:
     """Precision over recall, one point a threshold; the axes run from 0 to 1."""
     across, down = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
 
     def place(recall: Number, precision: Number) -> tuple[str, str]:
         return f"{_MARGIN + recall * across:.1f}", f"{_HEIGHT - _MARGIN - precision * down:.1f}"
 
-    ticks = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     right, top = place(1, 1)
     left, bottom = place(0, 0)
-    grid = "".join(f"M{place(tick, 0)[0]} {bottom}V{top}M{left} {place(0, tick)[1]}H{right}" for tick in ticks)
-    texts = "".join(
-        f'<text x="{place(tick, 0)[0]}" y="{_HEIGHT - _MARGIN + 14}" text-anchor="middle">{tick:g}</text>'
-        f'<text x="{_MARGIN - 6}" y="{place(0, tick)[1]}" dy="3" text-anchor="end">{tick:g}</text>'
-        for tick in ticks
-    )
-    line = "L".join(" ".join(place(point["recall"], point["precision"])) for point in sweep)
-    marks, words = "", f"box thresholds from {sweep[0]['threshold']:g} upward"
+    mark, words = None, f"box thresholds from {sweep[0]['threshold']:g} upward"
     for point in sweep:
         if point["threshold"] == best:
-            x, y = place(point["recall"], point["precision"])
-            marks = f'<circle cx="{x}" cy="{y}" r="4"/>'
+            mark = place(point["recall"], point["precision"])
             words = f"best hmean {point['hmean']:.3f} at box threshold {best:g}; {words}"
-    return (
-        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="precision over recall, {escape(words)}">'
-        f'<path class="grid" d="{grid}"/>{texts}<path class="curve" d="M{line}"/>{marks}'
-        f'<text x="{_WIDTH / 2:g}" y="{_HEIGHT - 4}" text-anchor="middle">recall</text>'
-        f'<text x="{_MARGIN - 24}" y="{_MARGIN - 14}">precision</text></svg>'
-        f"<p>{escape(words)}</p></figure>"
-    )
+    return {
+        **{"width": _WIDTH, "height": _HEIGHT, "left": left, "right": right, "top": top, "bottom": bottom},
+        "ticks": [(*place(tick, tick), f"{tick:g}") for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)],
+        "points": [place(point["recall"], point["precision"]) for point in sweep],
+        "best": mark,
+        "words": words,
+    }

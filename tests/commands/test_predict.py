@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from dbnet_jax.commands import predict
-from dbnet_jax.commands.predict import as_icdar, as_json, icdar_files, predict_files
+from dbnet_jax.commands.predict import predict_files
+from dbnet_jax.detection.outputs import as_json, icdar_files
 from dbnet_jax.evaluation.submissions.formats import parse_detections
+from dbnet_jax.files import MANIFEST
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.pages import results
-from dbnet_jax.postprocess import Detections
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
 
 # Folders with pictures of one name, names that only a suffix or a folder tells apart, and what is no picture.
@@ -159,8 +160,11 @@ def test_what_was_found_before_an_error_is_kept_and_nothing_runs_on(folder, tmp_
     names = sorted((*PICTURES, "no text.png"), key=pathlib.Path)
     found = json.loads((tmp_path / "detections.json").read_text())
     assert list(found["pictures"]) == names[: names.index("img.bmp")]
-    assert not (tmp_path / "index.html").exists()
-    # Neither does a page that cannot be drawn.
+    page = (tmp_path / "index.html").read_text()
+    assert [f">{name}</h2>" in page for name in names] == [name in found["pictures"] for name in names]
+    missing = len(names) + len(BROKEN) - len(found["pictures"]) - len(found["skipped"])
+    assert f"<dd>{missing}: an error ended the run</dd>" in page
+    # Nor does anything run on behind a page that cannot be drawn.
     monkeypatch.setattr(results, "_card", lambda *arguments: (_ for _ in ()).throw(OSError("the disk is full")))
     with pytest.raises(OSError, match="the disk is full") as caught:
         predict_files(BrightnessDetector(resize="none"), folder, tmp_path)
@@ -193,7 +197,7 @@ def test_nothing_of_an_earlier_run_stays_and_all_else_does(detector, tmp_path):
         (output / name).write_text("the user's own")
 
     def files() -> set[str]:
-        return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} - {*kept}
+        return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} - {*kept, MANIFEST}
 
     assert {"icdar/res_one.txt", "icdar/res_two.png.txt", "icdar/res_two.bmp.txt", "icdar/in/res_three.txt"} < files()
     for name in ("one.png", "two.bmp", "in/three.png", "in/four.png"):
@@ -207,32 +211,50 @@ def test_nothing_of_an_earlier_run_stays_and_all_else_does(detector, tmp_path):
     assert files() == {"detections.json", "index.html", "icdar/res_two.txt", *pictures}
 
 
+def test_files_that_are_no_text_are_listed_too(detector, tmp_path):
+    write(tmp_path / "photos/one.png", white_box((80, 120), *box(0)))
+    (tmp_path / "photos/one.png").rename(tmp_path / "photos/caf\udce9.png")
+    predict_files(detector, tmp_path / "photos", tmp_path / "out")
+    assert (tmp_path / "out/icdar/res_caf\udce9.txt").is_file()
+    (tmp_path / "photos/caf\udce9.png").rename(tmp_path / "photos/two.png")
+    predict_files(detector, tmp_path / "photos", tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out/icdar").iterdir()] == ["res_two.txt"]
+
+
 @pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{",
-        '{"pictures": {}}',
-        '{"pictures": null, "skipped": {}}',
-        '{"pictures": {"": {}, "mine.png": {}}, "skipped": {}}',
-        '{"pictures": {"../../mine.png": {}, "/mine.png": {}, "\\u0000.png": {}}, "skipped": {}}',
-        '{"pictures": {"%s.png": {}}, "skipped": {}}' % ("x" * 300),
-        "[" * 100_000,
-    ],
+    "text", ["{", '{"icdar": 1, "page": [null, "../res_mine.txt", "%s"]}' % ("x" * 300), "[" * 100_000]
 )
 def test_a_damaged_list_of_an_earlier_run_removes_nothing(detector, tmp_path, text):
     write(tmp_path / "photos/one.png", white_box((80, 120), *box(0)))
     output = tmp_path / "in/out"
     (output / "icdar").mkdir(parents=True)
-    (output / "detections.json").write_text(text)
-    (output / "index.html").write_bytes(b'\xff<img src="pictures/../../mine.jpg">')
-    others = [tmp_path / "in/res_mine.txt", output / "icdar/res_mine.txt", tmp_path / "in/mine.jpg"]
+    (output / MANIFEST).write_text(text)
+    others = [tmp_path / "in/res_mine.txt", output / "icdar/res_mine.txt"]
     for file in others:
         file.write_text("the user's own")
     predict_files(detector, tmp_path / "photos", output)
     assert all(file.is_file() for file in others)
     assert list(json.loads((output / "detections.json").read_text())["pictures"]) == ["one.png"]
+
+
+def test_the_formats_choose_the_files_and_those_of_others_go(detector, tmp_path):
+    write(tmp_path / "photos/one.png", white_box((80, 120), *box(0)))
+    output = tmp_path / "out"
+
+    def files(*formats: str) -> set[str]:
+        found = predict_files(detector, tmp_path / "photos", output, formats)
+        assert found.page == (output / "index.html" if "page" in formats else None)
+        return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} - {MANIFEST}
+
+    assert "index.html" in files("json", "icdar", "page")
+    assert files("json") == {"detections.json"}
+    assert files("icdar") == {"icdar/res_one.txt"}
+    with pytest.raises(ValueError, match=r"`formats` \(=json,xml\): 'xml' is none of json, icdar, page"):
+        files("json", "xml")
+    # A page of another command lies in the same folder: the files of the detections stay.
+    results.write_results_page(output, "scores", {}, [])
+    assert {file.name for file in output.iterdir()} >= {"icdar", "index.html"}
+    assert (output / "icdar/res_one.txt").is_file()
 
 
 def test_what_an_earlier_run_found_goes_also_where_this_one_fails(folder, tmp_path):
@@ -241,13 +263,11 @@ def test_what_an_earlier_run_found_goes_also_where_this_one_fails(folder, tmp_pa
             raise RuntimeError("out of memory")
 
     predict_files(BrightnessDetector(resize="none"), folder, tmp_path)
-    page = (tmp_path / "index.html").read_text()
     with pytest.raises(RuntimeError, match="out of memory"):
         predict_files(Failing(resize="none"), folder, tmp_path)
     assert not list((tmp_path / "icdar").rglob("*.txt"))
-    # The page is the earlier one, with its pictures.
-    assert (tmp_path / "index.html").read_text() == page
-    assert len(list((tmp_path / "pictures").iterdir())) == 4 * (len(PICTURES) + 1)
+    assert not list((tmp_path / "pictures").iterdir())
+    assert "No pictures." in (tmp_path / "index.html").read_text()
 
 
 def test_a_file_that_cannot_be_read_ends_nothing(detector, tmp_path, monkeypatch):
@@ -297,19 +317,3 @@ def test_a_source_without_pictures_is_refused(detector, tmp_path):
     for source in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileNotFoundError, match=r"`input` \(='.*'\) is no picture and no folder with pictures"):
             predict_files(detector, source, tmp_path / "out")
-
-
-def test_text_files_never_collide():
-    names = ["a.jpg", "a.png", "a.jpg.png", "a.jpg.jpg", "a.jpg.png.jpg", "b/a.jpg", "b_a.jpg", "A.tif", "b.jpg/a.png"]
-    files = icdar_files([pathlib.Path(name) for name in names])
-    assert len(set(files)) == len(names)
-    assert files[names.index("b/a.jpg")] == pathlib.Path("b/res_a.txt")
-    assert files[names.index("b_a.jpg")] == pathlib.Path("res_b_a.txt")
-
-
-def test_plain_values():
-    found = Detections([np.array([[1.0, 2.0], [3.0, 2.0], [3.0, 4.0]], np.float32)], np.array([0.87654321], np.float32))
-    assert as_json(found) == [{"polygon": [[1, 2], [3, 2], [3, 4]], "score": 0.8765}]
-    assert as_icdar(found) == "1,2,3,2,3,4\n"
-    nothing = Detections([], np.zeros(0, np.float32))
-    assert (as_json(nothing), as_icdar(nothing)) == ([], "")

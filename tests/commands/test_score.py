@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dbnet_jax.commands.predict import as_icdar, as_json
 from dbnet_jax.commands.score import score_files
+from dbnet_jax.detection.outputs import as_icdar, as_json
 from dbnet_jax.evaluation.submissions.archive import by_picture
 from dbnet_jax.postprocess import Detections
 from tests.helpers.paths import ROOT

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dbnet_jax.evaluation.breakdown import make_score_report, shape_of, size_of, sweep_threshold
 from dbnet_jax.evaluation.errors import PictureErrors, find_errors, worst_first
 from dbnet_jax.evaluation.protocols import PROTOCOLS, compare, evaluate_detections, score
-from dbnet_jax.pages.scores import judgement, score_sections
+from dbnet_jax.pages.scores import matches_of, score_sections
 
 
 def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
@@ -242,6 +242,6 @@ def test_the_page_has_the_tables_and_the_curve() -> None:
 def test_a_card_is_told_all_of_a_picture() -> None:
     halves, word = [box(0, 0, 50, 10), box(50, 0, 100, 10)], box(0, 0, 100, 10)
     report = make_score_report([[word], halves], None, [[word], [word]], [[False], [False]])
-    assert judgement(report, 0)["matched_truths"] == judgement(report, 0)["matched_detections"] == [0]
-    assert judgement(report, 1)["split"] == {0: [0, 1]}
-    assert judgement(report, 1)["hmean"] == 0
+    assert matches_of(report, 0)["matched_truths"] == matches_of(report, 0)["matched_detections"] == [0]
+    assert matches_of(report, 1)["split"] == {0: [0, 1]}
+    assert matches_of(report, 1)["hmean"] == 0

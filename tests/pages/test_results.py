@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
+from markupsafe import Markup
 
+from dbnet_jax.files import MANIFEST
 from dbnet_jax.images import drawing
 from dbnet_jax.pages.results import KINDS, ResultPicture, group_polygons, write_results_page
 
@@ -94,7 +96,7 @@ def test_every_reference_is_a_file_of_the_page_and_nothing_leaves_it(tmp_path):
     source = path.read_text(encoding="utf-8")
     assert "//" not in re.sub(r"<article>.*</article>", "", source, flags=re.S)
     assert "prefers-color-scheme: dark" in source
-    assert sorted(file.name for file in path.parent.iterdir()) == ["index.html", "pictures"]
+    assert sorted(file.name for file in path.parent.iterdir()) == [MANIFEST, "index.html", "pictures"]
 
 
 def test_names_titles_and_numbers_are_escaped(tmp_path):
@@ -117,7 +119,7 @@ def test_a_picture_with_nothing_in_it_says_so_and_maps_have_a_scale(tmp_path):
     nothing = {"polygons": [], "scores": None, "matched_detections": [], "matched_truths": [], "ignored_detections": []}
     maps = np.zeros((6, 20), np.float32)
     bare = _judged(**nothing, truths=[], ignore=[], probability_map=maps)
-    words = Page(write_results_page(tmp_path, "t", {}, [bare, _judged()], problems="<p>lost</p>")).words
+    words = Page(write_results_page(tmp_path, "t", {}, [bare, _judged()], problems=Markup("<p>lost</p>"))).words
     assert words.count("nothing here, nothing found") == 1
     assert "lost" in words
     assert "P and B: 0" in words
@@ -193,7 +195,7 @@ def test_split_and_merged_are_neither_missed_nor_false():
 
 
 def test_sections_follow_the_numbers(tmp_path):
-    path = write_results_page(tmp_path, "t", {"hmean": 0.5}, [], sections="<p>more</p>")
+    path = write_results_page(tmp_path, "t", {"hmean": 0.5}, [], sections=Markup("<p>more</p>"))
     page = Page(path)
     assert page.words.index("0.500") < page.words.index("more") < page.words.index("No pictures.")
 
