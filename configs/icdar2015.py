@@ -18,6 +18,7 @@ Every tenth training photo is held out to score on, so that the test set is neit
 from ml_collections import ConfigDict
 
 from configs import common
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -30,7 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.size = 736
     config.predict.box_threshold = 0.55
     config.predict.follow_exif = False
-    return common.apply_arg(config, arg, {"cpu": cpu, "test": test})
+    return apply_arg(config, arg, {"cpu": cpu, "test": test})
 
 
 def test(config: ConfigDict) -> None:

@@ -13,6 +13,7 @@ The official validation photos are held out to score on. Variant: `:cpu` is a na
 from ml_collections import ConfigDict
 
 from configs import common, icdar2015
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -23,4 +24,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.size = 768
     config.predict.box_threshold = 0.5
     config.predict.follow_exif = False
-    return common.apply_arg(config, arg, {"cpu": icdar2015.cpu})
+    return apply_arg(config, arg, {"cpu": icdar2015.cpu})

@@ -16,6 +16,7 @@ Every tenth training photo is held out to score on. Variants: `:test` trains on 
 from ml_collections import ConfigDict
 
 from configs import common, icdar2015
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -26,7 +27,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.size = 736
     config.predict.box_threshold = 0.5
     config.predict.follow_exif = False
-    return common.apply_arg(config, arg, {"cpu": cpu, "test": icdar2015.test})
+    return apply_arg(config, arg, {"cpu": cpu, "test": icdar2015.test})
 
 
 def cpu(config: ConfigDict) -> None:

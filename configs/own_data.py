@@ -15,6 +15,7 @@ quarter of an hour on two CPU cores; the others want `--config.init.backbone=res
 from ml_collections import ConfigDict
 
 from configs import common, icdar2015, small_line, small_word
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -27,7 +28,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train.evaluate_every = 2000
     config.predict.shape = "polygon"
     config.predict.box_threshold = 0.6
-    return common.apply_arg(config, arg, VARIANTS)
+    return apply_arg(config, arg, VARIANTS)
 
 
 def finetune(config: ConfigDict) -> None:

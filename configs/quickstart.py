@@ -9,6 +9,7 @@ Metric: hmean of the IoU protocol with polygons, on 200 held-out pictures. Run:
 from ml_collections import ConfigDict
 
 from configs import common
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -41,4 +42,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.box_threshold = 0.5
     config.predict.resize = "none"
     config.predict.batch_size = 8
-    return common.apply_arg(config, arg, {})
+    return apply_arg(config, arg, {})

@@ -14,6 +14,7 @@ configs/small_word.py.
 from ml_collections import ConfigDict
 
 from configs import common, small_word
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -33,7 +34,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     look(small_word.small(config))
     config.train.steps = 3000
     config.train.learning_rate = 0.001
-    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+    return apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
 
 
 def look(config: ConfigDict) -> None:

@@ -17,6 +17,7 @@ Pieces after the first: `--config=configs/small_word.py:next,seed=2`, from the s
 from ml_collections import ConfigDict
 
 from configs import common
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -32,7 +33,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.follow_exif = False
     config.predict.shape = "polygon"
     look(small(config))
-    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+    return apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
 
 
 def look(config: ConfigDict) -> None:
@@ -67,7 +68,7 @@ def resnet18(config: ConfigDict) -> None:
     config.model.width = 64
     config.model.inner_channels = 256
     config.model.dtype = "bfloat16"
-    config.data.render = "device"
+    config.data.pixels = "device"
     config.data.render_processes = 12
     config.data.picture_size = (720, 720)
     config.data.crop = (640, 640)

@@ -13,6 +13,7 @@ A thousandth of the pictures is held out to score on. Variant: `:cpu` is a narro
 from ml_collections import ConfigDict
 
 from configs import common, icdar2015
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -25,7 +26,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.size = 640
     config.predict.box_threshold = 0.6
     config.predict.checkpoint = "latest"
-    return common.apply_arg(config, arg, {"cpu": cpu})
+    return apply_arg(config, arg, {"cpu": cpu})
 
 
 def cpu(config: ConfigDict) -> None:

@@ -17,6 +17,7 @@ Every tenth training photo is held out to score on. Variants: `:test` trains on 
 from ml_collections import ConfigDict
 
 from configs import common, icdar2015
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -29,4 +30,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.box_threshold = 0.7
     config.predict.follow_exif = False
     config.evaluate.protocol = "deteval"
-    return common.apply_arg(config, arg, {"cpu": icdar2015.cpu, "test": icdar2015.test})
+    return apply_arg(config, arg, {"cpu": icdar2015.cpu, "test": icdar2015.test})

@@ -85,7 +85,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     )
     # What each step takes beside its batch: with a renderer, the pictures that stay on the device, if any.
     stored = to_device(train_set.pictures, mesh) if isinstance(train_set, StoredDataset) else None
-    pictures = (stored,) if config.data.render == "device" else ()
+    pictures = (stored,) if config.data.pixels == "device" else ()
 
     # ---------------------------------------------------------------- restore
     # 1. The newest checkpoint in the workdir, of this architecture or none: weights, optimiser and step.
@@ -174,7 +174,7 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
 def renderer_of(config: ConfigDict) -> Render | None:
     """What makes the pixels on the device; None where the host makes them."""
     data = config.data
-    return make_renderer(tuple(data.crop), data.threshold_min, data.threshold_max) if data.render == "device" else None
+    return make_renderer(tuple(data.crop), data.threshold_min, data.threshold_max) if data.pixels == "device" else None
 
 
 def to_device(pictures: np.ndarray, mesh: Mesh) -> jax.Array:

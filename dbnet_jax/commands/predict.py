@@ -5,19 +5,26 @@ import functools
 import json
 import os
 import pathlib
+import sys
 from collections import Counter
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from absl.app import UsageError
 from jaxtyping import UInt8
 
+from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workdir_or_weights
 from dbnet_jax.detection.picture import DetectedPicture
 from dbnet_jax.detector import Detector
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, read_image
 from dbnet_jax.pages.earlier_results import remove
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.postprocess import Detections
+from dbnet_jax.training.cpu_memory import keep_memory
+from dbnet_jax.weights.run_folder import restore_variables
+from dbnet_jax.weights.shipped import DEFAULT
 
 JSON = "detections.json"
 
@@ -30,28 +37,34 @@ class Predicted(NamedTuple):
     skipped: dict[str, str]
 
 
-def predict_files(detector: Detector, source: str | os.PathLike[str], output: str | os.PathLike[str]) -> Predicted:
-    """Detects text in a picture file, or in every picture of a folder and the folders in it.
+def predict_files(
+    detector: Detector,
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+) -> Predicted:
+    """Detects text in picture files, and in every picture of folders and the folders in them.
 
     Writes `<output>/detections.json`, `<output>/icdar/res_NAME.txt` for each picture (x1,y1,…,xn,yn, a line an
     instance; pictures of inner folders in folders of the same names) and `<output>/index.html`. A picture that does
     not decode, cannot be read or is a link that leads nowhere is skipped, and named in the first and the last of them.
     What an earlier run left in `output` goes, and no other file.
 
-    **Arguments:** `detector`; `source`; `output`, a folder.
+    **Arguments:** `detector`; `source`, a file or a folder, or several of them; `output`, a folder.
 
     **Returns:** the page, and what is on it.
 
     **Raises:** FileNotFoundError when the source holds no picture; ValueError when it is the output too.
     """
-    source, output = pathlib.Path(source), pathlib.Path(output)
-    files = picture_files(source, output)
+    output = pathlib.Path(output)
+    sources = [source] if isinstance(source, str | os.PathLike) else source
+    root, files = pictures_of(sources, output)
+    title = pathlib.Path(sources[0]).name if len(sources) == 1 else root.name
     earlier = _texts_of_json(output)
-    results = _Results(output, source if source.is_dir() else source.parent, files)
+    results = _Results(output, root, files)
     output.mkdir(parents=True, exist_ok=True)  # where it cannot be, that is the error to show
     try:
         with contextlib.closing(results.pictures(detector)) as shown:
-            page = write_results_page(output, f"Text in {source.name}", results.summary, shown)
+            page = write_results_page(output, f"Text in {title}", results.summary, shown)
     finally:
         # Also what was found before something went wrong.
         results.write_json()
@@ -99,6 +112,18 @@ class _Results:
     def write_json(self) -> None:
         text = json.dumps({"pictures": self.found, "skipped": self.skipped}, indent=1)
         (self._output / JSON).write_text(text + "\n")
+
+
+def pictures_of(
+    sources: Sequence[str | os.PathLike[str]], output: pathlib.Path
+) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    """The folder that contains all pictures of the sources, and the pictures. **Raises:** as `picture_files`."""
+    paths = [pathlib.Path(source) for source in sources]
+    if len(paths) > 1:
+        paths = [pathlib.Path(os.path.abspath(path)) for path in paths]
+    roots = [path if path.is_dir() else path.parent for path in paths]
+    root = roots[0] if len(roots) == 1 else pathlib.Path(os.path.commonpath(roots))
+    return root, list(dict.fromkeys(file for path in paths for file in picture_files(path, output)))
 
 
 def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
@@ -175,3 +200,25 @@ def _texts_of_json(output: pathlib.Path) -> set[pathlib.Path]:
         return {output / "icdar" / text for text in icdar_files(names)}
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return set()
+
+
+def run(options: Options) -> None:
+    """The command `predict`."""
+    if not options.inputs:
+        raise UsageError("--input is missing: a picture, or a folder of pictures")
+    trained = workdir_or_weights(options, default=DEFAULT)
+    if options.workdir is None and options.config is not None:
+        raise UsageError(
+            "--config is refused: the weights have their own; --config.predict.FIELD=VALUE changes a field"
+        )
+    config = config_or_saved(options) if options.workdir is not None else config_of_weights(trained, options)
+    keep_memory()
+    detector = Detector(config, restore_variables(config, trained))
+    # In `runs`, and not beside the pictures.
+    first = pathlib.Path(options.inputs[0]).resolve()
+    name = first.parent.name if len(options.inputs) > 1 else first.name if first.is_dir() else first.stem
+    folder = f"{options.workdir}/detections" if options.workdir else options.runs / "detections" / name
+    found = predict_files(detector, options.inputs, options.output or folder)
+    print(f"results: {found.page}")
+    if not found.pictures:
+        sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")

@@ -15,7 +15,7 @@ from dbnet_jax.postprocess import UNCLIP_RATIOS
 # Fields that take one of a few words; those of `model` are checked where they are used, first of all.
 WORDS = {
     "data.source": ("files", "tfds"),
-    "data.render": ("host", "device"),
+    "data.pixels": ("host", "device"),
     "data.cache": ("none", "host", "device"),
     "data.normalization": tuple(NORMALIZATIONS),
     "data.threshold_distance": ("true", "official"),
@@ -71,10 +71,10 @@ def check_training(config: ConfigDict) -> None:
             raise ValueError(f"`config.{field}` (={_value(config, field)}) must be {least} or more")
     if not config.train.steps and not config.train.epochs > 0:
         raise ValueError(f"`config.train.epochs` (={config.train.epochs}) must be positive, or `config.train.steps`")
-    if config.data.cache == "device" and config.data.render != "device":
-        raise ValueError("`config.data.cache` (='device') needs `config.data.render` = 'device'")
-    if config.data.render == "device" and config.data.threshold_distance != "true":
-        raise ValueError("`config.data.threshold_distance` (='official') needs `config.data.render` = 'host'")
+    if config.data.cache == "device" and config.data.pixels != "device":
+        raise ValueError("`config.data.cache` (='device') needs `config.data.pixels` = 'device'")
+    if config.data.pixels == "device" and config.data.threshold_distance != "true":
+        raise ValueError("`config.data.threshold_distance` (='official') needs `config.data.pixels` = 'host'")
     crop = tuple(config.data.crop)
     if len(crop) != 2 or min(crop) < 32 or crop[0] % 32 or crop[1] % 32:
         raise ValueError(f"`config.data.crop` (={crop}) must be (height, width), multiples of 32")

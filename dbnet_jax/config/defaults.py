@@ -68,9 +68,9 @@ def _data() -> ConfigDict:
     # "train" and "validation" are nine and one of every ten training pictures, "trainval" is all of them.
     data.train_split = "train"
     data.eval_split = "validation"
-    data.render = "host"  # who warps pictures and draws label maps; "device" needs no TensorFlow
+    data.pixels = "host"  # who warps pictures and draws label maps; "device" needs no TensorFlow
     # "host" or "device": decoded pictures stay in its memory, 2.8 MB each at 1280×720; the host's takes as many as half
-    # of it holds, and what is rendered only alone. "device" is for `render` there.
+    # of it holds, and what is rendered only alone. "device" needs `pixels` there.
     data.cache = "none"
     data.canvas = (1280, 1280)  # (height, width) in which pictures go to the device; larger ones are shrunk to fit
     data.max_instances = 256  # room for outlines on the device; a picture with more is skipped and named

@@ -180,7 +180,7 @@ class Evaluator:
             f"`config.data.max_bad_share` (={max_share:g}) allows: the scores are of the others alone"
         )
         if self.too_many_bad == "raise":
-            raise ValueError(f"{message}. Mend or remove them, or raise it (--set=data.max_bad_share=1):\n{named}")
+            raise ValueError(f"{message}. Mend or remove them, or raise it (--config.data.max_bad_share=1):\n{named}")
         if jax.process_index() == 0:
             logging.warning("%s:\n%s", message, named)
 

@@ -134,5 +134,5 @@ def test_values_as_people_write_them():
     assert (config.predict.sizes, config.data.crop) == ((512, 736), (64, 96))
     assert (config.predict.size, type(config.predict.size)) == (1024, int)
     assert (config.predict.unclip_ratio, type(config.predict.unclip_ratio)) == (2.0, float)
-    with pytest.raises(ValueError, match=r"'predict.stretch_width' \(='wide'\) must be of type int"):
+    with pytest.raises(ValueError, match=r"`config.predict.stretch_width` \(='wide'\) must be of type int"):
         common.get_config("stretch_width=wide")
