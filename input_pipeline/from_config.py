@@ -35,8 +35,6 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
             "(--config.data.name=icdar2015 --config.data.dir=DIR).\nYour own pictures, as docs/own_data.md says: "
             f"{', '.join(OWN_DATA)}\nBenchmarks: {', '.join(BENCHMARKS)}\nRendered: {', '.join(RENDERED)}"
         )
-    if data.cache not in ("none", "host", "device"):
-        raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none', 'host' or 'device'")
     parts = parse_mix(data.mix) if purpose == "train" else []
     dataset = _open(config, purpose, sets=1 + len(parts))
     if parts:

@@ -44,7 +44,7 @@ def config_from_json(text: str) -> ConfigDict:
             assign(config, name, section, name)
         elif isinstance(section, dict):
             for field, value in section.items():
-                today: str = _RENAMED.get(f"{name}.{field}", field)
+                today = str(_RENAMED.get(f"{name}.{field}", field))
                 assign(config[name], today, value, f"{name}.{today}")
         else:
             raise ValueError(f"`config.{name}` (={section!r:.60}) must be an object with fields")

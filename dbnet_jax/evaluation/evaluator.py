@@ -18,7 +18,7 @@ from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import PictureErrors
-from dbnet_jax.messages import plural
+from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.pages.problems import count_problems, in_short
 from dbnet_jax.postprocess import Detections
 
@@ -131,8 +131,7 @@ class Evaluator:
     """
 
     def __init__(self, dataset: Any, protocol: str = "iou", *, too_many_bad: Literal["warn", "raise"] = "warn"):
-        if protocol not in PROTOCOLS:
-            raise ValueError(f"`protocol` (={protocol!r}) must be one of {sorted(PROTOCOLS)}")
+        check_choice("config.evaluate.protocol", protocol, PROTOCOLS)
         self.dataset, self.protocol, self.too_many_bad = dataset, protocol, too_many_bad
 
     def run(self, detector: Detector, between: Callable[[], None] = lambda: None) -> Evaluation:

@@ -40,6 +40,7 @@ def test_the_commands_of_the_reproduction_page_are_configs_that_can_train():
         ("train.batch_size=0", r"`config.train.batch_size` \(=0\) must be 1 or more"),
         ("accumulate=0", r"`config.train.accumulate` \(=0\) must be 1 or more"),
         ("keep_checkpoints=0", r"`config.train.keep_checkpoints` \(=0\) must be 1 or more"),
+        ("cache=disk", r"`config.data.cache` \(='disk'\) must be one of 'none', 'host', 'device'"),
         ("steps=-1", r"`config.train.steps` \(=-1\) must be 0 or more"),
         ("steps=0,epochs=0", r"`config.train.epochs` \(=0.0\) must be positive"),
     ],
