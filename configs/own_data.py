@@ -33,8 +33,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 def finetune(config: ConfigDict) -> None:
     """The shipped word detector, trained on: 600 batches of three 640-pixel crops."""
-    small_word.look(small_word.small(config))
-    small_word.larger_crops(config)
+    small_word.prediction_settings(small_word.small(config))
+    small_word.large_crops(config)
     config.init.checkpoint = "small-word"
     config.data.scale = (0.6, 2.4)
     config.data.jitter = 0.3
@@ -48,7 +48,7 @@ def finetune(config: ConfigDict) -> None:
 def finetune_lines(config: ConfigDict) -> None:
     """The shipped line detector, trained on in the same way: lines are large beside words."""
     finetune(config)
-    small_line.look(config)
+    small_line.prediction_settings(config)
     config.init.checkpoint = "small-line"
     config.data.scale = (0.5, 1.8)
 

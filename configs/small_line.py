@@ -31,13 +31,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.jitter = 0.3
     config.predict.follow_exif = False
     config.predict.shape = "polygon"
-    look(small_word.small(config))
+    prediction_settings(small_word.small(config))
     config.train.steps = 3000
     config.train.learning_rate = 0.001
-    return apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+    return apply_arg(config, arg, {"next": continued, "resnet18": resnet18})
 
 
-def look(config: ConfigDict) -> None:
+def prediction_settings(config: ConfigDict) -> None:
     """How the shipped line detector looks at pictures."""
     config.predict.size = 800
     config.predict.threshold = 0.4
@@ -52,10 +52,10 @@ def resnet18(config: ConfigDict) -> None:
     config.train.steps = 4000
 
 
-def next_piece(config: ConfigDict) -> None:
+def continued(config: ConfigDict) -> None:
     """Later ones, beside which `config.data.mix` may have ICDAR2015's photos too, by lines."""
     config.init.checkpoint = "small-line"
-    small_word.larger_crops(config)
+    small_word.large_crops(config)
     config.data.scale = (0.3, 1.0)
     config.data.jitter = 0.4
     config.train.steps = 4800

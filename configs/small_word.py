@@ -32,11 +32,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.jitter = 0.3
     config.predict.follow_exif = False
     config.predict.shape = "polygon"
-    look(small(config))
-    return apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+    prediction_settings(small(config))
+    return apply_arg(config, arg, {"next": continued, "resnet18": resnet18})
 
 
-def look(config: ConfigDict) -> None:
+def prediction_settings(config: ConfigDict) -> None:
     """How the shipped word detector looks at pictures."""
     config.predict.size = None  # by the text of the picture
     config.predict.threshold = 0.5
@@ -44,19 +44,19 @@ def look(config: ConfigDict) -> None:
     config.predict.unclip_ratio = 2.3
 
 
-def next_piece(config: ConfigDict) -> None:
+def continued(config: ConfigDict) -> None:
     """Later ones: seven of ten pictures are photographs; text is larger and more of it is seen at once."""
     config.init.checkpoint = "small-word"
     config.data.mix = "scenes*0.4@0.9"
     config.data.jitter = 0.4
     config.data.scale = (0.8, 2.6)
-    larger_crops(config)
+    large_crops(config)
     config.data.picture_size = (720, 720)
     config.train.steps = 6000
     config.train.learning_rate = 0.001
 
 
-def larger_crops(config: ConfigDict) -> None:
+def large_crops(config: ConfigDict) -> None:
     """As many pixels a batch in fewer crops, which hold long words and lines."""
     config.data.picture_size = (640, 640)
     config.data.crop = (640, 640)

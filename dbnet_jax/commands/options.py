@@ -106,8 +106,9 @@ def parse(words: Sequence[str], runs: pathlib.Path) -> Options:
     if options.inputs and options.mode != "predict":
         wrong = f"unknown command or argument {options.inputs[0]!r}; the commands are {', '.join(COMMANDS)}"
         raise UsageError(f"{wrong}, and a field is set as --config.section.field=value")
-    # A field without a value is a switch.
-    options.fields = [(key, text if equals else "true") for key, equals, text in fields]
+    if without := [key for key, equals, _ in fields if not equals]:
+        raise UsageError(f"--config.{without[0]} has no value: --config.{without[0]}=VALUE")
+    options.fields = [(key, text) for key, _, text in fields]
     for name in _PATHS:
         if (path := getattr(options, name)) is not None:  # behind an equals sign shells leave ~ alone
             setattr(options, name, os.path.expanduser(path))

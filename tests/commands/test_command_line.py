@@ -1,5 +1,6 @@
 """What the command line says of weights, of fields and of pictures, and how it ends when that cannot be."""
 
+import json
 import pathlib
 from collections.abc import Callable
 
@@ -9,6 +10,10 @@ import numpy as np
 import pytest
 from absl import app
 
+from dbnet_jax.commands import main
+from dbnet_jax.commands.options import COMMANDS, parse
+from dbnet_jax.commands.sources import config_of_weights, config_or_saved
+from dbnet_jax.config.saved import save_config
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights import shipped as pretrained
@@ -58,6 +63,16 @@ def test_folders_whose_names_hold_a_dot_have_results_of_their_own(cli, photo, tm
         assert cli("--mode=predict", f"--input={tmp_path / name}") == f"results: {results / page}/index.html\n"
 
 
+def test_pictures_named_one_by_one_have_one_page(cli, photo, tmp_path):
+    (tmp_path / "set.2").mkdir()
+    (tmp_path / "set.2/photo.png").write_bytes(photo.read_bytes())
+    page = tmp_path / "runs/detections/set.1/index.html"
+    pictures = (str(photo), "--weights=small-word", str(tmp_path / "set.2"))
+    assert cli("predict", *pictures) == f"results: {page}\n"
+    found = json.loads((page.parent / "detections.json").read_text())
+    assert list(found["pictures"]) == ["set.1/photo.png", "set.2/photo.png"]
+
+
 def test_a_tilde_behind_an_equals_sign_is_ones_home(cli, photo, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     printed = cli("--mode=predict", "--input=~/set.1/photo.png", "--output=~/found")
@@ -94,7 +109,50 @@ def test_what_a_command_cannot_use_is_said_by_its_flag(cli, photo, tmp_path):
         cli("--mode=evaluate", "--weights=small-word", "--config.data.name=icdar2015", "--config.data.dir=nowhere")
 
 
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_without_a_command_it_lists_them(words, capsys):
+    main.run(words, pathlib.Path())
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines() if line.startswith("  ")] == list(COMMANDS)
+    assert {path.stem for path in pathlib.Path(main.__file__).parent.glob("*.py")} > set(COMMANDS)
+
+
+def test_a_command_prints_its_flags(cli):
+    assert "--weights NAME" in cli("predict", "--help")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["photo.jpg"], r"unknown command or argument 'photo\.jpg'; the commands are predict, train"),
+        (["train", "--confg=x.py"], "unrecognized arguments: --confg=x.py"),
+        (
+            ["predict", "--config.predict.size", "960"],
+            "--config.predict.size has no value: --config.predict.size=VALUE",
+        ),
+    ],
+)
+def test_a_word_that_is_no_flag_ends_the_process_with_its_name(words, named):
+    with pytest.raises(SystemExit, match=named):
+        main.run(words, pathlib.Path())
+
+
 # ---------------------------------------------------------------- fields
+def test_a_field_is_set_in_the_same_way_in_a_file_a_run_and_weights(shipped, tmp_path):
+    save_config(tiny.config(), tmp_path)
+    fields = ["--config.predict.size=None", "--config.unclip_ratio=2", "--config.predict.follow_exif=true"]
+    fields += ["--config.predict.sizes=(512, 736)", "--config.data.dir=a, b=c"]
+    options = parse(["evaluate", f"--workdir={tmp_path}", *fields], tmp_path)
+    file = parse(["evaluate", *fields, f"--config={tiny.ROOT}/configs/quickstart.py"], tmp_path)
+    weights = config_of_weights(str(shipped / "small-word.safetensors"), parse(["predict", *fields], tmp_path))
+    for config in (config_or_saved(options), config_or_saved(file), weights):
+        predict = config.predict
+        assert (predict.size, predict.unclip_ratio, predict.follow_exif) == (None, 2.0, True)
+        assert (predict.sizes, config.data.dir) == ((512, 736), "a, b=c")
+    with pytest.raises(ValueError, match=r"`config.train.steps` \(=None\) must be of type int"):
+        config_or_saved(parse(["evaluate", f"--workdir={tmp_path}", "--config.train.steps=None"], tmp_path))
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
