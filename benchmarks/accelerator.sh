@@ -59,7 +59,7 @@ run_all() {
             --batch $BATCHES --dtype=$DTYPE --passes training $COMPILE $NARROW --repeats=5 --json="$OUT/$backbone.json"
     done
     for backbone in resnet18 resnet50; do
-        limited 75 training.py $DATA --backbone=$backbone --render=device --cache=$CACHE --crop=$SIZE --dtype=$DTYPE \
+        limited 75 training.py $DATA --backbone=$backbone --pixels=device --cache=$CACHE --crop=$SIZE --dtype=$DTYPE \
             --batch=${BATCHES%% *} --steps=$STEPS --repeats=3 $NARROW --json="$OUT/training_$backbone.json"
     done
     limited 75 deformable.py --size=$SIZE --batch=16 --dtype=$DTYPE --repeats=5 --json="$OUT/deformable.json"

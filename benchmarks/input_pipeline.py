@@ -92,7 +92,7 @@ def measure_ways(config: ConfigDict, dataset: Dataset, steps: int, repeats: int)
     for name, cache in (("device path", "none"), ("device path, cached", "device")):
         ways[name] = training
         changed = config.copy_and_resolve_references()
-        changed.data.update({"render": "device", "cache": cache})
+        changed.data.update({"pixels": "device", "cache": cache})
         settings[name] = (changed, open_split(changed, "train") if cache == "device" else dataset)
     images = steps * config.train.batch_size
     measured: dict[str, dict[str, list[float]]] = {

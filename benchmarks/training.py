@@ -1,6 +1,6 @@
 """Images a second of the whole training path, from files to updated weights, and what of it is not the network.
 
-    python benchmarks/training.py --data=icdar2015 --dir=DIR --render=device --cache=device --dtype=bfloat16
+    python benchmarks/training.py --data=icdar2015 --dir=DIR --pixels=device --cache=device --dtype=bfloat16
     python benchmarks/training.py --width=16 --inner=64 --batch=4 --steps=10 --json=FILE
 
 Made for an accelerator; a narrow model runs on a CPU. benchmarks/README.md says how to read the numbers.
@@ -56,7 +56,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=sorted(CONFIGS), default="synthetic")
     parser.add_argument("--dir", default="", help="the data set's folder; synthetic pictures need none")
-    parser.add_argument("--render", choices=("host", "device"), default="device", help="who makes pixels and labels")
+    parser.add_argument("--pixels", choices=("host", "device"), default="device", help="who makes pixels and labels")
     parser.add_argument(
         "--cache", choices=("none", "host", "device"), default="none", help="where decoded pictures stay"
     )
@@ -78,7 +78,7 @@ def make_config(options: argparse.Namespace) -> ConfigDict:
     config = CONFIGS[options.data].get_config()
     model = {"backbone": options.backbone, "dcn": options.dcn, "width": options.width, "dtype": options.dtype}
     config.model.update(model | {"inner_channels": options.inner})
-    config.data.update({"dir": options.dir, "render": options.render, "cache": options.cache})
+    config.data.update({"dir": options.dir, "pixels": options.pixels, "cache": options.cache})
     # The learning rate of a run that is under way, for weights that are random.
     config.train.update({"batch_size": options.batch, "optimizer": "sgd", "learning_rate": 1e-4})
     if options.crop:
@@ -159,7 +159,7 @@ def show(result: dict[str, Any]) -> None:
     widths = f"width {result['width']}, {result['inner']} in the pyramid"
     name = f"{result['backbone']}{' dcn' if result['dcn'] else ''}"
     print(f"{name} ({widths}), {result['dtype']}, batches of {result['batch']}")
-    print(f"{result['data']} ({result['pictures']} pictures), render={result['render']}, cache={result['cache']}")
+    print(f"{result['data']} ({result['pictures']} pictures), pixels={result['pixels']}, cache={result['cache']}")
     measuring.show_environment(result)
     images, cost = result["steps"] * result["batch"], result["cost"]
     totals = {name: [sum(stages.values()) for stages in turns] for name, turns in result["seconds"].items()}

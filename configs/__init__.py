@@ -1,1 +1,1 @@
-"""Experiments, a file each: `python run.py --config=configs/NAME.py[:variant,key=value…]`."""
+"""One file for each experiment: `python run.py --config=configs/NAME.py[:variant,key=value…]`."""

@@ -1,23 +1,29 @@
-"""ICDAR2015 Incidental Scene Text: words in photos that were not taken for their text, as quads.
+"""ICDAR2015 Incidental Scene Text: words as quads, in photos that were not taken for their text.
 
-Paper (arXiv 1911.08947, table 4), precision / recall / hmean at height 736 after pre-training on SynthText: ResNet-18
-dcn 86.8 / 78.4 / 82.3, ResNet-50 dcn 88.2 / 82.7 / 85.4, at 1152 91.8 / 83.2 / 87.3 (the official weights: 87.7 / 77.5
-/ 82.3 at box threshold 0.55, 91.3 / 80.3 / 85.4 and 90.7 / 84.0 / 87.2 at 0.6). Metric: the IoU protocol. Data: 1000
-training and 500 test photos from https://rrc.cvc.uab.es/?ch=4 (a free account), unpacked as
+Paper: arXiv 1911.08947, table 4, after pre-training on SynthText. Precision / recall / hmean:
+
+    model, height            paper                 official weights, box threshold
+    ResNet-18 dcn, 736       86.8 / 78.4 / 82.3    87.7 / 77.5 / 82.3, 0.55
+    ResNet-50 dcn, 736       88.2 / 82.7 / 85.4    91.3 / 80.3 / 85.4, 0.6
+    ResNet-50 dcn, 1152      91.8 / 83.2 / 87.3    90.7 / 84.0 / 87.2, 0.6
+
+Metric: the IoU protocol. Data: 1000 training and 500 test photos from https://rrc.cvc.uab.es/?ch=4 (a free account), in
+these folders:
 
     ch4_training_images/img_1.jpg …                ch4_training_localization_transcription_gt/gt_img_1.txt …
     ch4_test_images/img_1.jpg …                    Challenge4_Test_Task1_GT/gt_img_1.txt …
 
     python run.py --config=configs/icdar2015.py --config.data.dir=DIR --workdir=runs/icdar2015
 
-Every tenth training photo is held out to score on, so that the test set is neither needed nor tuned on. Variants:
-`:test` trains on all training photos and scores on the test set, for the number to report; `:cpu` is a narrow model on
-384-pixel crops that two CPU cores train in about an hour.
+Every tenth training photo is held out for the evaluation. Training needs no test set. Variants: `:test` trains on all
+training photos and evaluates on the test set, for the number to report. `:cpu` is a narrow model on 384-pixel crops,
+which two CPU cores train in about an hour.
 """
 
 from ml_collections import ConfigDict
 
 from configs import common
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -30,18 +36,18 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.size = 736
     config.predict.box_threshold = 0.55
     config.predict.follow_exif = False
-    return common.apply_arg(config, arg, {"cpu": cpu, "test": test})
+    return apply_arg(config, arg, {"cpu": cpu, "test": test})
 
 
 def test(config: ConfigDict) -> None:
-    """Trains on every training photo and scores the last checkpoint on the test set: nothing is chosen by it."""
+    """Trains on every training photo. The test set scores the last checkpoint, and selects nothing."""
     config.data.train_split = "trainval"
     config.data.eval_split = "test"
     config.predict.checkpoint = "latest"
 
 
 def cpu(config: ConfigDict) -> None:
-    """About an hour on two cores."""
+    """A narrow model; training takes about an hour on two cores."""
     config.model.dcn = False
     config.model.width = 16
     config.model.inner_channels = 64
@@ -50,7 +56,7 @@ def cpu(config: ConfigDict) -> None:
     config.data.cache = "host"
     config.train.steps = 7000
     config.train.batch_size = 8
-    config.train.optimizer = "adamw"  # the weights start at random
+    config.train.optimizer = "adamw"  # the initial weights are random
     config.train.learning_rate = 0.002
     config.train.warmup = 100
     config.train.ema_decay = 0.999

@@ -1,53 +1,59 @@
-"""Pictures and labels of one's own, in one of the common formats; docs/own_data.md shows each of them.
+"""Your own pictures and labels, in one of the common formats (docs/own_data.md).
 
 Metric: hmean of the IoU protocol. Data: `config.data.name` is the format (icdar_folder, paddleocr, mmocr, coco_text,
-labelme, textocr, hiertext), `config.data.dir` the folder; `--mode=inspect` shows what training will see of it:
+labelme, textocr, hiertext), `config.data.dir` the folder. `--mode=inspect` draws the training examples:
 
     python run.py --config=configs/own_data.py --config.data.name=paddleocr --config.data.dir=DIR --workdir=runs/mine
 
-Where the labels name no pictures to score on, every tenth picture is held out. Some hundreds of pictures want weights
-to start from. Variants: `:finetune` trains the shipped word detector on, `:finetune_lines` the line detector, in a
-quarter of an hour on two CPU cores; the others want `--config.init.backbone=resnet18.pth`, or a whole detector,
-`--config.init.checkpoint=`. `:cpu` is a narrow model on 384-pixel crops that two CPU cores train in about an hour.
-`:quad` finds boxes of four corners where polygons are the default.
+Every tenth picture is held out for the evaluation if the labels define no evaluation set. A few hundred pictures need
+trained weights to start from. Variants:
+
+- `:finetune` continues from the shipped word detector, `:finetune_lines` from the line detector. This takes a quarter
+  of an hour on two CPU cores.
+- `:cpu` is a narrow model on 384-pixel crops, which two CPU cores train in about an hour.
+- `:quad` detects boxes of four corners. The default is polygons.
+
+Without `:finetune`, `--config.init.backbone=resnet18.pth` names the weights of a backbone, or
+`--config.init.checkpoint=` a whole detector.
 """
 
 from ml_collections import ConfigDict
 
 from configs import common, icdar2015, small_line, small_word
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
     """ResNet-18 on 640-pixel crops, 20,000 batches of 16."""
     config = common.get_config()
-    config.data.short_side = 736  # whatever camera they are from, as the detector will look at them
-    config.train.steps = 20_000  # a length that does not depend on the number of pictures
-    # A hundred of these, and of a try-out's few steps none: it follows `steps` however that is set.
+    config.data.short_side = 736  # of pictures from any camera, as the detector resizes them
+    config.train.steps = 20_000  # not epochs: the length does not depend on the number of pictures
+    # 100 of these steps, and none of the few steps of a trial: the warm-up follows every change of `steps`.
     config.train.warmup = config.train.get_ref("steps") // 200
     config.train.evaluate_every = 2000
     config.predict.shape = "polygon"
     config.predict.box_threshold = 0.6
-    return common.apply_arg(config, arg, VARIANTS)
+    return apply_arg(config, arg, VARIANTS)
 
 
 def finetune(config: ConfigDict) -> None:
-    """The shipped word detector, trained on: 600 batches of three 640-pixel crops."""
-    small_word.look(small_word.small(config))
-    small_word.larger_crops(config)
+    """Continues from the shipped word detector: 600 batches of three 640-pixel crops."""
+    small_word.prediction_settings(small_word.small(config))
+    small_word.large_crops(config)
     config.init.checkpoint = "small-word"
     config.data.scale = (0.6, 2.4)
     config.data.jitter = 0.3
     config.data.cache = "host"
-    config.train.steps = 600  # of some hundreds of pictures three times as many found less of others
+    config.train.steps = 600  # with a few hundred pictures, 1,800 batches scored lower on other pictures
     config.train.learning_rate = 0.001
     config.train.warmup = config.train.get_ref("steps") // 10
     config.train.evaluate_every = 200
 
 
 def finetune_lines(config: ConfigDict) -> None:
-    """The shipped line detector, trained on in the same way: lines are large beside words."""
+    """Continues from the shipped line detector; lines are larger than words."""
     finetune(config)
-    small_line.look(config)
+    small_line.prediction_settings(config)
     config.init.checkpoint = "small-line"
     config.data.scale = (0.5, 1.8)
 
@@ -59,7 +65,7 @@ def cpu(config: ConfigDict) -> None:
 
 
 def quad(config: ConfigDict) -> None:
-    """Words and lines without a bend."""
+    """Boxes of four corners, for straight words and lines."""
     config.predict.shape = "quad"
 
 

@@ -1,28 +1,30 @@
-"""The small line detector that ships with the package: photographs of MSRA-TD500 among rendered scenes.
+"""The shipped line detector: photos of MSRA-TD500, mixed with rendered scenes.
 
-As configs/small_word.py, from whose weights it starts, with whole lines for instances. Data: the training photos of
-MSRA-TD500 (configs/msra_td500.py says where from), every tenth held out to score on.
+It is trained as configs/small_word.py, and starts from the weights of that detector. Data: the training photos of
+MSRA-TD500 (see configs/msra_td500.py); every tenth photo is held out for the evaluation. Metric: hmean of the IoU
+protocol. docs/training_the_weights.md lists all commands and their results. Time: one to two hours on two CPU cores.
 
     python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
         --config.init.checkpoint=small-word --workdir=runs/small_line_1
 
-Pieces after the first: `--config=configs/small_line.py:next,seed=2`; who has ICDAR2015's photos adds them, their words
-joined to lines: `--config.data.mix=scenes*0.7@1.6,icdar2015=ICDAR2015@1.6`. `:resnet18` is for an accelerator. See
-configs/small_word.py.
+Variants: `:next,seed=2` continues, each time with another seed. `:resnet18` is the network of full width, for an
+accelerator. The photos of ICDAR2015 may be added, with words joined to lines:
+`--config.data.mix=scenes*0.7@1.6,icdar2015=ICDAR2015@1.6`.
 """
 
 from ml_collections import ConfigDict
 
 from configs import common, small_word
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The first piece of training."""
+    """The first run."""
     config = common.get_config()
     config.data.name = "msra_td500"
     config.data.granularity = "line"
     config.data.mix = "scenes*2@1.6"
-    config.data.train_pictures = 1_000_000  # more than any run will see: none comes twice
+    config.data.train_pictures = 1_000_000  # more than a run draws: no picture repeats
     config.data.picture_size = (512, 512)
     config.data.crop = (384, 384)
     config.data.scale = (0.25, 0.9)
@@ -30,14 +32,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.jitter = 0.3
     config.predict.follow_exif = False
     config.predict.shape = "polygon"
-    look(small_word.small(config))
+    prediction_settings(small_word.small(config))
     config.train.steps = 3000
     config.train.learning_rate = 0.001
-    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+    return apply_arg(config, arg, {"next": continued, "resnet18": resnet18})
 
 
-def look(config: ConfigDict) -> None:
-    """How the shipped line detector looks at pictures."""
+def prediction_settings(config: ConfigDict) -> None:
+    """The prediction settings of the shipped line detector."""
     config.predict.size = 800
     config.predict.threshold = 0.4
     config.predict.box_threshold = 0.65
@@ -45,16 +47,16 @@ def look(config: ConfigDict) -> None:
 
 
 def resnet18(config: ConfigDict) -> None:
-    """The whole network, from the word detector of its size."""
+    """The network of full width; it starts from the word detector of the same width."""
     small_word.resnet18(config)
     config.data.picture_size = (640, 640)
     config.train.steps = 4000
 
 
-def next_piece(config: ConfigDict) -> None:
-    """Later ones, beside which `config.data.mix` may have ICDAR2015's photos too, by lines."""
+def continued(config: ConfigDict) -> None:
+    """Later runs, from the shipped weights unless `config.init.checkpoint` names others."""
     config.init.checkpoint = "small-line"
-    small_word.larger_crops(config)
+    small_word.large_crops(config)
     config.data.scale = (0.3, 1.0)
     config.data.jitter = 0.4
     config.train.steps = 4800

@@ -1,73 +1,74 @@
-"""The small word detector that ships with the package: photographs of ICDAR2015 among rendered scenes.
+"""The shipped word detector: photos of ICDAR2015, mixed with rendered scenes.
 
-A narrow ResNet-18 that two CPU cores train in pieces of one or two hours, each from the weights of the one before
-(`config.init.checkpoint`). docs/training_the_weights.md has the commands, and what they gave. Data: the training photos
-of ICDAR2015 (configs/icdar2015.py says where from), every tenth held out to score on; rendered scenes; photographs
-without text to render them on, as BSDS500's; layouts to fill, as Total-Text's annotations. The last two may be left
-out.
+A narrow ResNet-18. Two CPU cores train it in runs of one or two hours; each run starts from the weights of the run
+before (`config.init.checkpoint`). docs/training_the_weights.md lists all commands and their results. Metric: hmean of
+the IoU protocol. Data: the training photos of ICDAR2015 (see configs/icdar2015.py), of which every tenth is held out
+for the evaluation; rendered scenes; photos without text as their backgrounds, such as BSDS500; and layouts of text,
+such as the annotations of Total-Text. Backgrounds and layouts are optional.
 
     python run.py --config=configs/small_word.py --config.data.dir=ICDAR2015 --config.data.backgrounds=PHOTOS \\
         --config.data.layouts=TOTAL_TEXT_ANNOTATIONS --workdir=runs/small_word_1
 
-Pieces after the first: `--config=configs/small_word.py:next,seed=2`, from the shipped weights unless
-`config.init.checkpoint` names others; each with a seed of its own, or it would see the first one's pictures again.
-`:resnet18` is the network of full width, for an accelerator.
+Variants: `:next,seed=2` continues from the shipped weights, unless `config.init.checkpoint` names others. Each run
+needs another seed: with the same seed it draws the same pictures again. `:resnet18` is the network of full width, for
+an accelerator.
 """
 
 from ml_collections import ConfigDict
 
 from configs import common
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The first piece of training."""
+    """The first run."""
     config = common.get_config()
     config.data.name = "icdar2015"
     config.data.mix = "scenes*3@0.9"
-    config.data.train_pictures = 1_000_000  # more than any run will see: none comes twice
+    config.data.train_pictures = 1_000_000  # more than a run draws: no picture repeats
     config.data.picture_size = (512, 512)
     config.data.crop = (384, 384)
     config.data.scale = (0.6, 1.8)
     config.data.jitter = 0.3
     config.predict.follow_exif = False
     config.predict.shape = "polygon"
-    look(small(config))
-    return common.apply_arg(config, arg, {"next": next_piece, "resnet18": resnet18})
+    prediction_settings(small(config))
+    return apply_arg(config, arg, {"next": continued, "resnet18": resnet18})
 
 
-def look(config: ConfigDict) -> None:
-    """How the shipped word detector looks at pictures."""
-    config.predict.size = None  # by the text of the picture
+def prediction_settings(config: ConfigDict) -> None:
+    """The prediction settings of the shipped word detector."""
+    config.predict.size = None  # the text of the picture decides the size
     config.predict.threshold = 0.5
     config.predict.box_threshold = 0.7
     config.predict.unclip_ratio = 2.3
 
 
-def next_piece(config: ConfigDict) -> None:
-    """Later ones: seven of ten pictures are photographs; text is larger and more of it is seen at once."""
+def continued(config: ConfigDict) -> None:
+    """Later runs: seven of ten pictures are photos; text is larger, and crops are too."""
     config.init.checkpoint = "small-word"
     config.data.mix = "scenes*0.4@0.9"
     config.data.jitter = 0.4
     config.data.scale = (0.8, 2.6)
-    larger_crops(config)
+    large_crops(config)
     config.data.picture_size = (720, 720)
     config.train.steps = 6000
     config.train.learning_rate = 0.001
 
 
-def larger_crops(config: ConfigDict) -> None:
-    """As many pixels a batch in fewer crops, which hold long words and lines."""
+def large_crops(config: ConfigDict) -> None:
+    """As many pixels a batch, in fewer crops: long words and lines fit into a crop."""
     config.data.picture_size = (640, 640)
     config.data.crop = (640, 640)
     config.train.batch_size = 3
 
 
 def resnet18(config: ConfigDict) -> None:
-    """The whole network, for an accelerator that draws its own label maps and cores that render for it."""
+    """The network of full width, for an accelerator that draws label maps, and for CPU cores that render scenes."""
     config.model.width = 64
     config.model.inner_channels = 256
     config.model.dtype = "bfloat16"
-    config.data.render = "device"
+    config.data.pixels = "device"
     config.data.render_processes = 12
     config.data.picture_size = (720, 720)
     config.data.crop = (640, 640)
@@ -76,12 +77,12 @@ def resnet18(config: ConfigDict) -> None:
 
 
 def small(config: ConfigDict) -> ConfigDict:
-    """The network of the small detectors and how it is trained."""
+    """The network of the small detectors, and its training."""
     config.model.width = 24
     config.model.inner_channels = 64
     config.train.steps = 9000
     config.train.batch_size = 8
-    config.train.optimizer = "adamw"  # the weights of the first piece start at random
+    config.train.optimizer = "adamw"  # the first run starts from random weights
     config.train.learning_rate = 0.002
     config.train.warmup = 200
     config.train.ema_decay = 0.999

@@ -1,18 +1,21 @@
-"""SynthText: rendered words on photos, to pre-train on before a benchmark's own photos.
+"""SynthText: rendered words on photos, for pre-training before a benchmark.
 
-The paper's first stage (arXiv 1911.08947, section 4.2): 100,000 batches of 16. Data: 858,750 pictures from
-https://www.robots.ox.ac.uk/~vgg/data/scenetext/; the layout is in `input_pipeline/datasets/synthtext.py`.
+Paper: arXiv 1911.08947, section 4.2, the first stage: 100,000 batches of 16. Metric: the IoU protocol. Data: 858,750
+pictures from https://www.robots.ox.ac.uk/~vgg/data/scenetext/; `input_pipeline/datasets/benchmarks/synthtext.py`
+documents the folders.
 
     python run.py --config=configs/synthtext.py --config.data.dir=DIR --workdir=runs/synthtext
     python run.py --config=configs/totaltext.py --config.data.dir=DIR --workdir=runs/totaltext \\
         --config.init.checkpoint=runs/synthtext
 
-A thousandth of the pictures is held out to score on. Variant: `:cpu` is a narrow model on 384-pixel crops.
+One of a thousand pictures is held out for the evaluation. Variant: `:cpu` is a narrow model on 384-pixel crops, which
+two CPU cores train in about an hour.
 """
 
 from ml_collections import ConfigDict
 
 from configs import common, icdar2015
+from dbnet_jax.config.fields import apply_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -25,10 +28,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.size = 640
     config.predict.box_threshold = 0.6
     config.predict.checkpoint = "latest"
-    return common.apply_arg(config, arg, {"cpu": cpu})
+    return apply_arg(config, arg, {"cpu": cpu})
 
 
 def cpu(config: ConfigDict) -> None:
-    """About an hour on two cores; too many pictures to keep decoded."""
+    """As for ICDAR2015, without a cache: there are too many pictures."""
     icdar2015.cpu(config)
     config.data.cache = "none"

@@ -1,28 +1,34 @@
 """Scene text detection with Differentiable Binarization, in JAX.
 
-`Detector` finds text in pictures, `create_model` makes the network; training starts from `run.py` or
-`dbnet_jax.train.train_and_evaluate`, which needs `input_pipeline` and TensorFlow beside.
+`Detector` finds text in pictures, `create_model` makes the network, and `train_and_evaluate` trains a detector.
 """
 
-from typing import TYPE_CHECKING, Any
+from etils import epy
 
-if TYPE_CHECKING:
+# A name is imported when it is first used: the input pipeline imports `dbnet_jax.geometry`, and must not wait for JAX.
+with epy.lazy_api_imports(globals()):
+    from dbnet_jax.binarization import differentiable_binarization, standard_binarization
     from dbnet_jax.detector import Detector
+    from dbnet_jax.evaluation import Scores, evaluate_detections
+    from dbnet_jax.losses import db_loss
     from dbnet_jax.models import create_model
-    from dbnet_jax.postprocess import Detections
+    from dbnet_jax.optimizer import poly_schedule
+    from dbnet_jax.postprocess import Detections, extract_polygons
+    from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights
+    from dbnet_jax.train import train_and_evaluate
 
-__all__ = ["Detections", "Detector", "create_model"]
-_HOMES = {
-    "Detections": "dbnet_jax.postprocess",
-    "Detector": "dbnet_jax.detector",
-    "create_model": "dbnet_jax.models",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Imported when asked for: the input pipeline takes `dbnet_jax.geometry`, and must not wait for JAX.
-    if name in _HOMES:
-        import importlib
-
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'dbnet_jax' has no attribute {name!r}")
+__all__ = [
+    "Detections",
+    "Detector",
+    "Scores",
+    "create_model",
+    "db_loss",
+    "differentiable_binarization",
+    "evaluate_detections",
+    "extract_polygons",
+    "load_backbone_weights",
+    "load_torch_weights",
+    "poly_schedule",
+    "standard_binarization",
+    "train_and_evaluate",
+]

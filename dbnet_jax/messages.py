@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 MOST_PRINTED = 20
 """Problems that a terminal shows."""
@@ -112,3 +112,15 @@ def duration(seconds: float) -> str:
     if days:
         return f"{days}d {hour:02}:{minute:02}"
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
+
+
+def check_choice(name: str, value: object, choices: Collection[object]) -> None:
+    """**Raises:** ValueError, which names the argument or the config field, when `value` is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"`{name}` (={value!r}) must be one of {', '.join(map(repr, choices))}")
+
+
+def check_least(name: str, value: float | int, least: int) -> None:
+    """**Raises:** ValueError, which names the argument or the config field, when `value` is less than `least`."""
+    if not value >= least:
+        raise ValueError(f"`{name}` (={value}) must be {least} or more")

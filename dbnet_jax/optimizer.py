@@ -6,6 +6,8 @@ import optax
 from jaxtyping import Array, ArrayLike, Float, Int
 from optax.contrib import MuonDimensionNumbers, muon
 
+from dbnet_jax.messages import check_choice, check_least
+
 KINDS = ("sgd", "adamw", "muon")
 _ADAM_RMS = 0.2  # of AdamW's updates, by a rate of 1 (Liu et al., arXiv 2502.16982, section 2.2)
 
@@ -65,10 +67,8 @@ def make_optimizer(
 
     **Raises:** ValueError when `kind` is unknown or `accumulate` is less than 1.
     """
-    if kind not in KINDS:
-        raise ValueError(f"`optimizer` (={kind!r}) must be one of {', '.join(KINDS)}")
-    if accumulate < 1:
-        raise ValueError(f"`accumulate` (={accumulate}) must be at least 1")
+    check_choice("optimizer", kind, KINDS)
+    check_least("accumulate", accumulate, 1)
     if kind == "sgd":
         chain = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=momentum))
     elif kind == "adamw":

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float32, Int32
 
 from dbnet_jax.geometry import Number, measure_polygons, offset_path, order_quad
 from dbnet_jax.geometry.packed import Outlines, concatenate
+from dbnet_jax.messages import check_choice
 
 Map = Float32[np.ndarray, "height width"]
 Points = Float32[np.ndarray, "_ 2"]
@@ -65,8 +66,7 @@ def extract_polygons(
 
     **Raises:** `ValueError` if `shape` is unknown, a size is empty or `unclip_ratio` is not positive.
     """
-    if shape not in UNCLIP_RATIOS:
-        raise ValueError(f"`shape` (={shape!r}) must be one of {', '.join(map(repr, UNCLIP_RATIOS))}")
+    check_choice("shape", shape, UNCLIP_RATIOS)
     if min(*image_size, *probability_map.shape) < 1:
         sizes = f"`image_size` (={image_size}) and `probability_map` (of shape {probability_map.shape})"
         raise ValueError(f"{sizes} must hold at least one pixel")

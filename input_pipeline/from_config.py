@@ -31,12 +31,10 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     data = config.data
     if not data.name:
         raise ValueError(
-            "`config.data.name` is empty: take a file of configs/ to train or convert with, or name a data set "
-            "(--set=data.name=icdar2015,dir=DIR to evaluate).\nYour own pictures, as docs/own_data.md says: "
+            "`config.data.name` is empty: take a file of configs/, or name a data set "
+            "(--config.data.name=icdar2015 --config.data.dir=DIR).\nYour own pictures, as docs/own_data.md says: "
             f"{', '.join(OWN_DATA)}\nBenchmarks: {', '.join(BENCHMARKS)}\nRendered: {', '.join(RENDERED)}"
         )
-    if data.cache not in ("none", "host", "device"):
-        raise ValueError(f"`config.data.cache` (={data.cache!r}) must be 'none', 'host' or 'device'")
     parts = parse_mix(data.mix) if purpose == "train" else []
     dataset = _open(config, purpose, sets=1 + len(parts))
     if parts:
@@ -115,7 +113,7 @@ def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples)
         k: data[k] for k in ("shrink_ratio", "threshold_min", "threshold_max", "min_text_size", "threshold_distance")
     }
     device = None
-    if data.render == "device":
+    if data.pixels == "device":
         device = DeviceGeometry(
             tuple(data.canvas),
             tuple(data.crop),
@@ -142,6 +140,6 @@ def make_batches(
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
-    if config.data.render == "device":
+    if config.data.pixels == "device":
         return thread_batches(examples, **share)
     return train_batches(examples, crop=tuple(config.data.crop), **share)

@@ -4,8 +4,13 @@ import os
 from typing import Any
 
 import jax
+from absl.app import UsageError
 from ml_collections import ConfigDict
 
+from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.sources import set_fields, workdir
+from dbnet_jax.config.defaults import default_config
+from dbnet_jax.config.fields import read_config
 from dbnet_jax.config.saved import save_config
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.torch_weights import load_torch_weights
@@ -70,3 +75,17 @@ def convert_checkpoint(
 
 def _count(tree: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def run(options: Options) -> None:
+    """The command `convert`."""
+    if options.input is None:
+        raise UsageError("--input is missing: a PyTorch checkpoint, .pth or .safetensors")
+    config = read_config(options.config) if options.config else default_config().lock()
+    folder, state_dict = workdir(options), read_state_dict(options.input)
+    configure(config, state_dict)
+    set_fields(config, options)
+    found = {**config.model, "normalization": config.data.normalization}
+    for name, value in {**found, **convert_checkpoint(state_dict, folder, config)}.items():
+        print(f"{name}: {value}")
+    print(f"results: {folder}, for --mode=evaluate and --mode=predict")

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from absl.app import UsageError
 from jaxtyping import Bool, Float, UInt8
 from ml_collections import ConfigDict
 
+from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.sources import config_or_saved
 from dbnet_jax.config.checks import check_training
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics
@@ -226,12 +229,25 @@ def _finisher(
 
 
 def _geometry_alone(config: ConfigDict) -> ConfigDict:
-    """The config of examples without pixels, at any `config.data.render`."""
-    room = {} if config.data.render == "device" else _ROOM
-    return _changed(config, render="device", cache="device", **room)
+    """The config of examples without pixels, at any `config.data.pixels`."""
+    room = {} if config.data.pixels == "device" else _ROOM
+    return _changed(config, pixels="device", cache="device", **room)
 
 
 def _changed(config: ConfigDict, **fields: str | int) -> ConfigDict:
     changed = config.copy_and_resolve_references()
     changed.data.update(fields)
     return changed
+
+
+def run(options: Options) -> None:
+    """The command `inspect`, which ends with status 1 where training would stop."""
+    if options.config is None and options.workdir is None:
+        raise UsageError("--config is missing: the experiment to inspect, for example configs/quickstart.py")
+    if options.output is None and options.workdir is None:
+        raise UsageError("--output is missing: a folder for the page (or --workdir: then <workdir>/inspection)")
+    found = inspect_data(config_or_saved(options), options.output or f"{options.workdir}/inspection", options.count)
+    print(found.report())
+    print(f"results: {found.page}")
+    if found.stops:
+        sys.exit(f"training would stop: {found.stops}")

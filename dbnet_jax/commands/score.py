@@ -7,8 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from absl.app import UsageError
 from jaxtyping import Float32
 
+from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.summary import in_one_line
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, read_source
@@ -224,3 +227,17 @@ def _frame(polygons: Sequence[Polygon]) -> tuple[Float32[np.ndarray, "2"], tuple
     height = width / _ASPECT
     middle = (low + high) / 2
     return middle - np.array([width / 2, height / 2], np.float32), (height, width)
+
+
+def run(options: Options) -> None:
+    """The command `score`."""
+    if options.detections is None or options.truth is None:
+        missing = "--detections" if options.detections is None else "--truth"
+        raise UsageError(f"{missing} is missing: a folder or a zip archive of text files")
+    found = score_files(options.detections, options.truth, protocol=options.protocol, output=options.output)
+    everything = f"in {options.output}/{PROBLEMS}" if options.output else "(--output=DIR writes them all)"
+    for line in first_lines(found.problems, everything):
+        print(line)
+    print(in_one_line(found.summary))
+    if found.page is not None:
+        print(f"results: {found.page}")

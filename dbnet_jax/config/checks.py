@@ -9,29 +9,27 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.images.normalization import NORMALIZATIONS
 from dbnet_jax.images.resize import RULES
+from dbnet_jax.losses.db import BINARY_LOSSES
+from dbnet_jax.messages import check_choice, check_least
 from dbnet_jax.optimizer import KINDS
 from dbnet_jax.postprocess import UNCLIP_RATIOS
 
 # Fields that take one of a few words; those of `model` are checked where they are used, first of all.
 WORDS = {
     "data.source": ("files", "tfds"),
-    "data.render": ("host", "device"),
+    "data.pixels": ("host", "device"),
     "data.cache": ("none", "host", "device"),
     "data.normalization": tuple(NORMALIZATIONS),
     "data.threshold_distance": ("true", "official"),
     "train.optimizer": KINDS,
     "train.schedule": ("step", "epoch"),
-    "loss.binary_loss": ("dice", "cross_entropy"),
+    "loss.binary_loss": BINARY_LOSSES,
 }
-NOT_NEGATIVE = (
-    "loss.probability_weight",
-    "loss.binary_weight",
-    "loss.threshold_weight",
-    "loss.negative_ratio",
-    "loss.min_negatives",
-)
-# Whole numbers, and the least that each may be.
+# The least that each number may be.
 LEAST = {
+    **dict.fromkeys((f"loss.{part}_weight" for part in ("probability", "binary", "threshold")), 0),
+    "loss.negative_ratio": 0,
+    "loss.min_negatives": 0,
     "train.batch_size": 1,
     "train.accumulate": 1,
     "train.keep_checkpoints": 1,  # or nothing could go on
@@ -61,20 +59,15 @@ RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 def check_training(config: ConfigDict) -> None:
     """Refuses a config that could not train. **Raises:** ValueError, which names the field and its value."""
     for field, words in WORDS.items():
-        if _value(config, field) not in words:
-            raise ValueError(f"`config.{field}` (={_value(config, field)!r}) must be one of {words}")
-    for field in NOT_NEGATIVE:
-        if _value(config, field) < 0:
-            raise ValueError(f"`config.{field}` (={_value(config, field)}) must not be negative")
+        check_choice(f"config.{field}", _value(config, field), words)
     for field, least in LEAST.items():
-        if _value(config, field) < least:
-            raise ValueError(f"`config.{field}` (={_value(config, field)}) must be {least} or more")
+        check_least(f"config.{field}", _value(config, field), least)
     if not config.train.steps and not config.train.epochs > 0:
         raise ValueError(f"`config.train.epochs` (={config.train.epochs}) must be positive, or `config.train.steps`")
-    if config.data.cache == "device" and config.data.render != "device":
-        raise ValueError("`config.data.cache` (='device') needs `config.data.render` = 'device'")
-    if config.data.render == "device" and config.data.threshold_distance != "true":
-        raise ValueError("`config.data.threshold_distance` (='official') needs `config.data.render` = 'host'")
+    if config.data.cache == "device" and config.data.pixels != "device":
+        raise ValueError("`config.data.cache` (='device') needs `config.data.pixels` = 'device'")
+    if config.data.pixels == "device" and config.data.threshold_distance != "true":
+        raise ValueError("`config.data.threshold_distance` (='official') needs `config.data.pixels` = 'host'")
     crop = tuple(config.data.crop)
     if len(crop) != 2 or min(crop) < 32 or crop[0] % 32 or crop[1] % 32:
         raise ValueError(f"`config.data.crop` (={crop}) must be (height, width), multiples of 32")
@@ -87,8 +80,7 @@ def check_predict(predict: ConfigDict) -> None:
     **Raises:** ValueError, which names the field and its value.
     """
     for name, words in PREDICT_WORDS.items():
-        if predict[name] not in words:
-            raise ValueError(f"`config.predict.{name}` (={predict[name]!r}) must be one of {words}")
+        check_choice(f"config.predict.{name}", predict[name], words)
     for name, (wanted, holds) in RANGES.items():
         value, kind = predict[name], Integral if name in WHOLE else Real
         if value is None and name in OPTIONAL:

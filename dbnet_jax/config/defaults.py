@@ -1,4 +1,4 @@
-"""Every field of an experiment, with what it means and its default."""
+"""Every field of an experiment: its meaning and its default."""
 
 from ml_collections import ConfigDict, config_dict
 
@@ -12,7 +12,7 @@ def default_config() -> ConfigDict:
     """
     config = ConfigDict()
     config.task = "detection"
-    # Initial weights, the order of the pictures and every random choice follow from it.
+    # Decides the initial weights, the order of the pictures and every random choice.
     config.seed = 0
     config.model = _model()
     config.init = _init()
@@ -36,99 +36,98 @@ def _model() -> ConfigDict:
         model[option] = config_dict.placeholder(int) if default is None else default
     model.neck = "fpn"  # or "fpe", lighter: separable convolutions from the top down and from the bottom up
     model.inner_channels = 256  # channels of the feature pyramid; a multiple of 4
-    model.scale_fusion = False  # True makes a DBNet++: the levels of the pyramid are weighed at each pixel
-    model.attention = "scale_channel_spatial"  # of the scale fusion; or "scale_spatial", "scale_channel"
-    model.attention_channels = config_dict.placeholder(int)  # that it looks at; None is inner_channels / 4
-    model.binarization = "differentiable"  # or "standard": no threshold map, the paper's ablation
-    model.serial = False  # the threshold head sees the probability map too
-    model.k = 50.0  # steepness of the differentiable binarisation
-    model.dtype = "float32"  # or "bfloat16" for the computation; parameters and statistics stay float32
+    model.scale_fusion = False  # True makes a DBNet++: each pixel weighs the levels of the pyramid
+    model.attention = "scale_channel_spatial"  # in the scale fusion; or "scale_spatial", "scale_channel"
+    model.attention_channels = config_dict.placeholder(int)  # of this attention; None is inner_channels / 4
+    model.binarization = "differentiable"  # or "standard": no threshold map (ablation of the paper)
+    model.serial = False  # True: the probability map is an input of the threshold head
+    model.k = 50.0  # steepness of the differentiable binarization
+    model.dtype = "float32"  # of the computation, or "bfloat16"; parameters and statistics stay float32
     return model
 
 
 def _init() -> ConfigDict:
-    """What a run starts from that has no checkpoint yet; one of `backbone` and `checkpoint` at most."""
+    """The initial weights of a run that has no checkpoint yet. At most one of `backbone` and `checkpoint` is set."""
     init = ConfigDict()
-    init.backbone = ""  # a PyTorch file (.pth, .safetensors): torchvision's or timm's of ImageNet, or a detector's
-    # A workdir, a file of --mode=export, shipped weights by name, or a PyTorch file of a whole detector: all weights,
-    # and a fresh optimiser.
+    init.backbone = ""  # a PyTorch file (.pth, .safetensors): ImageNet weights of torchvision or timm, or a detector
+    # All weights, with a new optimiser: a workdir, a file of --mode=export, the name of shipped weights, or a PyTorch
+    # file of a detector.
     init.checkpoint = ""
-    init.widen = False  # True: the checkpoint's network may be narrower; the new channels start silent
+    init.widen = False  # True: the network of the checkpoint may be narrower; new channels start with the output 0
     return init
 
 
 def _data() -> ConfigDict:
-    """What is read, and what training pictures and their label maps are made of it."""
+    """The data set, and how training pictures and label maps are made."""
     data = ConfigDict()
     data.name = ""  # a data set: input_pipeline/datasets/__init__.py lists them
     data.dir = ""  # its folder, in the layout its owner publishes
-    # Training sets that are mixed in: "msra_td500=/data/td500*0.5@0.4,synthetic*2" adds to each picture of `name` half
-    # a picture of the one, at 0.4 of the sizes that `scale` says, and two of the other, on average. An epoch is one
-    # pass over the pictures of `name`, 3.5 pictures to each of them here, however many the others have: those of the
-    # set that lasts longest all come before one comes again. In reports each set's name goes before its pictures'.
+    # More training sets: NAME=DIR*WEIGHT@ZOOM, separated by commas. "msra_td500=/data/td500*0.5@0.4,synthetic*2" draws
+    # 0.5 pictures of MSRA-TD500 and 2 synthetic pictures for each picture of `name`, on average. ZOOM multiplies
+    # `scale` for this set. An epoch is one pass over the pictures of `name`. A set repeats a picture only after all of
+    # its pictures were drawn. Reports write the name of the set before the name of a picture.
     data.mix = ""
-    data.source = "files"  # or "tfds": prepared once as array_record files under tfds_dir, read from there
+    data.source = "files"  # or "tfds": array_record files in `tfds_dir`, which are prepared once (docs/tfds.md)
     data.tfds_dir = "~/tensorflow_datasets"
-    # "train" and "validation" are nine and one of every ten training pictures, "trainval" is all of them.
+    # "train": nine of every ten training pictures; "validation": every tenth one; "trainval": all; "test".
     data.train_split = "train"
     data.eval_split = "validation"
-    data.render = "host"  # who warps pictures and draws label maps; "device" needs no TensorFlow
-    # "host" or "device": decoded pictures stay in its memory, 2.8 MB each at 1280×720; the host's takes as many as half
-    # of it holds, and what is rendered only alone. "device" is for `render` there.
+    data.pixels = "host"  # who warps pictures and draws label maps: "host", or "device" (without TensorFlow)
+    # "host" or "device": its memory keeps decoded pictures, 2.8 MB each at 1280×720. The host uses at most half of its
+    # memory, and keeps no rendered pictures of a mix. "device" needs `pixels` = "device".
     data.cache = "none"
-    data.canvas = (1280, 1280)  # (height, width) in which pictures go to the device; larger ones are shrunk to fit
-    data.max_instances = 256  # room for outlines on the device; a picture with more is skipped and named
-    data.max_vertices = 32
-    data.normalization = "imagenet"  # or "official": BGR − mean over 255, as the official networks want it
+    data.canvas = (1280, 1280)  # (height, width) of pictures on their way to the device; larger pictures are shrunk
+    data.max_instances = 256  # polygons of a picture on the device; pictures with more are skipped and listed
+    data.max_vertices = 32  # of a polygon on the device
+    data.normalization = "imagenet"  # or "official": (BGR − mean) / 255, which the official networks need
     data.crop = (640, 640)  # (height, width) of a training picture, in pixels; multiples of 32
     data.flip = 0.5  # probability of a horizontal flip
     data.rotation = 10.0  # degrees; the angle is uniform in ± this
-    data.scale = (0.5, 3.0)  # the picture's size is multiplied by a number uniform in this range …
-    data.short_side = config_dict.placeholder(int)  # … after its shorter side became so many pixels; None is as it is
-    data.jitter = 0.0  # brightness, contrast and saturation vary by factors in 1 ± this
-    data.shrink_ratio = 0.4  # r: text shrinks and grows by D = A (1 − r²) / L
+    data.scale = (0.5, 3.0)  # the size is multiplied by a factor, uniform in this range
+    data.short_side = config_dict.placeholder(int)  # pixels, before `scale`; None keeps the size of the picture
+    data.jitter = 0.0  # brightness, contrast and saturation are multiplied by factors in 1 ± this
+    data.shrink_ratio = 0.4  # r: polygons shrink and grow by D = A (1 − r²) / L pixels
     data.threshold_min = 0.3
     data.threshold_max = 0.7
-    data.threshold_distance = "true"  # to an edge; or "official", longer near corners
-    data.min_text_size = 8  # pixels; text with a side under it is ignored
-    data.max_bad_share = 0.1  # a larger share of unusable pictures stops training, and --mode=evaluate
-    # Or "line": of HierText, of the rendered scenes, and of ICDAR2015, whose words are then joined to lines.
-    data.granularity = "word"
-    # Of one's own data only (docs/own_data.md):
-    data.train_labels = ""  # the labels to train from, relative to `dir`; "" finds them by the names of the format
-    data.eval_labels = ""  # those of the pictures to score on; "" finds them, or holds out every tenth picture
-    # Of the two that are rendered only, "synthetic" (the quickstart's) and "scenes":
+    data.threshold_distance = "true"  # true distance to an edge; or "official": longer near corners
+    data.min_text_size = 8  # pixels; text with a shorter side is ignored
+    data.max_bad_share = 0.1  # a larger share of unusable pictures stops training and --mode=evaluate
+    data.granularity = "word"  # or "line": for HierText, scenes, and ICDAR2015 (its words are joined to lines)
+    # Only for your own data (docs/own_data.md):
+    data.train_labels = ""  # training labels, relative to `dir`; "" looks for the usual names of the format
+    data.eval_labels = ""  # evaluation labels; "" looks for them, or holds out every tenth picture
+    # Only for the rendered sets, "synthetic" (the quickstart) and "scenes":
     data.train_pictures = 20_000
     data.eval_pictures = 200
     data.picture_size = (256, 256)  # (height, width)
-    data.render_processes = 0  # that render training pictures beside this one; 0 renders in its threads
-    # Of the scenes only:
-    data.backgrounds = ""  # a folder of photographs without text; "" draws every ground
-    data.layouts = ""  # a folder of annotation files as Total-Text's, whose outlines are filled; "" takes none
-    data.fonts = ""  # a folder of fonts; "" takes the machine's, "builtin" those that OpenCV carries alone
+    data.render_processes = 0  # processes that render training pictures; 0: the threads of this process do
+    # Only for the scenes:
+    data.backgrounds = ""  # a folder of photos without text; "": all backgrounds are drawn
+    data.layouts = ""  # a folder of annotation files in Total-Text's format, whose polygons are filled; "": none
+    data.fonts = ""  # a folder of fonts; "": the fonts of the machine; "builtin": only the fonts in OpenCV
     return data
 
 
 def _train() -> ConfigDict:
-    """How long a run trains and by which optimiser, and what it leaves on its way."""
+    """The length of a run, its optimiser, and how often it logs, saves and evaluates."""
     train = ConfigDict()
-    train.epochs = 1200.0  # passes over the training pictures of `data.name` …
-    train.steps = 0  # … or batches, where positive
-    train.batch_size = 16  # over all devices of all hosts
-    train.optimizer = "sgd"  # the paper's; "adamw" leaves random weights much faster; or "muon"
+    train.epochs = 1200.0  # passes over the training pictures of `data.name`
+    train.steps = 0  # batches; 0: `epochs` decides
+    train.batch_size = 16  # pictures on all devices of all hosts together
+    train.optimizer = "sgd"  # as in the paper; "adamw" learns much faster from random weights; or "muon"
     train.learning_rate = 0.007
-    train.schedule = "step"  # the rate falls at each, or at each "epoch" as in the official code
-    train.power = 0.9  # of the poly schedule
+    train.schedule = "step"  # when the learning rate falls; or "epoch", as in the official code
+    train.power = 0.9  # exponent of the poly schedule
     train.warmup = 0  # optimiser steps
     train.momentum = 0.9
     train.weight_decay = 1e-4
-    train.accumulate = 1  # batches to one optimiser step
-    train.ema_decay = 0.0  # of the moving average of the weights that is evaluated and shipped; 0 is none
+    train.accumulate = 1  # batches of one optimiser step
+    train.ema_decay = 0.0  # decay of the averaged weights, which are evaluated and exported; 0: no average
     train.log_every = 20  # steps
-    train.checkpoint_every = 500  # here and below: steps are batches, and 0 is never
-    train.evaluate_every = 5000  # the end of the run is always evaluated
-    train.picture_every = 1000  # pictures to TensorBoard
-    train.keep_checkpoints = 2  # the latest ones; the best by hmean is kept beside them
+    train.checkpoint_every = 500  # batches; here and below 0 means never
+    train.evaluate_every = 5000  # batches; the end of the run is always evaluated
+    train.picture_every = 1000  # batches; pictures for TensorBoard
+    train.keep_checkpoints = 2  # the latest checkpoints; the checkpoint of best hmean is always kept
     return train
 
 
@@ -137,39 +136,37 @@ def _loss() -> ConfigDict:
     loss = ConfigDict()
     loss.probability_weight = 5.0
     loss.binary_weight = 1.0
-    loss.threshold_weight = 10.0  # 0 leaves the threshold map without supervision, the paper's ablation
-    loss.binary_loss = "dice"  # or "cross_entropy", the paper's
-    loss.negative_ratio = 3.0  # hard negatives to a positive pixel
-    # The official code's 0 gives a batch without text no gradient; at least this many pixels push its map down.
-    loss.min_negatives = 1000
+    loss.threshold_weight = 10.0  # 0: the threshold map is not supervised (ablation of the paper)
+    loss.binary_loss = "dice"  # or "cross_entropy", as in the paper
+    loss.negative_ratio = 3.0  # hard negatives for each positive pixel
+    loss.min_negatives = 1000  # least hard negatives; with the official 0, a batch without text has no gradient
     return loss
 
 
 def _predict() -> ConfigDict:
-    """How pictures are seen and detections made of their maps."""
+    """The size of pictures in the network, and how polygons are made of the maps."""
     predict = ConfigDict()
     predict.checkpoint = "best"  # by hmean, or "latest"
     predict.map = "probability"  # or "binary"
     predict.shape = "quad"  # or "polygon"
-    predict.threshold = 0.3  # binarisation; the paper writes 0.2
-    predict.box_threshold = 0.7  # least mean probability inside a region
-    predict.unclip_ratio = config_dict.placeholder(float)  # None is 1.5 for quads, 2.0 for polygons
-    predict.max_candidates = 1000
+    predict.threshold = 0.3  # of the binarization; the paper has 0.2
+    predict.box_threshold = 0.7  # least mean probability inside a polygon
+    predict.unclip_ratio = config_dict.placeholder(float)  # None: 1.5 for quads, 2.0 for polygons
+    predict.max_candidates = 1000  # regions of a map
     predict.min_size = 3  # pixels of the map
-    # Which side becomes `size`: "short", "long" or "height", the other in proportion and padded; "none" keeps the
-    # picture's size; "official" makes the height `size` and stretches the width to `stretch_width`.
+    # The side that becomes `size`: "short", "long" or "height"; the other side keeps the proportion, and is padded.
+    # "none" keeps the size of the picture. "official": the height becomes `size`, the width `stretch_width`.
     predict.resize = "short"
-    # Pixels. None looks at a picture twice: at `first_size`, and at the one of `sizes` that brings half of what was
-    # found nearest to `text_height`.
+    # Pixels. None: detection runs twice. The first pass, at `first_size`, measures the text. The second pass uses the
+    # entry of `sizes` at which the median text height is closest to `text_height`.
     predict.size = config_dict.FieldReference(736, field_type=int)
     predict.first_size = 736  # pixels
     predict.sizes = (512, 736, 1152, 1536)  # pixels
     predict.text_height = 48.0  # pixels
-    # Pixels, of "official"; None is in proportion, up to a multiple of 32.
-    predict.stretch_width = config_dict.placeholder(int)
-    predict.max_side = 4096  # pixels; longer sides shrink to it
+    predict.stretch_width = config_dict.placeholder(int)  # pixels; None: in proportion, a multiple of 32
+    predict.max_side = 4096  # pixels; a longer side is shrunk to it
     predict.batch_size = 1
-    predict.follow_exif = True  # turn picture files upright as viewers do; the benchmarks' labels want False
+    predict.follow_exif = True  # turns pictures as viewers do; the labels of the benchmarks need False
     return predict
 
 
@@ -177,5 +174,5 @@ def _evaluate() -> ConfigDict:
     """How detections are scored."""
     evaluate = ConfigDict()
     evaluate.protocol = "iou"  # or "deteval", "pascal", "icdar2013", "td500"
-    evaluate.page_pictures = 40  # how many pictures the results page shows, those with the most errors first
+    evaluate.page_pictures = 40  # pictures on the results page, those with the most errors first
     return evaluate

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from dbnet_jax.config.fields import assign
 from dbnet_jax.files import write_json
 from dbnet_jax.training.task import get_task, task_of
 
@@ -24,9 +25,8 @@ FOLDERS = (
 )
 """Fields that name a folder or a file of the machine that trained."""
 
-
-# Fields that have a default, and None for another choice.
-_OR_NONE = ("predict.size",)
+# Fields of earlier versions, with their names of today in the same section.
+_RENAMED = {"data.render": "pixels"}
 
 
 def config_from_json(text: str) -> ConfigDict:
@@ -41,10 +41,11 @@ def config_from_json(text: str) -> ConfigDict:
     config = get_task(sections.get("task", "detection")).default_config()
     for name, section in sections.items():
         if not isinstance(config.get(name), ConfigDict):
-            _set(config, name, section, name)
+            assign(config, name, section, name)
         elif isinstance(section, dict):
             for field, value in section.items():
-                _set(config[name], field, value, f"{name}.{field}")
+                today = str(_RENAMED.get(f"{name}.{field}", field))
+                assign(config[name], today, value, f"{name}.{today}")
         else:
             raise ValueError(f"`config.{name}` (={section!r:.60}) must be an object with fields")
     return config
@@ -110,22 +111,6 @@ def changes_since(config: ConfigDict, workdir: str | os.PathLike[str]) -> str:
         for field, value in changed_fields(config, earlier).items()
         if not field.startswith(("predict.", "evaluate."))
     )
-
-
-def _set(section: ConfigDict, name: str, value: Any, field: str) -> None:
-    try:
-        # ml_collections takes None for anything.
-        if value is None and section.get(name) is not None and field not in _OR_NONE:
-            raise TypeError("None is no choice")
-        section[name] = _tuples(value)
-    except (TypeError, OverflowError) as error:
-        wanted = section.get_type(name).__name__
-        raise ValueError(f"`config.{field}` (={value!r:.60}) must be of type {wanted}") from error
-
-
-def _tuples(value: Any) -> Any:
-    """JSON knows no tuples."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _last_name(path: str) -> str:

@@ -18,7 +18,7 @@ from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import PictureErrors
-from dbnet_jax.messages import Problem, count_problems, first_lines, plural
+from dbnet_jax.messages import Problem, check_choice, count_problems, first_lines, plural
 from dbnet_jax.postprocess import Detections
 
 
@@ -144,8 +144,7 @@ class Evaluator:
     """
 
     def __init__(self, dataset: Any, protocol: str = "iou", *, too_many_bad: Literal["warn", "raise"] = "warn"):
-        if protocol not in PROTOCOLS:
-            raise ValueError(f"`protocol` (={protocol!r}) must be one of {sorted(PROTOCOLS)}")
+        check_choice("config.evaluate.protocol", protocol, PROTOCOLS)
         self.dataset, self.protocol, self.too_many_bad = dataset, protocol, too_many_bad
 
     def run(self, detector: Detector, between: Callable[[], None] = lambda: None) -> Evaluation:
@@ -196,7 +195,7 @@ class Evaluator:
             f"`config.data.max_bad_share` (={max_share:g}) allows: the scores are of the others alone"
         )
         if self.too_many_bad == "raise":
-            raise ValueError(f"{message}. Mend or remove them, or raise it (--set=data.max_bad_share=1):\n{named}")
+            raise ValueError(f"{message}. Mend or remove them, or raise it (--config.data.max_bad_share=1):\n{named}")
         if jax.process_index() == 0:
             logging.warning("%s:\n%s", message, named)
 

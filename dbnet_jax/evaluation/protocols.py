@@ -21,6 +21,7 @@ from dbnet_jax.evaluation.regions import (
     valid_polygons,
 )
 from dbnet_jax.geometry import Number
+from dbnet_jax.messages import check_choice
 
 Flag = bool | int | np.bool_ | np.integer
 # A detection with more than this share of itself on a don't-care region does not count.
@@ -136,8 +137,7 @@ def compare(
     protocol: str,
 ) -> list[Comparison]:
     """Areas and overlaps, picture by picture. **Arguments** and **Raises:** as `evaluate_detections`."""
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"`protocol` (={protocol!r}) must be one of {', '.join(map(repr, PROTOCOLS))}")
+    check_choice("protocol", protocol, PROTOCOLS)
     if not len(detections) == len(ground_truths) == len(ignore):
         lengths = f"{len(detections)}, {len(ground_truths)} and {len(ignore)}"
         raise ValueError(f"`detections`, `ground_truths` and `ignore` must be of as many pictures, not {lengths}")

@@ -137,8 +137,5 @@ def _data(config: ConfigDict) -> str:
 def _command(config: ConfigDict, name: str) -> str:
     """A command that trains with this config, whatever its file is called now."""
     changed = changed_fields(config)
-    fields = [f"--config.{field}={value}" for field, value in changed.items() if value is not None]
-    # A flag of a number takes no None.
-    nothing = ",".join(f"{field}=None" for field, value in changed.items() if value is None)
-    file = "--config=configs/common.py" + (f":{nothing}" if nothing else "")
-    return shlex.join(["python", "run.py", file, *fields, f"--workdir=runs/{name}"])
+    fields = [f"--config.{field}={value}" for field, value in changed.items()]
+    return shlex.join(["python", "run.py", "--config=configs/common.py", *fields, f"--workdir=runs/{name}"])

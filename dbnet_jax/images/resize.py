@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.messages import check_choice
+
 RULES = ("short", "long", "height", "none", "official")
 STRIDE = 32
 # The side that the rule does not fix is padded to a multiple of this, so that a folder of photos of every format
@@ -30,8 +32,7 @@ def resized_size(
 
     **Raises:** ValueError when the rule is unknown or a size is not positive.
     """
-    if rule not in RULES:
-        raise ValueError(f"`resize` (={rule!r}) must be one of {RULES}")
+    check_choice("resize", rule, RULES)
     if size < 1 or max_side < 1:
         raise ValueError(f"`size` (={size}) and `max_side` (={max_side}) must be positive")
     if width is not None and (rule != "official" or width < 1):

@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dbnet_jax.losses.hard_negatives import hard_negative_weights
+from dbnet_jax.messages import check_choice
 
 Map = Float[Array, "batch height width"]
 AnyMap = Map | Float[np.ndarray, "batch height width"]
 Scalar = Float[Array, ""]
+BINARY_LOSSES = ("dice", "cross_entropy")
 EPSILON = 1e-6
 
 
@@ -46,8 +48,7 @@ def db_loss(
 
     **Raises:** ValueError when `binary_loss` is unknown.
     """
-    if binary_loss not in ("dice", "cross_entropy"):
-        raise ValueError(f"`binary_loss` (={binary_loss!r}) must be 'dice' or 'cross_entropy'")
+    check_choice("binary_loss", binary_loss, BINARY_LOSSES)
     predicted = {name: jnp.asarray(value) for name, value in outputs.items()}
     true = {name: jnp.asarray(value) for name, value in labels.items()}
     target, mask = true["shrink_map"], true["shrink_mask"]

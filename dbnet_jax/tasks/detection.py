@@ -62,7 +62,7 @@ class Detection(Task):
 
     def prepare(self, config: ConfigDict) -> Prepare | None:
         data = config.data
-        if data.render != "device":
+        if data.pixels != "device":
             return None
         return make_renderer(tuple(data.crop), data.threshold_min, data.threshold_max)
 

@@ -64,7 +64,7 @@ def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> t
         return checkpoints.restore_variables(like, config.predict.checkpoint)
 
 
-def on_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
+def with_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
     """The config that scores one config's detector on another one's data.
 
     The detector's are `model`, `predict` and the normalisation of the pixels; all else is the data's, and with it

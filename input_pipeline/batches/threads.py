@@ -1,7 +1,7 @@
 """Training batches by plain threads: positions → examples on all cores → batches, without TensorFlow.
 
 The work of an example (decoding, resizing) releases Python's lock, and the pixels are the accelerator's
-(`config.data.render = "device"`): threads are enough. Batch t is a pure function of (seed, t, process index).
+(`config.data.pixels = "device"`): threads are enough. Batch t is a pure function of (seed, t, process index).
 """
 
 import os

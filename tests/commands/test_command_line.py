@@ -1,5 +1,6 @@
 """What the command line says of weights, of fields and of pictures, and how it ends when that cannot be."""
 
+import json
 import pathlib
 from collections.abc import Callable
 
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 from absl import app
 
-import run as command
+from dbnet_jax.commands import main
+from dbnet_jax.commands.options import COMMANDS, parse
+from dbnet_jax.commands.sources import config_of_weights, config_or_saved
+from dbnet_jax.config.saved import save_config
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights import shipped as pretrained
@@ -18,9 +22,6 @@ from dbnet_jax.weights.model_card import ModelCard
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import white_box
 from tests.helpers.command_line import call_run
-
-# ml_collections loads config files in a way that Python will drop.
-pytestmark = pytest.mark.filterwarnings(r"ignore:the load_module\(\) method is deprecated:DeprecationWarning")
 
 QUICKSTART = f"--config={tiny.ROOT}/configs/quickstart.py"
 
@@ -37,11 +38,10 @@ def shipped(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture
 def cli(shipped, capsys, monkeypatch, tmp_path) -> Callable[..., str]:
     """`python run.py`, which gives what it prints."""
-    monkeypatch.setattr(command, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(pretrained, "FOLDER", shipped)
 
     def run(*words: str) -> str:
-        call_run(words, monkeypatch)
+        call_run(*words, runs=tmp_path / "runs")
         return str(capsys.readouterr().out)
 
     return run
@@ -61,6 +61,16 @@ def test_folders_whose_names_hold_a_dot_have_results_of_their_own(cli, photo, tm
     results = tmp_path / "runs/detections"
     for name, page in (("set.1", "set.1"), ("set.2", "set.2"), ("set.2/photo.png", "photo")):
         assert cli("--mode=predict", f"--input={tmp_path / name}") == f"results: {results / page}/index.html\n"
+
+
+def test_pictures_named_one_by_one_have_one_page(cli, photo, tmp_path):
+    (tmp_path / "set.2").mkdir()
+    (tmp_path / "set.2/photo.png").write_bytes(photo.read_bytes())
+    page = tmp_path / "runs/detections/set.1/index.html"
+    pictures = (str(photo), "--weights=small-word", str(tmp_path / "set.2"))
+    assert cli("predict", *pictures) == f"results: {page}\n"
+    found = json.loads((page.parent / "detections.json").read_text())
+    assert list(found["pictures"]) == ["set.1/photo.png", "set.2/photo.png"]
 
 
 def test_a_tilde_behind_an_equals_sign_is_ones_home(cli, photo, tmp_path, monkeypatch):
@@ -90,25 +100,75 @@ def test_what_a_command_cannot_use_is_said_by_its_flag(cli, photo, tmp_path):
             app.UsageError,
             "--output=.* is a file: a",
         ),
-        (["--config=configs/quickstrat.py"], ValueError, r"quickstrat\.py is not there; .*configs has quickstart\.py$"),
-        (["--config=xyz.py:steps=3"], ValueError, r"xyz\.py is not there; .*configs has .*icdar2015\.py, "),
+        (["--config=configs/quickstrat.py"], FileNotFoundError, r"quickstrat\.py is not there; .*has quickstart\.py$"),
+        (["--config=xyz.py:steps=3"], FileNotFoundError, r"xyz\.py is not there; .*configs has .*icdar2015\.py, "),
     ]:
         with pytest.raises(kind, match=named):
             cli(*words)
     with pytest.raises(FileNotFoundError, match=r"(?s)no test pictures of ICDAR.*--config=configs/NAME\.py --config"):
-        cli("--mode=evaluate", "--weights=small-word", "--set=data.name=icdar2015,data.dir=nowhere")
+        cli("--mode=evaluate", "--weights=small-word", "--config.data.name=icdar2015", "--config.data.dir=nowhere")
 
 
-# ---------------------------------------------------------------- fields
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_without_a_command_it_lists_them(words, capsys):
+    main.run(words, pathlib.Path())
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines() if line.startswith("  ")] == list(COMMANDS)
+    assert {path.stem for path in pathlib.Path(main.__file__).parent.glob("*.py")} > set(COMMANDS)
+
+
+def test_a_command_prints_its_flags(cli):
+    assert "--weights NAME" in cli("predict", "--help")
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ([f"{QUICKSTART}:box_threshold=0.99"], r"'box_threshold=0.99' in --config has no say.*--set"),
-        ([f"{QUICKSTART}:eval_pictures=3, predict.size = 640"], r"'predict.size = 640' in --config has no say"),
-        ([f"{QUICKSTART}:crop=(64,64),width=8"], r"'width=8' in --config has no say"),
-        ([f"{QUICKSTART}:checkpoint=latest"], r"'checkpoint=latest' in --config has no say"),
-        ([f"{QUICKSTART}:normalization=official"], r"'normalization=official' in --config has no say"),
-        ([QUICKSTART, "--config.data.normalization=official"], r"--config.data.normalization has no say"),
+        (["photo.jpg"], r"unknown command or argument 'photo\.jpg'; the commands are predict, train"),
+        (["train", "--confg=x.py"], "unrecognized arguments: --confg=x.py"),
+        (
+            ["predict", "--config.predict.size", "960"],
+            "--config.predict.size has no value: --config.predict.size=VALUE",
+        ),
+    ],
+)
+def test_a_word_that_is_no_flag_ends_the_process_with_its_name(words, named):
+    with pytest.raises(SystemExit, match=named):
+        main.run(words, pathlib.Path())
+
+
+# ---------------------------------------------------------------- fields
+def test_a_field_is_set_in_the_same_way_in_a_file_a_run_and_weights(shipped, tmp_path):
+    save_config(tiny.config(), tmp_path)
+    fields = ["--config.predict.size=None", "--config.unclip_ratio=2", "--config.predict.follow_exif=true"]
+    fields += ["--config.predict.sizes=(512, 736)", "--config.data.dir=a, b=c"]
+    options = parse(["evaluate", f"--workdir={tmp_path}", *fields], tmp_path)
+    file = parse(["evaluate", *fields, f"--config={tiny.ROOT}/configs/quickstart.py"], tmp_path)
+    weights = config_of_weights(str(shipped / "small-word.safetensors"), parse(["predict", *fields], tmp_path))
+    for config in (config_or_saved(options), config_or_saved(file), weights):
+        predict = config.predict
+        assert (predict.size, predict.unclip_ratio, predict.follow_exif) == (None, 2.0, True)
+        assert (predict.sizes, config.data.dir) == ((512, 736), "a, b=c")
+    with pytest.raises(ValueError, match=r"`config.train.steps` \(=None\) must be of type int"):
+        config_or_saved(parse(["evaluate", f"--workdir={tmp_path}", "--config.train.steps=None"], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (
+            [f"{QUICKSTART}:box_threshold=0.99"],
+            "box_threshold=0.99 in --config .*--config.predict.box_threshold=0.99",
+        ),
+        (
+            [f"{QUICKSTART}:eval_pictures=3, predict.size = 640"],
+            "predict.size=640 in --config is refused",
+        ),
+        ([f"{QUICKSTART}:crop=(64,64),width=8"], "width=8 in --config is refused: the weights decide it$"),
+        ([f"{QUICKSTART}:checkpoint=latest"], "checkpoint=latest in --config"),
+        ([f"{QUICKSTART}:normalization=official"], "normalization=official in --config"),
+        ([QUICKSTART, "--config.model.k=3"], r"--config.model.k is refused: the weights decide the model"),
+        (["--config.width=8"], r"--config.model.width is refused"),
     ],
 )
 def test_a_field_that_weights_carry_is_never_ignored(cli, words, named):
@@ -121,9 +181,9 @@ def test_fields_of_the_data_may_stand_behind_the_colon(cli, monkeypatch, tmp_pat
     monkeypatch.setattr(
         "dbnet_jax.evaluation.evaluator.Evaluator.run", lambda self, detector: detectors.append(detector)
     )
-    monkeypatch.setattr("dbnet_jax.pages.evaluation.write_report", lambda *_: {})
+    monkeypatch.setattr("dbnet_jax.commands.evaluate.write_report", lambda *_: {})
     config = f"{QUICKSTART}:eval_pictures=3,crop=(64,64),init.backbone=x,follow_exif=False,seed=3"
-    cli("--mode=evaluate", "--weights=small-word", config, "--set=box_threshold=0.3")
+    cli("--mode=evaluate", "--weights=small-word", config, "--config.predict.box_threshold=0.3")
     (found,) = detectors
     assert (found.config.data.eval_pictures, found.config.predict.box_threshold) == (3, 0.3)
     assert found.config.predict.follow_exif is False
@@ -132,7 +192,7 @@ def test_fields_of_the_data_may_stand_behind_the_colon(cli, monkeypatch, tmp_pat
 @pytest.mark.parametrize("field", ["box_threshold=7", "threshold=-1", "min_size=-5", "max_candidates=0", "size=0"])
 def test_a_number_out_of_its_range_is_refused(cli, photo, field):
     with pytest.raises(ValueError, match=rf"`config.predict.{field.partition('=')[0]}` \(=.*\) must be"):
-        cli("--mode=predict", f"--input={photo}", f"--set={field}")
+        cli("--mode=predict", f"--input={photo}", f"--config.predict.{field}")
 
 
 # ---------------------------------------------------------------- weights

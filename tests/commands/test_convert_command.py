@@ -52,7 +52,7 @@ def test_the_command_line_makes_a_workdir_that_evaluates(trained, tmp_path, monk
     output = done.stdout + done.stderr
     for line in ("backbone: resnet18", "width: 4", "dcn: False", "normalization: official", "dead_arrays: 0"):
         assert line in output.splitlines(), output
-    call_run(("--mode=evaluate", f"--workdir={tmp_path}"), monkeypatch)
+    call_run("--mode=evaluate", f"--workdir={tmp_path}")
     assert "hmean" in capsys.readouterr().out
     assert json.loads((tmp_path / "evaluation.json").read_text())["images"] == 4
 
@@ -109,8 +109,8 @@ def test_what_no_shape_tells_may_be_set_by_who_knows(tmp_path, monkeypatch):
     save_file(export_torch_weights(weights, model), tmp_path / "ours.safetensors")
     words = ("--mode=convert", f"--input={tmp_path / 'ours.safetensors'}", f"--workdir={tmp_path / 'run'}")
     with pytest.raises(ValueError, match="misshapen"):
-        call_run((*words, "--set=width=8"), monkeypatch)
-    call_run((*words, "--set=dcn_offsets=strided,normalization=imagenet"), monkeypatch)
+        call_run(*words, "--config.model.width=8")
+    call_run(*words, "--config.model.dcn_offsets=strided", "--config.data.normalization=imagenet")
     saved = load_config(tmp_path / "run")
     assert (saved.model.dcn_offsets, saved.data.normalization) == ("strided", "imagenet")
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_converted_leaves_nothing(trained, tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=r"missing: decoder\.in5\.weight"):
         converted(torn, tmp_path / "run", common.get_config())
     with pytest.raises(FileNotFoundError, match="`path`"):
-        call_run(("--mode=convert", "--input=nowhere.pth", f"--workdir={tmp_path / 'run'}"), monkeypatch)
+        call_run("--mode=convert", "--input=nowhere.pth", f"--workdir={tmp_path / 'run'}")
     assert not (tmp_path / "run").exists()
 
 

@@ -27,7 +27,7 @@ from tests.helpers.problems import said
 from tests.input_pipeline.test_batches import Numbered
 from tests.pages.test_results import Page
 
-DEVICE = "render=device,canvas=(64,64)"
+DEVICE = "pixels=device,canvas=(64,64)"
 
 
 class Annotated(Numbered):

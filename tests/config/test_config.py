@@ -7,6 +7,8 @@ import pytest
 
 from configs import common, ctw1500, icdar2015, mlt2017, msra_td500, own_data, quickstart, synthtext, totaltext
 from dbnet_jax.config.checks import check_training
+from dbnet_jax.config.fields import read_config
+from dbnet_jax.config.saved import config_from_json
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.train import train_and_evaluate
 from dbnet_jax.weights.initial import initial_variables
@@ -40,6 +42,7 @@ def test_the_commands_of_the_reproduction_page_are_configs_that_can_train():
         ("train.batch_size=0", r"`config.train.batch_size` \(=0\) must be 1 or more"),
         ("accumulate=0", r"`config.train.accumulate` \(=0\) must be 1 or more"),
         ("keep_checkpoints=0", r"`config.train.keep_checkpoints` \(=0\) must be 1 or more"),
+        ("cache=disk", r"`config.data.cache` \(='disk'\) must be one of 'none', 'host', 'device'"),
         ("steps=-1", r"`config.train.steps` \(=-1\) must be 0 or more"),
         ("steps=0,epochs=0", r"`config.train.epochs` \(=0.0\) must be positive"),
     ],
@@ -134,5 +137,19 @@ def test_values_as_people_write_them():
     assert (config.predict.sizes, config.data.crop) == ((512, 736), (64, 96))
     assert (config.predict.size, type(config.predict.size)) == (1024, int)
     assert (config.predict.unclip_ratio, type(config.predict.unclip_ratio)) == (2.0, float)
-    with pytest.raises(ValueError, match=r"'predict.stretch_width' \(='wide'\) must be of type int"):
+    with pytest.raises(ValueError, match=r"`config.predict.stretch_width` \(='wide'\) must be of type int"):
         common.get_config("stretch_width=wide")
+
+
+def test_a_config_file_of_ones_own_needs_no_folder_of_configs(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from dbnet_jax.config.defaults import default_config as get_config")
+    assert read_config(str(file)).to_dict() == common.get_config().to_dict()
+    assert read_config(f"{ROOT}/configs/icdar2015.py:cpu").model.width == 16
+    file.write_text("")
+    with pytest.raises(ValueError, match=r"mine\.py has no function get_config"):
+        read_config(str(file))
+
+
+def test_a_saved_config_may_have_names_of_earlier_versions():
+    assert config_from_json('{"data": {"render": "device"}}').data.pixels == "device"

@@ -273,7 +273,6 @@ def test_a_missing_or_empty_data_directory_says_what_belongs_there(tmp_path, exp
         ("data.name=icdar", r"`name` \(='icdar'\) must be one of icdar2015"),
         ("train_pictures=0", "split 'train' of `config.data.dir`"),
         ("granularity=line", r"`config.data.granularity` \(='line'\): synthetic has words alone"),
-        ("cache=disk", r"`config.data.cache` \(='disk'\) must be 'none', 'host' or 'device'"),
     ],
 )
 def test_a_data_config_that_cannot_work_is_named(fields, message):
@@ -292,8 +291,14 @@ def run(*flags: str) -> str:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--config=configs/quickstart.py", "--config.train.batchsize=4"], 'Did you mean "batch_size"'),
-        (["--config=configs/quickstart.py", "--config.trian.batch_size=4"], 'Did you mean "train"'),
+        (
+            ["--config=configs/quickstart.py", "--config.train.batchsize=4"],
+            "unknown; is it train.batch_size",
+        ),
+        (
+            ["--config=configs/quickstart.py", "--config.trian.batch_size=4"],
+            "unknown; is it train.batch_size",
+        ),
         (["--config=configs/nowhere.py", "--workdir=w"], "configs/nowhere.py"),
     ],
 )

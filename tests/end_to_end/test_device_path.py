@@ -96,9 +96,9 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ("cache=device", r"`config\.data\.cache` \(='device'\) needs `config\.data\.render`"),
-        ("render=device,threshold_distance=official", r"threshold_distance.*render"),
-        ("render=gpu", r"`config\.data\.render` \(='gpu'\)"),
+        ("cache=device", r"`config\.data\.cache` \(='device'\) needs `config\.data\.pixels`"),
+        ("pixels=device,threshold_distance=official", r"threshold_distance.*pixels"),
+        ("pixels=gpu", r"`config\.data\.pixels` \(='gpu'\)"),
     ],
 )
 def test_choices_that_do_not_go_together_are_refused(tmp_path, extra, words):

@@ -46,7 +46,7 @@ def assert_a_signal_to_one_saves_on_both(workdir: pathlib.Path) -> None:
     """A pair goes on from the three steps of the last one; by the path without TensorFlow, which that did not take."""
     # Nothing but the signal makes it save.
     never = "steps=100000,checkpoint_every=100000,evaluate_every=100000,picture_every=100000"
-    pair = start_pair(workdir, f"{EXTRA},{never},render=device,canvas=(64,64)")
+    pair = start_pair(workdir, f"{EXTRA},{never},pixels=device,canvas=(64,64)")
     while len(losses(workdir)) < 5:
         assert all(process.poll() is None for process in pair), [process.communicate()[0] for process in pair]
         time.sleep(0.05)

@@ -86,7 +86,7 @@ def test_a_loss_that_is_not_finite_stops_names_the_pictures_and_keeps_the_last_g
 
 
 def test_the_path_without_tensorflow_learns_the_same(run, tmp_path):
-    train_and_evaluate(tiny.config("render=device,canvas=(64,64)"), tmp_path)
+    train_and_evaluate(tiny.config("pixels=device,canvas=(64,64)"), tmp_path)
     ours, theirs = ([line["loss"] for line in losses(folder)] for folder in (tmp_path, run))
     assert len(ours) == len(theirs) == 6
     # From the same weights: the losses differ by what borders and rounding differ.
@@ -101,7 +101,7 @@ def test_a_killed_run_without_tensorflow_ends_with_the_weights_of_one_that_was_n
         "import sys\nfor name in ('tensorflow', 'tensorflow_datasets', 'array_record'):\n    sys.modules[name] = None\n"
     )
     # Checkpoints of odd steps hold a half-filled accumulation.
-    extra = "steps=40,accumulate=2,checkpoint_every=7,render=device,canvas=(64,64)"
+    extra = "steps=40,accumulate=2,checkpoint_every=7,pixels=device,canvas=(64,64)"
 
     def start(name: str, cache: str) -> subprocess.Popen[str]:
         path = {"PYTHONPATH": str(hidden)}

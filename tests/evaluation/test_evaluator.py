@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-import run
+from dbnet_jax.commands.summary import print_evaluation
 from dbnet_jax.detection import pipeline
 from dbnet_jax.evaluation import evaluate_detections
 from dbnet_jax.evaluation import evaluator as evaluator_module
@@ -142,7 +142,7 @@ def test_what_is_wrong_with_the_set_and_its_labels_is_told(detector, tmp_path):
 
 def test_the_command_prints_what_was_left_out(capsys):
     messages = [f"gt_{number}.txt:1: odd" for number in range(23)]
-    run.show({"hmean": 0.5, "images": 3, "skipped": 0, "problems": 23, "messages": messages}, "runs/x")
+    print_evaluation({"hmean": 0.5, "images": 3, "skipped": 0, "problems": 23, "messages": messages}, "runs/x")
     printed = capsys.readouterr().out.splitlines()
     assert printed[:20] == messages[:20]
     assert printed[20:] == [

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from configs.common import apply_arg
+from dbnet_jax.config.fields import apply_arg
 from dbnet_jax.detector import Detector
 from dbnet_jax.export.weights import code_version, export_run, read_words
 from dbnet_jax.weights.file import load_weights

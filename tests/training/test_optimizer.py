@@ -94,5 +94,5 @@ def test_muon_moves_every_direction_of_a_kernel_as_far_as_adamw_and_the_rest_by_
 
 
 def test_an_unknown_optimiser_is_refused():
-    with pytest.raises(ValueError, match=r"`optimizer` \(='adam'\) must be one of sgd, adamw, muon"):
+    with pytest.raises(ValueError, match=r"`optimizer` \(='adam'\) must be one of 'sgd', 'adamw', 'muon'"):
         make_optimizer(poly_schedule(0.1, 10), kind="adam")

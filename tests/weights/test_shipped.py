@@ -14,12 +14,12 @@ import cv2
 import jax
 import numpy as np
 import pytest
-from absl import app, flags
-from ml_collections import config_flags
+from absl import app
 
-import run as command
 from configs import small_word
-from configs.common import apply_arg
+from dbnet_jax.commands.options import parse
+from dbnet_jax.commands.sources import config_or_saved
+from dbnet_jax.config.fields import apply_arg
 from dbnet_jax.config.saved import save_config, without_paths
 from dbnet_jax.detector import Detector
 from dbnet_jax.export.weights import _command, code_version, export_run
@@ -28,14 +28,11 @@ from dbnet_jax.training.checkpoint import Checkpoints
 from dbnet_jax.weights import shipped as pretrained
 from dbnet_jax.weights.file import load_weights
 from dbnet_jax.weights.initial import initial_variables
-from dbnet_jax.weights.run_folder import load_config, on_data_of
+from dbnet_jax.weights.run_folder import load_config, with_data_of
 from dbnet_jax.weights.shipped import find_weights, pretrained_names, pretrained_path
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import white_box
 from tests.helpers.command_line import call_run
-
-# ml_collections loads config files in a way that Python will drop.
-pytestmark = pytest.mark.filterwarnings(r"ignore:the load_module\(\) method is deprecated:DeprecationWarning")
 
 FIELDS = "ema_decay=0.9,checkpoint=best,mix=synthetic*2,crop=(64,96),data.tfds_dir=/data/tfds,unclip_ratio=1.7"
 
@@ -75,12 +72,11 @@ def shipped(exported, tmp_path, monkeypatch) -> pathlib.Path:
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch, tmp_path) -> Callable[..., str]:
+def cli(capsys, tmp_path) -> Callable[..., str]:
     """`python run.py` in this process; gives what it prints."""
-    monkeypatch.setattr(command, "RUNS", tmp_path / "runs")
 
     def run(*words: str) -> str:
-        call_run(words, monkeypatch)
+        call_run(*words, runs=tmp_path / "runs")
         return str(capsys.readouterr().out)
 
     return run
@@ -160,7 +156,7 @@ def test_training_starts_from_shipped_weights_by_name(shipped):
 @pytest.mark.parametrize(("fields", "value"), [("follow_exif=False", 0.1), ("checkpoint=latest", 0.2)])
 def test_the_average_of_the_checkpoint_that_the_config_names(workdir, tmp_path, cli, fields, value):
     file = tmp_path / "x.safetensors"
-    printed = cli("--mode=export", f"--workdir={workdir}", f"--output={file}", f"--set={fields}")
+    printed = cli("--mode=export", f"--workdir={workdir}", f"--output={file}", f"--config.predict.{fields}")
     assert f"results: {file} and its card, {tmp_path / 'x.md'}" in printed
     config, variables, card = load_weights(file)
     for leaf in jax.tree.leaves(variables):
@@ -194,7 +190,6 @@ def test_the_card_tells_what_the_run_left(workdir, tmp_path, cli):
 def test_the_cards_command_gives_the_same_config(exported, monkeypatch):
     config, _, card = load_weights(exported)
     assert_command_gives(config, card.command, monkeypatch)
-    # None is no word for a flag.
     shipped = small_word.get_config("next")
     assert shipped.predict.size is None
     assert_command_gives(shipped, _command(shipped, "small-word"), monkeypatch)
@@ -203,12 +198,9 @@ def test_the_cards_command_gives_the_same_config(exported, monkeypatch):
 def assert_command_gives(config, command, monkeypatch) -> None:
     python, script, *words, workdir = shlex.split(command)
     assert (python, script, workdir) == ("python", "run.py", "--workdir=runs/small-word")
-    parsed = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=parsed)
-    monkeypatch.setattr("sys.argv", ["run.py", *words])
     monkeypatch.chdir(tiny.ROOT)
-    parsed(sys.argv)
-    assert parsed["config"].value.to_dict() == config.to_dict()
+    options = parse(words, pathlib.Path())
+    assert config_or_saved(options).to_dict() == config.to_dict()
 
 
 def test_scores_that_are_not_those_of_the_weights_are_left_out(workdir, tmp_path):
@@ -270,7 +262,7 @@ def test_weights_are_scored_on_the_data_of_a_config(shipped, tmp_path, cli, monk
     monkeypatch.setattr(
         "dbnet_jax.evaluation.evaluator.Evaluator.run", lambda self, detector: seen.append((self, detector))
     )
-    monkeypatch.setattr("dbnet_jax.pages.evaluation.write_report", lambda folder, *_: seen.append(folder) or {})
+    monkeypatch.setattr("dbnet_jax.commands.evaluate.write_report", lambda folder, *_: seen.append(folder) or {})
     words = ["--mode=evaluate", "--weights=small-word"]
     cli(*words, f"--config={tiny.ROOT}/configs/quickstart.py", "--config.data.eval_pictures=3", "--config.seed=5")
     (_, detector), folder = seen
@@ -281,7 +273,8 @@ def test_weights_are_scored_on_the_data_of_a_config(shipped, tmp_path, cli, monk
     assert config.model.to_dict() == load_config(shipped / "small-word.safetensors").model.to_dict()
     assert config.predict.unclip_ratio == 1.7
     seen.clear()
-    cli(*words, "--set=unclip_ratio=1.8,data.normalization=official", f"--output={tmp_path / 'o'}")
+    fields = ["--config.predict.unclip_ratio=1.8", "--config.data.normalization=official"]
+    cli(*words, *fields, f"--output={tmp_path / 'o'}")
     assert (seen[0][1].config.predict.unclip_ratio, seen[1]) == (1.8, str(tmp_path / "o"))
     assert seen[0][1].config.data.eval_pictures == 4
 
@@ -289,7 +282,7 @@ def test_weights_are_scored_on_the_data_of_a_config(shipped, tmp_path, cli, monk
 def test_pixels_are_those_of_the_weights_and_their_orientation_that_of_the_labels():
     saved = tiny.config("normalization=official,follow_exif=True,box_threshold=0.4,resize=long")
     given = tiny.config("normalization=imagenet,follow_exif=False,box_threshold=0.6,protocol=deteval")
-    config = on_data_of(saved, given)
+    config = with_data_of(saved, given)
     assert (config.data.normalization, config.predict.follow_exif) == ("official", False)
     assert (config.predict.box_threshold, config.predict.resize) == (0.4, "long")
     assert config.evaluate.protocol == "deteval"
@@ -300,17 +293,13 @@ def test_pixels_are_those_of_the_weights_and_their_orientation_that_of_the_label
 def test_a_config_that_has_no_say_in_weights_is_refused(shipped, photos, cli, workdir):
     config = f"--config={tiny.ROOT}/configs/quickstart.py"
     for words, text in [
-        (
-            ["--mode=evaluate", "--weights=small-word", config, "--config.predict.size=640"],
-            r"config\.predict\.size.*--set",
-        ),
-        (["--mode=predict", f"--input={photos}", config], "--config has no say in weights"),
+        (["--mode=predict", f"--input={photos}", config], "--config is refused: the weights"),
         (["--mode=evaluate", "--weights=small-word", f"--workdir={workdir}"], "both name a detector"),
-        (["--mode=evaluate"], "--workdir, a run's folder, or --weights"),
+        (["--mode=evaluate"], r"--workdir \(a run's folder\) or --weights"),
         (["--mode=train", "--weights=small-word", config], r"init\.checkpoint"),
-        (["--mode=evaluate", f"--workdir={shipped / 'small-word.safetensors'}"], "--weights takes it"),
+        (["--mode=evaluate", f"--workdir={shipped / 'small-word.safetensors'}"], "--weights takes a file"),
         (["--mode=export", f"--workdir={workdir}"], "--output is missing"),
-        (["--mode=export", f"--workdir={workdir}", "--output=x.safetensors", config], "--config has no say"),
+        (["--mode=export", f"--workdir={workdir}", "--output=x.safetensors", config], "--config is refused: the run"),
     ]:
         with pytest.raises(app.UsageError, match=text):
             cli(*words)
