@@ -1,4 +1,4 @@
-"""A network's variables as nested dictionaries of arrays: their shapes, and how two of them differ."""
+"""A network's variables as nested dictionaries of arrays: their shapes and their differences."""
 
 import operator
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def variable_shapes(model: nn.Module) -> Variables:
-    """The variables of `model` as shapes; nothing is compiled."""
+    """The shapes of the variables of `model`. Nothing is compiled."""
     return dict(jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3), jnp.float32))))
 
 
 def shapes_of(tree: Mapping[str, Any]) -> Shapes:
-    """The shapes of a nested dictionary of arrays, or of shapes that JAX worked out."""
+    """The shapes in a nested dictionary of arrays or of `jax.ShapeDtypeStruct`."""
     return {path: tuple(leaf.shape) for path, leaf in flatten_dict(tree, sep="/").items()}
 
 
 def differences(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Every array that is missing, not wanted or of another shape, a line each, in the order of the paths."""
+    """One line for each array that is missing, surplus or of another shape, in the order of the paths."""
     return [
         f"{path}: {f'{found[path]} found' if path in found else 'missing'}, {wanted.get(path, 'nothing')} wanted"
         for path in sorted(found.keys() | wanted.keys())
