@@ -30,7 +30,7 @@ def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
         - a .safetensors file,
         - a PyTorch file with any other name (.pth, .pt, .tar; the official files have no suffix),
         - a dictionary of names to NumPy arrays or PyTorch tensors,
-        - a dictionary with such a dictionary in "state_dict", "model", "model_state_dict" or "state_dict_ema". Its other
+        - a dictionary with such a dictionary in "state_dict", "model", "model_state_dict" or "state_dict_ema". Other
           entries (epoch, optimizer, …) are left out.
 
     **Returns:** names to values; `as_array` makes arrays of the values.
