@@ -63,10 +63,10 @@ def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> t
 
 
 def on_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
-    """The config that evaluates the detector of `saved` on the data of `given`.
+    """The config that scores one config's detector on another one's data.
 
-    `saved` supplies `model`, `predict` and the normalization of the pixels. `given` supplies all other fields, and
-    `predict.follow_exif`, because the labels decide it.
+    The detector's are `model`, `predict` and the normalisation of the pixels; all else is the data's, and with it
+    whether its labels follow the EXIF orientation.
     """
     config = given.copy_and_resolve_references()
     with config.unlocked():
