@@ -1,4 +1,4 @@
-"""Binarisation of the probability map: the hard step, and the differentiable one that replaces it in training."""
+"""Binarisation of the probability map: the hard step, and the differentiable step that replaces it in training."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ def differentiable_binarization(
 
     - `probability_map`: P in [0, 1], of any shape.
     - `threshold_map`: T in [0, 1], of the same shape.
-    - `k`: how steep the step is; 50 in the paper. It amplifies the gradient where P is close to T (section 3.3).
+    - `k`: the steepness; 50 in the paper. It amplifies the gradient where P is close to T (section 3.3).
 
     **Returns:** B in [0, 1], of the same shape.
     """
@@ -29,7 +29,7 @@ def differentiable_binarization(
 
 @jax.jit
 def standard_binarization(probability_map: Values, threshold: float | Float[Array, ""] = 0.3) -> Float[Array, "*shape"]:
-    """The hard step: 1 where P > `threshold`, else 0 (paper section 3.1, equation 1; it has no gradient).
+    """The hard step: 1 where P > `threshold`, else 0 (paper section 3.1, equation 1). It has no gradient.
 
     **Arguments:**
 

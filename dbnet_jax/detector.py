@@ -1,4 +1,4 @@
-"""Picture in, polygons out."""
+"""Finds the text in a picture."""
 
 import contextlib
 import copy
@@ -31,40 +31,40 @@ Result = TypeVar("Result")
 
 
 class Detector:
-    """Finds text in pictures of any size, in the coordinates of the picture.
+    """Finds text in pictures of any size. Polygons are in pixels of the picture.
 
     **Arguments:**
 
-    - `config`: its sections `model`, `data` (the normalisation) and `predict`.
+    - `config`: the sections `model`, `data` (the normalization) and `predict` are used.
     - `variables`: the network's `params` and `batch_stats`.
-    - `mesh`: one axis "data" of local devices to share each batch; the first device alone by default.
+    - `mesh`: one axis "data" of local devices, which share each batch. The default is the first device.
     """
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
         check_predict(config.predict)
         self.config = config
-        # Once, and not with every batch.
+        # Placed once and not with every batch.
         self._placement = None if mesh is None else replicated(mesh)
         self._variables = jax.device_put(variables, self._placement)
         self._devices = 1 if mesh is None else mesh.size
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
-        # Of pictures that keep their size it has no say, and a second look would see the same.
+        # Pictures that keep their size need no second pass: it would see the same.
         self._size = config.predict.first_size if config.predict.resize == "none" else config.predict.size
         self._map = detection_map(config)
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
     @classmethod
     def from_checkpoint(cls, workdir_or_file: str | os.PathLike[str], **overrides: Any) -> "Detector":
-        """The detector that a run trained, from its `config.json` and its best checkpoint, or from a file of weights.
+        """The detector of a run (its `config.json` and its best checkpoint) or of a weights file.
 
         **Arguments:**
 
-        - `workdir_or_file`: the run's folder, or the .safetensors file that `--mode=export` wrote of it.
+        - `workdir_or_file`: the run's folder, or a .safetensors file of `--mode=export`.
         - `overrides`: fields of `config.predict`: `box_threshold=0.6`, `checkpoint="latest"`, …
 
-        **Raises:** FileNotFoundError when there is no run, no checkpoint or no file; ValueError when an override is
-        unknown or out of its range, or the weights do not fit their config; see `load_weights` for a file's.
+        **Raises:** FileNotFoundError if there is no run, no checkpoint or no file; ValueError if an override is unknown
+        or out of range, or the weights do not fit their config; for a file see also `load_weights`.
         """
         config = load_config(workdir_or_file, "workdir_or_file")
         change_predict(config.predict, overrides)
@@ -73,20 +73,20 @@ class Detector:
 
     @classmethod
     def from_pretrained(cls, name: str = DEFAULT, **overrides: Any) -> "Detector":
-        """The detector with the weights that ship under this name.
+        """The detector with shipped weights.
 
         **Arguments:**
 
         - `name`: "small-word", …; `dbnet_jax.weights.shipped.pretrained_names` lists them.
-        - `overrides`: fields of `config.predict`, as of `from_checkpoint`.
+        - `overrides`: fields of `config.predict`, as in `from_checkpoint`.
 
-        **Raises:** ValueError, with the names that there are, when it is none of them, or as `from_checkpoint` of an
+        **Raises:** ValueError if the name is unknown (the error lists the known names), or as `from_checkpoint` for an
         override.
         """
         return cls.from_checkpoint(pretrained_path(name), **overrides)
 
     def with_variables(self, variables: Variables) -> "Detector":
-        """The same detector, nothing compiled again, with other weights."""
+        """The same detector with other weights. Nothing is compiled again."""
         other = copy.copy(self)
         other._variables = jax.device_put(variables, self._placement)
         return other
@@ -94,21 +94,21 @@ class Detector:
     def detect(self, image: Source) -> Detections:
         """The text in one picture.
 
-        **Arguments:** `image`: RGB pixels in [0, 255], a picture file, or a function that gives the pixels.
+        **Arguments:** `image`: RGB pixels in [0, 255], a picture file, or a function that returns the pixels.
 
-        **Returns:** polygons in the picture's pixels (x, y) and their scores in [0, 1].
+        **Returns:** polygons (x, y) in pixels of the picture, and their scores in [0, 1].
 
-        **Raises:** ValueError when the file does not decode or `image` is none of these, FileNotFoundError when the
-        file is not there.
+        **Raises:** ValueError if the file cannot be decoded or `image` is none of these; FileNotFoundError if the file
+        does not exist.
         """
         return self._alone(image, (self._map,))[0]
 
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
-        """The text in one picture, and all three maps that the network made of it, to look at."""
+        """The text in one picture, and all maps of the network, to look at."""
         return self._alone(image, map_names(self.config))
 
     def detect_batch(self, images: Sequence[Source]) -> list[Detections]:
-        """The text in each of several pictures, of any sizes; see `detect` and `detect_many`. The order is kept."""
+        """The text in several pictures of any sizes, in their order; see `detect` and `detect_many`."""
         results = []
         with contextlib.closing(self.detect_many(images)) as found:
             for one in found:
@@ -118,25 +118,25 @@ class Detector:
         return results
 
     def detect_many(self, images: Iterable[Source]) -> Generator[Detections | ValueError, None, None]:
-        """The text in each of any number of pictures, read and post-processed in threads while the network has others.
+        """The text in any number of pictures. Threads read and post-process while the network runs.
 
-        Pictures of one padded shape share batches; see `overlapped`, which also says what it holds and how it ends.
-        With `config.predict.size` None it holds twice as many: those between the two looks wait decoded.
+        Pictures of one padded shape share batches. `overlapped` states how many pictures are held and how iteration
+        ends. With `config.predict.size` None, twice as many are held, because decoded pictures wait between the passes.
 
-        **Arguments:** `images`: each as `detect` takes it; functions are called in the threads.
+        **Arguments:** `images`: each as in `detect`; functions are called in the threads.
 
-        **Returns:** an iterator over what `detect` gives for each, in their order, with the ValueError, not raised, of
-        one that cannot be read.
+        **Returns:** an iterator over the results of `detect`, in order. For an unreadable picture it returns, and does
+        not raise, the ValueError.
 
-        **Raises:** ValueError when `images` is one path; any other error, in the place of its picture: that of a file
-        that is not there ends it.
+        **Raises:** ValueError if `images` is one path. Any other error is raised in its picture's place and ends the
+        iteration, for example a missing file's.
         """
         if isinstance(images, (str, os.PathLike)):
             raise ValueError(f"`images` (={os.fspath(images)!r}) must be several pictures; `detect` takes one")
         return self._each(images, (self._map,), lambda image: None, lambda _, detections, maps: detections)
 
     def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:
-        """As `detect_many`, with the pictures themselves and all of their maps, to look at."""
+        """As `detect_many`, with the pictures and all of their maps, to look at."""
         return self._each(images, map_names(self.config), lambda image: image, DetectedPicture)
 
     def _each(
@@ -146,7 +146,7 @@ class Detector:
         keep: Callable[[Picture], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Generator[Result | ValueError, None, None]:
-        """What `finish` makes of each picture, seen at the configured size or at that which its text wants."""
+        """The result of `finish` for each picture, at the configured size or at the size that its text needs."""
         predict = self.config.predict
         if self._size is not None:
             yield from self._look(((image, self._size) for image in images), names, keep, finish)
@@ -168,9 +168,9 @@ class Detector:
         keep: Callable[[Picture], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Generator[Result | ValueError, None, None]:
-        """Takes each picture through the network at the size that it comes with, or hands on what became of it before.
+        """Takes each picture through the network at its given size. Earlier results and errors pass through.
 
-        Of the picture itself it holds what `keep` does.
+        Only the result of `keep` is held of each picture.
         """
 
         def read(
@@ -196,7 +196,7 @@ class Detector:
         return overlapped(sized, stages, batch_size=self._batch_size, least=self._devices)
 
     def _alone(self, source: Source, names: tuple[str, ...]) -> tuple[Detections, Maps]:
-        """One picture through the same stages, on this thread."""
+        """One picture through the same stages on this thread."""
         image, size = self._read(source), self._size
         if size is None:
             first = self._look_alone(image, self.config.predict.first_size, (self._map,))
@@ -227,22 +227,22 @@ class Detector:
         return Sizes(picture, resized_size(picture, predict.resize, size, predict.max_side, predict.stretch_width))
 
     def _size_for(self, image: Picture, first: Detections) -> int:
-        """The size at which to look again."""
+        """The size of the second pass."""
         predict = self.config.predict
         picture, seen = self._sizes(image, predict.first_size)
         scale = seen[0] / picture[0]
         return size_for_text(first.polygons, predict.first_size, scale, predict.sizes, predict.text_height)
 
     def _has_seen(self, image: Picture, size: int, names: tuple[str, ...]) -> bool:
-        """Whether a second look, at this size and for these maps, would see what the first one did.
+        """Whether a second pass at this size and for these maps would equal the first pass.
 
-        Of a panorama it would at any size: `max_side` bounds them all.
+        For a panorama it does at any size, because `max_side` bounds all sizes.
         """
         again, before = self._sizes(image, size), self._sizes(image, self.config.predict.first_size)
         return again == before and names == (self._map,)
 
     def _fit(self, image: Picture, size: int | None = None) -> tuple[Picture, Sizes]:
-        """The picture as the network sees it, by default at first, padded to a shape that many pictures share."""
+        """The picture resized for the network (by default for the first pass) and padded to a common shape."""
         size = size or self._size or self.config.predict.first_size
         sizes = self._sizes(image, size)
         return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes

@@ -18,11 +18,11 @@ def poly_schedule(base: float, steps: int, power: float = 0.9, warmup: int = 0, 
     **Arguments:**
 
     - `base`: the rate at step 0 without warm-up; 0.007 in the paper.
-    - `steps`: T, the run's length in optimiser steps; from there on the rate is 0.
+    - `steps`: the run's length in optimiser steps; afterwards the rate is 0.
     - `power`: 0.9 in the paper.
     - `warmup`: steps over which the rate is multiplied by (t + 1) / (warmup + 1).
-    - `every`: steps for which the rate stays, t being the first of them. With an epoch's, and `steps` those of the run
-        and one epoch more, it is the official code's rate, 0.007 · (1 − e / (epochs + 1))^0.9 in epoch e.
+    - `every`: the rate changes after each `every` steps. The official code's rate, 0.007 · (1 − e / (epochs + 1))^0.9
+        in epoch e, has the steps of an epoch here, and one epoch more than the run in `steps`.
 
     **Returns:** a function of the step.
 
@@ -55,13 +55,14 @@ def make_optimizer(
     **Arguments:**
 
     - `schedule`: the learning rate by optimiser step.
-    - `kind`: "sgd", where the decay joins the gradient before the momentum and every parameter decays; "adamw", which
-        leaves random initial weights many times faster, and wants a third to a tenth of the rate; or "muon" (Jordan et
-        al. 2024), which moves every direction of a kernel's maps equally far, as far as AdamW would at this rate (Liu
-        et al., arXiv 2502.16982), and is AdamW for all that is no kernel, both with Nesterov's momentum.
-    - `momentum`: in [0, 1); 0.9 in the paper. AdamW's first moment decays by it too; Muon's kernels keep 0.95.
+    - `kind`:
+        - "sgd": every parameter decays; the decay is added to the gradient before the momentum.
+        - "adamw": from random weights it learns many times faster. It needs a third to a tenth of the rate.
+        - "muon" (Jordan et al. 2024): updates every direction of a kernel equally far, as far as AdamW would at this
+          rate (Liu et al., arXiv 2502.16982). Other parameters use AdamW. Both use Nesterov's momentum.
+    - `momentum`: in [0, 1); 0.9 in the paper. It is also the decay of AdamW's first moment. Muon's kernels use 0.95.
     - `weight_decay`: 1e-4 in the paper.
-    - `accumulate`: batches whose mean gradient makes one optimiser step.
+    - `accumulate`: one optimiser step uses the mean gradient of this many batches.
 
     **Returns:** an optax transformation.
 
@@ -86,10 +87,10 @@ def make_optimizer(
 
 
 def _kernels_as_matrices(params: optax.Params) -> optax.Params:
-    """How Muon sees a parameter as a matrix: a kernel [..., in, out] as [... · in, out]; None is for AdamW."""
+    """The matrix of each parameter for Muon: a kernel [..., in, out] is [... · in, out]. None means AdamW."""
 
     def matrix(parameter: Array) -> MuonDimensionNumbers | None:
-        # What is no kernel, or makes a single map, has no directions to make equal.
+        # A parameter that is no kernel, or a kernel with one output, has no directions to make equal.
         if parameter.ndim < 2 or parameter.shape[-1] < 2:
             return None
         return MuonDimensionNumbers(reduction_axis=tuple(range(parameter.ndim - 1)), output_axis=parameter.ndim - 1)

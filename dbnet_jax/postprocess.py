@@ -25,7 +25,7 @@ class Detections:
     """The text found in one picture.
 
     - `polygons`: `[vertices, 2]` each, (x, y) in pixels of the original picture.
-    - `scores`: of the polygons, in their order; the mean probability inside each, in [0, 1].
+    - `scores`: one for each polygon: the mean probability inside it, in [0, 1].
     """
 
     polygons: list[Float[np.ndarray, "_ 2"]]
@@ -45,24 +45,25 @@ def extract_polygons(
 ) -> Detections:
     r"""The text instances of a probability (or binary) map.
 
-    Regions where P > `threshold` are outlined, holes in them too. The score of an outline is the mean of P
-    inside it. Those that pass are grown by $D' = A' r' / L'$ (paper section 3.5), A' and L' being area and
-    perimeter of the outline and r' the `unclip_ratio`. Coordinates are then scaled to the original picture,
-    rounded half to even and clipped.
+    1. Each region where P > `threshold` becomes a polygon. Each hole in a region becomes one too.
+    2. The score of a polygon is the mean of P inside it. Scores below `box_threshold` are dropped.
+    3. The polygon grows by $D' = A' r' / L'$ (paper section 3.5). A' and L' are its area and perimeter, r' is the
+       `unclip_ratio`.
+    4. Coordinates are scaled to the original picture, rounded half to even and clipped.
 
     **Arguments:**
 
     - `probability_map`: P in [0, 1].
-    - `image_size`: (height, width) of the original picture, in whose pixels the polygons are given.
-    - `shape`: "quad" for rotated rectangles, clockwise from the top left; "polygon" for outlines as they are.
-    - `threshold`: in [0, 1], above which P is text; the paper takes 0.2.
-    - `box_threshold`: in [0, 1], the least score that is kept.
+    - `image_size`: (height, width) of the original picture. The polygons are in its pixels.
+    - `shape`: "quad" for rotated rectangles, clockwise from the top left; "polygon" for any polygon.
+    - `threshold`: in [0, 1]; a pixel with a higher P is text. The paper takes 0.2.
+    - `box_threshold`: in [0, 1]; the least score that is kept.
     - `unclip_ratio`: r' > 0; None is 1.5 for quads and 2.0 for polygons.
-    - `max_candidates`: how many outlines are looked at.
-    - `min_size`: in pixels of the map. The least side of an outline's rectangle (quads only); that of a grown
-        one (quads and polygons) is two pixels more.
+    - `max_candidates`: the most regions that are used.
+    - `min_size`: pixels of the map. A quad's shorter side has at least this length before it grows. After growing, the
+        shorter side of a quad or of a polygon's rectangle is at least two pixels longer.
 
-    **Returns:** polygons within [0, width] × [0, height] and their scores, in the order of the outlines.
+    **Returns:** polygons within [0, width] × [0, height] and their scores, in the order of the contours.
 
     **Raises:** `ValueError` if `shape` is unknown, a size is empty or `unclip_ratio` is not positive.
     """
@@ -75,13 +76,13 @@ def extract_polygons(
     ratio = UNCLIP_RATIOS[shape] if unclip_ratio is None else unclip_ratio
     probability_map = np.ascontiguousarray(probability_map, dtype=np.float32)
     contours = _find_contours(probability_map > threshold)[:max_candidates]
-    # Each step is taken for all outlines: a step of one alone is a few calls that take longer than their arithmetic.
+    # Each step handles all polygons at once: for a single polygon, the calls take longer than the arithmetic.
     outlines = _quads(_rectangles(contours, min_size)[0]) if shape == "quad" else _simplify(contours)
     scores = _scores(probability_map, outlines)
     passed = scores >= box_threshold
     grown, single = _unclip(outlines.where(passed), ratio)
     rectangles, large = _rectangles(grown.parts(), min_size + MIN_GROWTH)
-    # The official code scales quads in float32 and polygons in float64: seen where a half is rounded.
+    # The official code scales quads in float32 and polygons in float64. The difference shows where a half is rounded.
     found = _quads(rectangles) if shape == "quad" else grown.where(large)
     vertices = found.vertices if shape == "quad" else found.vertices.astype(np.float64)
     found = Outlines(_scale(vertices, probability_map.shape, image_size), found.counts)
@@ -89,14 +90,14 @@ def extract_polygons(
 
 
 def region_score(probability_map: Map, polygon: Points) -> float:
-    """The mean of a map inside a polygon, its edge included.
+    """The mean of a map inside a polygon, including its edge.
 
-    Only the polygon's own box is looked at, so the cost does not grow with the picture.
+    Only the polygon's bounding box is read, so the cost does not grow with the picture.
 
     **Arguments:**
 
     - `probability_map`: any map without negative values.
-    - `polygon`: in pixels of the map, one vertex or more; what lies outside the map does not count.
+    - `polygon`: one vertex or more, in pixels of the map. Pixels outside the map do not count.
 
     **Returns:** the mean; 0 if no pixel is inside.
     """
@@ -116,22 +117,22 @@ def _scores(probability_map: Map, outlines: Outlines) -> Float[np.ndarray, "outl
             continue
         inside = np.zeros((bottom - top, right - left), np.uint8)
         cv2.fillPoly(inside, [polygon], 1, offset=(-left, -top))
-        # The sum of absolute values over the count: in large boxes several times as fast as cv2.mean with a mask.
+        # In large boxes this is several times as fast as cv2.mean with a mask.
         total = cv2.norm(probability_map[top:bottom, left:right], cv2.NORM_L1, inside)
         scores.append(total / max(cv2.countNonZero(inside), 1))
     return np.array(scores, np.float64)
 
 
 def _find_contours(text: Bool[np.ndarray, "height width"]) -> Sequence[Int32[np.ndarray, "_ 1 2"]]:
-    # A flat list: the outline of a hole is a candidate as well, as in the official code.
+    # A flat list: as in the official code, the contour of a hole is a candidate too.
     contours, _ = cv2.findContours(text.view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     return contours
 
 
 def _rectangles(shapes: Sequence[np.ndarray], min_side: Number) -> tuple[list[Rectangle], Bool[np.ndarray, "shapes"]]:
-    """The rotated rectangles of least area whose shorter side has `min_side` pixels; and around which shapes these are.
+    """The rotated rectangles of least area around the shapes, if their shorter side has at least `min_side` pixels.
 
-    A shape is points, `[_, 2]` or OpenCV's `[_, 1, 2]`.
+    A shape is an array of points, `[_, 2]` or OpenCV's `[_, 1, 2]`. The second result marks the shapes that are kept.
     """
     rectangles = [cv2.minAreaRect(points) for points in shapes]
     large = [min(sides) >= min_side for _, sides, _ in rectangles]
@@ -145,13 +146,13 @@ def _quads(rectangles: Iterable[Rectangle]) -> Outlines:
 
 
 def _simplify(contours: Sequence[Int32[np.ndarray, "_ 1 2"]]) -> Outlines:
-    """The contours' polygons within 1/500 of their lengths; none of fewer than four vertices."""
+    """Polygons that follow the contours within 1/500 of their lengths. Polygons of three vertices are dropped."""
     polygons = [cv2.approxPolyDP(contour, 0.002 * cv2.arcLength(contour, True), True) for contour in contours]
     return concatenate([polygon[:, 0] for polygon in polygons if len(polygon) >= 4])
 
 
 def _unclip(outlines: Outlines, ratio: Number) -> tuple[Outlines, Bool[np.ndarray, "outlines"]]:
-    """The outlines grown back from their shrunk size; and which are: none without area or that grows into pieces."""
+    """The polygons grown back to full size. The second result marks them: each has an area and stays one piece."""
     areas, perimeters = measure_polygons(outlines.vertices, outlines.counts)
     distances = np.divide(areas * ratio, perimeters, out=np.zeros_like(areas), where=areas > 0).tolist()
     grown, single = [], []

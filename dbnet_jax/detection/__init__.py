@@ -1,1 +1,1 @@
-"""From a picture to polygons: the stages, the sizes a picture is seen at, and the results."""
+"""From a picture to polygons: the pipeline, the choice of the size, and the results."""

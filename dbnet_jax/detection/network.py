@@ -1,4 +1,4 @@
-"""The compiled network that detects, and the map that text is found in."""
+"""The compiled network for detection, and the map in which text is found."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -16,7 +16,7 @@ from dbnet_jax.sharding import batch_sharded, replicated
 
 
 def detection_map(config: ConfigDict) -> str:
-    """The map that text is found in, by `config.predict.map`. **Raises:** ValueError when the network has it not."""
+    """The name of the map in `config.predict.map`. **Raises:** ValueError if the network has no such map."""
     name = f"{config.predict.map}_map"
     if name not in map_names(config):
         raise ValueError("`config.predict.map` (='binary') needs `config.model.binarization` = 'differentiable'")
@@ -26,8 +26,8 @@ def detection_map(config: ConfigDict) -> str:
 def make_eval_step(model: nn.Module, normalization: str, mesh: Mesh | None = None) -> Any:
     """Compiles `(variables, images, names) -> {name: map}` for uint8 images [batch, height, width, 3].
 
-    Only what the named maps need is compiled: for the probability map alone no threshold head, once a shape. With a
-    mesh the batch is sharded over it.
+    Each shape is compiled once, and only the layers that the named maps need. The probability map alone needs no
+    threshold head. With a mesh, the batch is sharded over it.
     """
 
     def step(

@@ -1,4 +1,4 @@
-"""A picture that a detector has seen: its sizes, its maps, what was found in it."""
+"""A picture after detection: its sizes, its maps and its detections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from jaxtyping import Float, UInt8
 
 from dbnet_jax.postprocess import Detections
 
-# Of no named size: pictures of one call differ, and their maps are of another size still.
+# The axes have no names, because the pictures of one call and their maps differ in size.
 Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 class Maps(TypedDict):
-    """The maps of one picture, float32 [height, width] in [0, 1], at the size at which the network saw it.
+    """The maps of one picture, float32 [height, width] in [0, 1], at the size of the network's input.
 
-    A network of `binarization="standard"` has the first alone.
+    A network with `binarization="standard"` has only the probability map.
     """
 
     probability_map: Float[np.ndarray, "height width"]
@@ -26,7 +26,7 @@ class Maps(TypedDict):
 
 @dataclass(frozen=True)
 class DetectedPicture:
-    """A picture, RGB in [0, 255], what was found in it, and the maps that the network made of it."""
+    """A picture (RGB in [0, 255]), its detections, and the maps of the network."""
 
     image: Picture
     detections: Detections
@@ -34,13 +34,13 @@ class DetectedPicture:
 
 
 class Sizes(NamedTuple):
-    """(height, width) of a picture, and that at which the network sees it, without what it is padded with."""
+    """(height, width) of a picture, and of the resized picture in the network, without padding."""
 
     picture: tuple[int, int]
     seen: tuple[int, int]
 
 
 def without_padding(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Maps:
-    """A picture's maps without what was padded."""
+    """The maps of a picture without the padding."""
     height, width = sizes.seen
     return cast(Maps, {name: values[:height, :width] for name, values in outputs.items()})

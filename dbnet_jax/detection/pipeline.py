@@ -1,4 +1,4 @@
-"""Reading, the network and post-processing of many pictures side by side, and their results in order."""
+"""Reads, detects and post-processes many pictures at the same time; returns the results in order."""
 
 import os
 from collections import deque
@@ -17,16 +17,16 @@ Result = TypeVar("Result")
 
 Pixels = UInt8[np.ndarray, "_ _ 3"]
 
-# That read, and that finish. OpenCV and NumPy let go of Python's lock; what else a picture needs runs one at a time.
+# Threads that read, and as many that post-process. OpenCV and NumPy release Python's lock.
 THREADS = min(8, os.cpu_count() or 1)
-# Batches that the device has at once: it goes on to the second without waiting for this process.
+# Batches on the device at once: it starts the second without waiting for this process.
 AHEAD = 2
-# A batch that is not full is sent when its first picture saw so many batches' pictures come after it.
+# A batch that is not full is sent when the pictures of so many batches came after its first picture.
 PATIENCE = 4
 
 
 class Ready(NamedTuple):
-    """The result of a picture that needs the network no more."""
+    """The result of a picture that does not need the network again."""
 
     result: Any
 
@@ -37,12 +37,11 @@ class Stages(Generic[Source, Context, Result]):
 
     **Arguments:**
 
-    - `read`: called in threads. Gives the pixels as the network takes them, and what `finish` must know of the
-        picture; or what comes out in its place: as a value and not raised, the error for which there is no picture, or
-        a result that is `Ready`.
-    - `forward`: called on the calling thread. Sends a batch to the device, and gives its outputs, arrays
-        [batch, …] by name, without waiting for them.
-    - `finish`: called in threads. Takes a picture's own outputs, NumPy arrays, and what `read` told; gives the result.
+    - `read`: runs in threads. Returns the pixels for the network and a context for `finish`. For an unreadable picture
+        it returns (does not raise) the ValueError. For a picture that needs no network it returns a `Ready` result.
+    - `forward`: runs on the calling thread. Sends a batch to the device and returns its outputs, arrays [batch, …] by
+        name, without waiting for them.
+    - `finish`: runs in threads. Takes the picture's own outputs (NumPy arrays) and its context; returns the result.
     """
 
     read: Callable[[Source], tuple[Pixels, Context] | ValueError | Ready]
@@ -51,32 +50,32 @@ class Stages(Generic[Source, Context, Result]):
 
 
 def in_flight(batch_size: int) -> int:
-    """The most pictures that are taken from the source and not yet handed out."""
+    """The most pictures that are taken from the source and not yet returned."""
     return 2 * THREADS + (AHEAD + PATIENCE) * batch_size
 
 
 def overlapped(
     sources: Iterable[Source], stages: Stages[Source, Context, Result], *, batch_size: int, least: int = 1
 ) -> Generator[Result | ValueError, None, None]:
-    """Takes each picture through its stages while others are in the stages before and behind it.
+    """Takes each picture through its stages while other pictures are in other stages.
 
-    Pictures of one shape share batches. Which ones depends on their order alone and never on how long anything took:
-    a batch is sent when it is full, when its first picture has waited for `PATIENCE` batches' pictures, and at the
-    end. Copies of its last picture fill it up, since any other number would be one more shape to compile.
+    Pictures of one shape share batches. The batches depend only on the order of the pictures, never on time. A batch is
+    sent when it is full, when its first picture has waited for the pictures of `PATIENCE` batches, and at the end.
+    Copies of its last picture fill it, because another number of pictures would be one more shape to compile.
 
-    Batches are sent on the calling thread, when it asks for the next result. When it asks no more, or something is
-    raised, nothing new begins, and what runs is waited for.
+    The calling thread sends batches when it asks for the next result. When it stops asking or an error is raised,
+    nothing new starts, and running work is completed.
 
     **Arguments:**
 
-    - `sources`: the pictures; no more than `in_flight(batch_size)` are held.
-    - `stages`: what happens to them.
-    - `batch_size`: pictures of a batch.
-    - `least`: pictures of a batch that holds one alone.
+    - `sources`: the pictures; at most `in_flight(batch_size)` are held.
+    - `stages`: the functions that each picture passes.
+    - `batch_size`: pictures in a batch.
+    - `least`: the size of a batch with a single picture.
 
-    **Returns:** an iterator over the results, or the errors that `stages.read` gave, in the order of `sources`.
+    **Returns:** an iterator over the results, or the errors that `stages.read` returned, in the order of `sources`.
 
-    **Raises:** what a stage raises, in its picture's place; what `sources` raises, at once.
+    **Raises:** an error of a stage, in its picture's place; an error of `sources`, at once.
     """
     run = _Run(stages, batch_size, least)
     try:
@@ -86,16 +85,16 @@ def overlapped(
 
 
 class Failed(NamedTuple):
-    """What was raised, and not given, in a picture's place."""
+    """The error that was raised in a picture's place."""
 
     error: Exception
 
 
 def errors_in_place(results: Iterable[Result]) -> Iterator[Result | Failed]:
-    """The results of a run that are the sources of another one, with the error that ends them as the last.
+    """The results of one run as sources of a second run; an error that ends the first run becomes the last source.
 
-    Its stages raise it in that place: an error of the sources would end the run with its first results still on their
-    way.
+    The second run's stages raise it in that place. An error of its sources would end the run at once and lose results
+    that are on their way.
     """
     try:
         yield from results
@@ -105,7 +104,7 @@ def errors_in_place(results: Iterable[Result]) -> Iterator[Result | Failed]:
 
 @dataclass(frozen=True)
 class _Member(Generic[Context, Result]):
-    """A picture that is read and waits for the network."""
+    """A picture that was read and waits for the network."""
 
     position: int
     pixels: Pixels
@@ -114,18 +113,18 @@ class _Member(Generic[Context, Result]):
 
 
 class _Run(Generic[Source, Context, Result]):
-    """The pictures in flight, by where they are. Only `results` and what it calls change it, on the calling thread."""
+    """The pictures in flight, by stage. Only the calling thread changes it, in `results`."""
 
     def __init__(self, stages: Stages[Source, Context, Result], batch_size: int, least: int):
         self._stages, self._batch_size, self._least = stages, batch_size, least
         self._readers = ThreadPoolExecutor(THREADS, "read")
         self._fetcher = ThreadPoolExecutor(1, "fetch")
         self._finishers = ThreadPoolExecutor(THREADS, "finish")
-        self._pending: deque[Future[Result | ValueError]] = deque()  # of all in flight, in their order
-        self._reading: deque[tuple[Future[Any], Future[Result | ValueError]]] = deque()  # beside their results
-        self._position = 0  # of the first that is being read
-        self._groups: dict[tuple[int, ...], list[_Member[Context, Result]]] = {}  # by shape, none of them full
-        self._batches: deque[list[_Member[Context, Result]]] = deque()  # for which the device has no room yet
+        self._pending: deque[Future[Result | ValueError]] = deque()  # of all pictures in flight, in order
+        self._reading: deque[tuple[Future[Any], Future[Result | ValueError]]] = deque()  # each with its result
+        self._position = 0  # of the first picture that is being read
+        self._groups: dict[tuple[int, ...], list[_Member[Context, Result]]] = {}  # by shape; none is full
+        self._batches: deque[list[_Member[Context, Result]]] = deque()  # wait for the device
         self._on_device: deque[Future[dict[str, np.ndarray]]] = deque()
 
     def results(self, sources: Iterator[Source]) -> Iterator[Result | ValueError]:
@@ -140,12 +139,12 @@ class _Run(Generic[Source, Context, Result]):
             if self._pending[0].done():
                 yield self._pending.popleft().result()
                 continue
-            # One of these lets this thread go on: a result, a picture to group, room on the device.
+            # This thread continues with one of these: a result, a picture to group, room on the device.
             awaited: list[Future[Any]] = [self._pending[0], *(reading for reading, _ in list(self._reading)[:1])]
             wait(awaited + list(self._on_device)[: len(self._batches)], return_when=FIRST_COMPLETED)
 
     def _read_next(self, sources: Iterator[Source]) -> bool:
-        """Gives one more picture to the threads that read; False when there is none."""
+        """Submits one more picture to the reading threads; False at the end of the sources."""
         for source in sources:
             self._pending.append(Future())
             self._reading.append((self._readers.submit(self._stages.read, source), self._pending[-1]))
@@ -153,7 +152,7 @@ class _Run(Generic[Source, Context, Result]):
         return False
 
     def _group(self, last: bool) -> None:
-        """Puts pictures that are read into groups, in their order, and makes batches of those that wait no longer."""
+        """Puts pictures that were read into groups, in order, and makes batches of the groups that are due."""
         while self._reading and self._reading[0][0].done():
             reading, result = self._reading.popleft()
             if error := reading.exception():
@@ -172,13 +171,13 @@ class _Run(Generic[Source, Context, Result]):
             self._close_groups(since=self._position)
 
     def _close_groups(self, since: int) -> None:
-        """Makes batches of the groups that are full, or have a picture from before position `since`."""
+        """Makes batches of the groups that are full or have a picture before position `since`."""
         for shape, group in list(self._groups.items()):
             if len(group) == self._batch_size or group[0].position < since:
                 self._batches.append(self._groups.pop(shape))
 
     def _send(self) -> None:
-        """Sends batches to the device as long as it has room, and tells threads to wait for what comes back."""
+        """Sends batches to the device while it has room; threads wait for the outputs."""
         while self._on_device and self._on_device[0].done():
             self._on_device.popleft()
         while self._batches and len(self._on_device) < AHEAD:
@@ -187,7 +186,7 @@ class _Run(Generic[Source, Context, Result]):
             full = self._batch_size if len(batch) > 1 else self._least
             try:
                 outputs = self._stages.forward(np.stack(pixels + pixels[-1:] * (full - len(pixels))))
-            except Exception as error:  # raised when it is these pictures' turn: others before them are not lost
+            except Exception as error:  # raised in the place of these pictures: earlier results are kept
                 for member in batch:
                     member.result.set_exception(error)
                 continue
@@ -203,14 +202,14 @@ class _Run(Generic[Source, Context, Result]):
         result: Future[Result | ValueError],
     ) -> None:
         try:
-            # First come, first served: who is waited for here has begun, and never waits for a thread of this kind.
+            # No deadlock: the fetch was submitted first, and it never waits for a finishing thread.
             outputs = {name: values[row] for name, values in fetched.result().items()}
             result.set_result(self._stages.finish(outputs, context))
         except BaseException as error:
             result.set_exception(error)
 
     def close(self) -> None:
-        """Forgets what has not begun, and waits for what has."""
+        """Cancels work that has not started, and waits for running work."""
         pools = (self._readers, self._fetcher, self._finishers)
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The size at which a picture's text is as high as the network likes it, from a first look at the picture."""
+"""The size for the second pass, at which the text has the height that the network detects best."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,20 @@ from jaxtyping import Float
 def size_for_text(
     polygons: Sequence[Float[np.ndarray, "_ 2"]], size: int, scale: float, sizes: Sequence[int], text_height: float
 ) -> int:
-    """Which of some sizes brings half of a picture's text nearest to a height.
+    """The entry of `sizes` at which the median text height is closest to `text_height`.
 
-    A network finds text of the heights that it was trained on, and photographs hold words of 10 pixels as well as of
-    300: the same size for all of them is too small for the one or too large for the other.
+    A network detects text of the heights in its training data. Photographs contain words of 10 pixels and of 300
+    pixels. One size for all of them would be too small for some and too large for others.
 
     **Arguments:**
 
-    - `polygons`: what a first look found, in the picture's pixels (x, y).
-    - `size`, `scale`: of that look: `config.predict.size` as it would be, and pixels seen for one of the picture.
-    - `sizes`: to choose from, at least one.
-    - `text_height`: in pixels that the network sees.
+    - `polygons`: the detections of the first pass, (x, y) in pixels of the picture.
+    - `size`: of the first pass, as `config.predict.size`.
+    - `scale`: of the first pass: pixels of the network's input for one pixel of the picture.
+    - `sizes`: the sizes to choose from, at least one.
+    - `text_height`: in pixels of the network's input.
 
-    **Returns:** one of `sizes`; the largest where nothing was found, since it may have been too small to see.
+    **Returns:** one of `sizes`; the largest if nothing was found, because the text may have been too small.
     """
     if not polygons:
         return max(sizes)
@@ -31,7 +32,7 @@ def size_for_text(
 
 
 def height_of(polygon: Float[np.ndarray, "vertices 2"]) -> float:
-    """The shorter side of the rectangle that has a polygon's area and perimeter: a curved word's is that of its band.
+    """The shorter side of the rectangle with the same area and perimeter. For a curved word this is its text height.
 
     **Arguments:** `polygon`: (x, y) in pixels. **Returns:** pixels; 0 for no area.
     """

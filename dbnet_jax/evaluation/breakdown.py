@@ -1,4 +1,4 @@
-"""Where a detector is good and where it is not: recall by size and shape, and scores over the box threshold."""
+"""The details of a score: recall by size and shape, and scores at each box threshold."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,27 +16,27 @@ from dbnet_jax.geometry import Number, polygon_area
 
 Polygon = Float[np.ndarray, "_ 2"]
 
-# The shorter side of the rectangle of least area about a word, in pixels of the picture: below the bound.
+# Upper bounds, in pixels, of the shorter side of the rectangle of least area around a word.
 SIZES = {"small": 16.0, "medium": 32.0, "large": math.inf}
 SHAPES = ("straight", "oriented", "curved")
 STRAIGHT_ANGLE = math.radians(10)  # at most, from the horizontal
-# Of more than four points, and with less than this share of the rectangle of least area about it: curved.
+# A polygon of more than four points that fills less than this share of its rectangle is curved.
 CURVED_FILL = 0.8
-# A rectangle less long than this has no direction: its sides are as good as its top and bottom.
+# A rectangle with a smaller ratio of its sides has no clear direction: either side may be the baseline.
 LEAST_ASPECT = 1.5
 SWEEP_STEP = 0.01
 
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """All that is said about a set of detections; numbers are in [0, 1].
+    """All scores of a set of detections. Shares are in [0, 1].
 
     - `scores`: over all pictures.
-    - `by_size`, `by_shape`: for each of `SIZES` and of `SHAPES` its "recall" (None without truths) and the "truths"
-        that count, see `size_of` and `shape_of`.
-    - `sweep`: "threshold", "precision", "recall" and "hmean" of the detections with that score or more.
-    - `best_box_threshold`: the one of greatest hmean, the lowest of equals; None where detections have no scores.
-    - `errors`: those of every picture.
+    - `by_size`, `by_shape`: for each of `SIZES` and of `SHAPES` the "recall" (None without truths) and the number of
+        counted "truths"; see `size_of` and `shape_of`.
+    - `sweep`: "threshold", and "precision", "recall" and "hmean" of the detections with at least this score.
+    - `best_box_threshold`: the threshold of the greatest hmean, the lowest of equals; None without scores.
+    - `errors`: of each picture.
     """
 
     scores: Scores
@@ -47,7 +47,7 @@ class ScoreReport:
     errors: list[PictureErrors]
 
     def summary(self) -> dict[str, Any]:
-        """What `evaluation.json` holds of it, beside the scores."""
+        """The part for `evaluation.json`, without the scores."""
         return {key: getattr(self, key) for key in ("by_size", "by_shape", "sweep", "best_box_threshold")}
 
 
@@ -60,16 +60,16 @@ def make_score_report(
     protocol: str = "iou",
     box_threshold: Number | None = None,
 ) -> ScoreReport:
-    """Scores the detections of a set of pictures in every way there is.
+    """Scores the detections of a set of pictures, with all details.
 
     **Arguments:**
 
     - `detections`, `truths`, `ignore`, `protocol`: see `evaluate_detections`.
-    - `confidences`: the scores of each picture's detections; without them there is no sweep.
-    - `box_threshold`: the one that the detector applied, where the sweep begins: nothing is known of detections below.
-        The lowest score found unless given.
+    - `confidences`: the scores of each picture's detections. Without them there is no sweep.
+    - `box_threshold`: the box threshold of the detector. The sweep starts there, because detections below it are
+        unknown. By default it starts at the lowest score.
 
-    **Raises:** ValueError where lengths differ or a score is not in [0, 1].
+    **Raises:** ValueError if lengths differ or a score is not in [0, 1].
     """
     comparisons = compare(detections, truths, ignore, protocol=protocol)
     scores = score(comparisons, protocol=protocol)
@@ -89,7 +89,7 @@ def sweep_threshold(
 
     **Arguments:** see `make_score_report`.
 
-    **Returns:** a point a threshold, the lowest first; none where there are no detections.
+    **Returns:** one point for each threshold, the lowest first; none without detections.
     """
     for index, (comparison, given) in enumerate(zip(comparisons, confidences, strict=True)):
         if len(given) != len(comparison.detections) or not ((given >= 0) & (given <= 1)).all():
@@ -103,7 +103,7 @@ def sweep_threshold(
     below = -math.inf
     for threshold in [start, *(round(step * SWEEP_STEP, 2) for step in range(first, last + 1))]:
         for index, given in enumerate(confidences):
-            # Only where a detection falls away: most pictures stay as they are from one threshold to the next.
+            # Most pictures lose no detection from one threshold to the next: their scores stay.
             if ((given >= below) & (given < threshold)).any():
                 pictures[index] = score_picture(comparisons[index].keep(given >= threshold), protocol=protocol)
         at = pool(pictures)
@@ -113,17 +113,18 @@ def sweep_threshold(
 
 
 def size_of(polygon: ArrayLike) -> str:
-    """The first of `SIZES` whose bound is above the shorter side of the rectangle of least area about a polygon."""
+    """The first of `SIZES` with a bound above the shorter side of the rectangle of least area around a polygon."""
     shorter = min(_rectangle(np.asarray(polygon))[0])
     return next(name for name, bound in SIZES.items() if shorter < bound)
 
 
 def shape_of(polygon: ArrayLike) -> str:
-    """One of `SHAPES`, by the rectangle of least area about a polygon.
+    """One of `SHAPES`, by the rectangle of least area around a polygon.
 
-    "curved" is an outline of more than four points that fills less than 0.8 of the rectangle. Of the others
-    "straight" has a longer side within 10° of the horizontal; where the sides are nearly equal (1 : 1.5) either may
-    be the one that lies so. All else is "oriented".
+    - "curved": a polygon of more than four points that fills less than 0.8 of the rectangle.
+    - "straight": the longer side is within 10° of the horizontal. If the sides are nearly equal (up to 1 : 1.5), either
+      side may be.
+    - "oriented": all others.
     """
     points = np.asarray(polygon)
     (width, height), angle = _rectangle(points)
@@ -137,7 +138,7 @@ def shape_of(polygon: ArrayLike) -> str:
 
 
 def _rectangle(points: Polygon) -> tuple[tuple[float, float], float]:
-    """The sides, and the first one's angle in radians, of the rectangle of least area."""
+    """The two sides of the rectangle of least area, and the angle of the first side in radians."""
     corners = cv2.boxPoints(cv2.minAreaRect(points.astype(np.float32))).astype(np.float64)
     across, down = corners[1] - corners[0], corners[2] - corners[1]
     return (math.hypot(*across), math.hypot(*down)), math.atan2(across[1], across[0])

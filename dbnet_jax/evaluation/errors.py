@@ -1,4 +1,4 @@
-"""What went wrong in a picture: truths missed, split or merged, and detections of nothing."""
+"""The errors in a picture: missed, split and merged truths, and false detections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from dbnet_jax.evaluation.protocols import Comparison
 
-# A piece lies on its word, and a word in the detection that swallows it, with more than this share of itself.
+# More than this share of a piece lies on its word; more than this share of a merged word lies in its detection.
 PIECE_SHARE = 0.5
 
 
@@ -16,10 +16,10 @@ PIECE_SHARE = 0.5
 class PictureErrors:
     """The errors of one picture, as indices of its truths and detections.
 
-    - `missed`: truths that no detection stands for.
-    - `split`: truths found in pieces, each with its pieces.
-    - `merged`: detections that stand for several truths, each with those.
-    - `false`: detections of none of these kinds that match nothing.
+    - `missed`: truths without a detection.
+    - `split`: truths found in pieces, each with its detections.
+    - `merged`: detections of several truths, each with its truths.
+    - `false`: all other detections without a match.
     """
 
     missed: list[int]
@@ -29,7 +29,7 @@ class PictureErrors:
 
     @property
     def count(self) -> int:
-        """How many words, and detections of none, are wrong: a merged detection counts all of its words."""
+        """The number of errors. A merged detection counts once for each of its words."""
         merged = {truth for truths in self.merged.values() for truth in truths}
         return len(self.missed) + len(self.split) + len(merged) + len(self.false)
 
@@ -41,15 +41,16 @@ class PictureErrors:
 
 
 def find_errors(comparison: Comparison, entry: dict[str, Any]) -> PictureErrors:
-    """Sorts what a protocol did not match one to one.
+    """Sorts everything that a protocol did not match one to one.
 
-    First what the protocol itself matched as several pieces or as several words; then, of what it left over, the
-    truths on which two or more detections lie with more than half of themselves (split), the detections that cover
-    more than half of two or more truths (merged), and the rest (missed, false).
+    1. Matches of the protocol with several detections (split) or several truths (merged).
+    2. Split: a remaining truth on which two or more remaining detections lie with more than half of their areas.
+    3. Merged: a remaining detection that covers more than half of each of two or more remaining truths.
+    4. The rest is missed or false.
 
     **Arguments:**
 
-    - `comparison`, `entry`: of one picture, as `compare` and `score_picture` gave them.
+    - `comparison`, `entry`: the results of `compare` and `score_picture` for one picture.
     """
     partners: tuple[dict[int, list[int]], dict[int, list[int]]] = ({}, {})
     for truth, detection in entry["pairs"]:
@@ -60,7 +61,7 @@ def find_errors(comparison: Comparison, entry: dict[str, Any]) -> PictureErrors:
     free_truths[list(partners[0])], free_detections[list(partners[1])] = False, False
     lies_on = comparison.overlaps.detection_shares > PIECE_SHARE
     for truth in np.flatnonzero(free_truths).tolist():
-        # Of what no truth before it, which it may overlap, is made of.
+        # A piece belongs to one truth only: an earlier, overlapping truth may have taken it.
         pieces = np.flatnonzero(lies_on[truth] & free_detections).tolist()
         if len(pieces) > 1:
             split[truth] = pieces
@@ -74,5 +75,5 @@ def find_errors(comparison: Comparison, entry: dict[str, Any]) -> PictureErrors:
 
 
 def worst_first(errors: Sequence[PictureErrors]) -> list[int]:
-    """The indices of the pictures by how many errors they have, equals in their order."""
+    """The indices of the pictures, most errors first. Pictures with equal numbers keep their order."""
     return sorted(range(len(errors)), key=lambda index: -errors[index].count)

@@ -1,7 +1,6 @@
-"""How the benchmarks pair detections with truths, from areas alone.
+"""How the protocols pair detections with truths, from areas alone.
 
-Each protocol takes the `Overlaps` of one picture and says which truth was found by which detection and what
-that counts towards recall and precision.
+Each protocol takes the `Overlaps` of one picture. It returns the pairs and their credit in recall and precision.
 """
 
 import math
@@ -11,23 +10,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
-# Total-Text's DetEval: least shares of a truth and of a detection, and what a split or merged match counts.
+# Total-Text's DetEval: the least shares of a truth and of a detection, and the credit of a split or merged match.
 TRUTH_SHARE = 0.7
 DETECTION_SHARE = 0.6
 SPLIT_CREDIT = 0.8
-# ICDAR 2013's.
+# The same of ICDAR 2013.
 ICDAR2013_TRUTH_SHARE = 0.8
 ICDAR2013_DETECTION_SHARE = 0.4
-# MSRA-TD500's: directions differ by less than this, in radians.
+# MSRA-TD500: directions differ by less than this, in radians.
 TD500_ANGLE = math.pi / 8
 
 
 @dataclass(frozen=True)
 class Upright:
-    """Rectangles as MSRA-TD500 compares them, each turned about its own centre until its sides are upright.
+    """Rectangles as MSRA-TD500 compares them: each is turned about its own centre until its sides are upright.
 
-    - `angles`: in [0, π/4], between the directions of truth and detection before that.
-    - `intersection_over_union`: |∩| / |∪| after it.
+    - `angles`: in [0, π/4], between the directions of truth and detection before the turn.
+    - `intersection_over_union`: |∩| / |∪| after the turn.
     """
 
     angles: Float[np.ndarray, "truths detections"]
@@ -36,9 +35,9 @@ class Upright:
 
 @dataclass(frozen=True)
 class Overlaps:
-    """The areas, in square pixels, of the truths and detections of one picture and of what they share.
+    """Areas in square pixels: of the truths and detections of one picture, and of their intersections.
 
-    `upright` is there for outlines that are rectangles.
+    `upright` is set if the regions are rectangles.
     """
 
     truths: Float[np.ndarray, "truths"]
@@ -47,7 +46,7 @@ class Overlaps:
     upright: Upright | None = None
 
     def select(self, truths: Bool[np.ndarray, "all_truths"], detections: Bool[np.ndarray, "all"]) -> "Overlaps":
-        """Those of these truths and detections alone."""
+        """The overlaps of only these truths and detections."""
         both, upright = np.ix_(truths, detections), self.upright
         if upright is not None:
             upright = Upright(upright.angles[both], upright.intersection_over_union[both])
@@ -55,25 +54,25 @@ class Overlaps:
 
     @property
     def intersection_over_union(self) -> Float[np.ndarray, "truths detections"]:
-        """|∩| / |∪|, 0 where both have no area."""
+        """|∩| / |∪|; 0 if both have no area."""
         union = self.truths[:, None] + self.detections - self.intersections
         return divide(self.intersections, union)
 
     @property
     def truth_shares(self) -> Float[np.ndarray, "truths detections"]:
-        """σ = |∩| / |truth|, how much of a truth a detection covers; 0 for a truth without area."""
+        """σ = |∩| / |truth|: the share of a truth that a detection covers; 0 for a truth without area."""
         return divide(self.intersections, np.broadcast_to(self.truths[:, None], self.intersections.shape))
 
     @property
     def detection_shares(self) -> Float[np.ndarray, "truths detections"]:
-        """τ = |∩| / |detection|, how much of a detection lies on a truth; 0 for a detection without area."""
+        """τ = |∩| / |detection|: the share of a detection that lies on a truth; 0 for a detection without area."""
         return divide(self.intersections, np.broadcast_to(self.detections, self.intersections.shape))
 
 
 def divide(
     numerator: Float[np.ndarray, "truths detections"], denominator: Float[np.ndarray, "truths detections"]
 ) -> Float[np.ndarray, "truths detections"]:
-    """The quotient, 0 where the denominator is."""
+    """The quotient; 0 where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
@@ -96,7 +95,7 @@ class Match:
 
 
 def match_by_iou(overlaps: Overlaps, *, least: float = 0.5) -> Match:
-    """ICDAR 2015: each truth takes the first free detection of which |∩| / |∪| is above `least`.
+    """ICDAR 2015: each truth takes the first free detection with |∩| / |∪| above `least`.
 
     **Arguments:**
 
@@ -109,16 +108,16 @@ def match_by_iou(overlaps: Overlaps, *, least: float = 0.5) -> Match:
 
 
 def match_by_td500(overlaps: Overlaps) -> Match:
-    """MSRA-TD500: each truth takes the first free detection that is alike, see `alike_by_td500`."""
+    """MSRA-TD500: each truth takes the first free detection that is alike; see `alike_by_td500`."""
     return _first_free(alike_by_td500(overlaps))
 
 
 def alike_by_td500(overlaps: Overlaps) -> Bool[np.ndarray, "truths detections"]:
-    """Where two directions differ by less than π/8 and |∩| / |∪| of the upright rectangles is above 0.5.
+    """Marks pairs whose directions differ by less than π/8 and whose upright rectangles have |∩| / |∪| above 0.5.
 
-    Yao and others, CVPR 2012: G' and D' of the overlap are G and D turned upright, each about its own centre.
+    In Yao and others, CVPR 2012, G' and D' are G and D, turned upright about their own centres.
 
-    **Raises:** ValueError where the overlaps have no `upright`.
+    **Raises:** ValueError if the overlaps have no `upright`.
     """
     if overlaps.upright is None:
         raise ValueError("`overlaps.upright` (=None): MSRA-TD500 compares rectangles")
@@ -137,16 +136,21 @@ def _first_free(alike: Bool[np.ndarray, "truths detections"]) -> Match:
 
 
 def match_by_deteval(overlaps: Overlaps) -> Match:
-    """DetEval (Wolf and Jolion, 2006) as Total-Text runs it.
+    """DetEval (Wolf and Jolion, 2006) as in Total-Text's script.
 
-    In three passes: truths found one to one, truths found in several pieces, and several truths found as one.
+    Three passes: one truth with one detection, one truth in several pieces, several truths in one detection.
 
     **Arguments:**
 
     - `overlaps`: of the truths and detections that count.
 
-    **Returns:** the pairs. One to one counts 1 in recall and precision; a truth in n pieces 0.8 in recall and
-    0.8·n in precision; n truths in one piece 0.8·n in recall and 0.8 in precision.
+    **Returns:** the pairs with their credit:
+
+    | match | recall | precision |
+    |---|---|---|
+    | one to one | 1 | 1 |
+    | a truth in n pieces | 0.8 | 0.8·n |
+    | n truths in one detection | 0.8·n | 0.8 |
     """
     sigma, tau = overlaps.truth_shares.round(2), overlaps.detection_shares.round(2)
     match = Match()
@@ -182,9 +186,9 @@ def match_by_deteval(overlaps: Overlaps) -> Match:
 def _one_to_one(
     covered: Bool[np.ndarray, "truths detections"], inside: Bool[np.ndarray, "truths detections"]
 ) -> list[tuple[int, int]]:
-    """The truths with one detection that covers them and one that lies inside, neither doing so to others.
+    """The truths with exactly one covering detection and exactly one detection inside; neither does so to other truths.
 
-    The two may differ, a quirk of the benchmark's script: the truth then takes the one that covers it.
+    The two detections may differ, as in the benchmark's script. The truth then takes the covering detection.
     """
     pairs = []
     for truth in np.flatnonzero((covered.sum(axis=1) == 1) & (inside.sum(axis=1) == 1)).tolist():
@@ -197,21 +201,27 @@ def _one_to_one(
 def match_by_icdar2013(overlaps: Overlaps) -> Match:
     """DetEval (Wolf and Jolion, 2006) for the upright rectangles of ICDAR 2013.
 
-    Three passes, each over what the ones before have left free; σ and τ are the shares of truth and detection.
+    Three passes. Each uses only the truths and detections that are still free. σ and τ are the shares of truth and
+    detection.
 
     1. One to one: σ ≥ 0.8 and τ ≥ 0.4, and neither overlaps anything else.
-    2. A truth that overlaps two detections or more: the σ of those with τ ≥ 0.4 add up to 0.8 or more.
-    3. A detection that overlaps two truths or more: the τ of those with σ ≥ 0.8 add up to 0.4 or more.
+    2. A truth that overlaps two or more detections: the σ of its detections with τ ≥ 0.4 add up to 0.8 or more.
+    3. A detection that overlaps two or more truths: the τ of its truths with σ ≥ 0.8 add up to 0.4 or more.
 
-    Another condition of the first pass, centres nearer than half the sum of the diagonals, holds for all upright
-    rectangles that overlap.
+    The first pass of the original has one more condition: the centres are nearer than half the sum of the diagonals.
+    All upright rectangles that overlap fulfil it.
 
     **Arguments:**
 
-    - `overlaps`: of the truths and detections that count; what does not is left out before all passes.
+    - `overlaps`: of the truths and detections that count.
 
-    **Returns:** the pairs. One to one counts 1 in recall and precision; a truth in n > 1 pieces 0.8 in recall and
-    0.8·n in precision; n truths in one piece n in recall and 1 in precision.
+    **Returns:** the pairs with their credit:
+
+    | match | recall | precision |
+    |---|---|---|
+    | one to one | 1 | 1 |
+    | a truth in n > 1 pieces | 0.8 | 0.8·n |
+    | n truths in one detection | n | 1 |
     """
     sigma, tau = overlaps.truth_shares, overlaps.detection_shares
     covered, inside = sigma >= ICDAR2013_TRUTH_SHARE, tau >= ICDAR2013_DETECTION_SHARE

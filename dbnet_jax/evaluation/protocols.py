@@ -1,4 +1,4 @@
-"""Precision, recall and hmean of detections, by the benchmarks' own protocols."""
+"""Precision, recall and hmean of detections, by the protocols of the benchmarks."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -24,21 +24,24 @@ from dbnet_jax.geometry import Number
 from dbnet_jax.messages import check_choice
 
 Flag = bool | int | np.bool_ | np.integer
-# A detection with more than this share of itself on a don't-care region does not count.
+# A detection does not count if more than this share of its area lies on an ignored truth.
 MAX_IGNORED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The quality of the detections of a set of pictures, each number in [0, 1].
+    """The quality of the detections in a set of pictures. Every share is in [0, 1].
 
-    - `precision`: of the detections that count, the share that is right.
-    - `recall`: of the truths that count, the share that is found.
+    - `precision`: the share of the counted detections that are right.
+    - `recall`: the share of the counted truths that are found.
     - `hmean`: 2·precision·recall / (precision + recall).
-    - `per_image`: for every picture a dict: the same three for it alone; `pairs`, the matched indices as
-        (truth, detection); `truth_credits`, what every matched truth counts in recall; `ignored_truths` and
-        `ignored_detections`, the indices of those that do not count (don't-care, on a don't-care, or no valid
-        polygon); `num_truths` and `num_detections`, how many do.
+    - `per_image`: a dict for each picture:
+        - "precision", "recall", "hmean" of this picture,
+        - "pairs": the matched indices (truth, detection),
+        - "truth_credits": the credit of each matched truth in recall,
+        - "ignored_truths", "ignored_detections": indices that do not count: ignored, on an ignored truth, or no valid
+          polygon,
+        - "num_truths", "num_detections": the numbers that count.
     """
 
     precision: float
@@ -49,12 +52,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the protocols differ in.
+    """The rules of a protocol.
 
-    - `outline`: what of a polygon is compared.
-    - `match`: pairs the truths and detections that count.
-    - `set_aside`: which detections do not count if the truth is a don't-care.
-    - `empty_is_right`: whether no truths mean full recall, and no detections then full precision too.
+    - `outline`: makes the regions that are compared from the polygons.
+    - `match`: pairs the counted truths and detections.
+    - `set_aside`: marks the detections that do not count if the truth is ignored.
+    - `empty_is_right`: without truths, recall is 1, and precision is 1 if there are no detections either.
     """
 
     outline: Outline
@@ -87,37 +90,37 @@ def evaluate_detections(
     *,
     protocol: str = "iou",
 ) -> Scores:
-    """Scores the detections of a set of pictures; matches are counted over all pictures, not averaged.
+    """Scores the detections of a set of pictures. Matches are counted over all pictures; pictures are not averaged.
 
     **Arguments:**
 
-    - `detections`: for every picture its polygons, each `[vertices, 2]` in pixels.
-    - `ground_truths`: for every picture its true polygons, likewise.
-    - `ignore`: for every truth whether it is a don't-care.
+    - `detections`: the polygons of each picture, each `[vertices, 2]` in pixels.
+    - `ground_truths`: the true polygons of each picture, likewise.
+    - `ignore`: for each truth, whether it is ignored.
     - `protocol`: one of
-        - "iou", ICDAR 2015's: a match is an intersection over union above 0.5.
-        - "deteval", Total-Text's: part credit to split and merged words.
-        - "pascal", Total-Text's second one: "iou" with outlines that cross themselves mended.
-        - "icdar2013", ICDAR 2013's DetEval, of the upright rectangles about the polygons: `match_by_icdar2013`.
-        - "td500", MSRA-TD500's (Yao and others, CVPR 2012), of the rectangles of least area about the polygons:
-          nearest sides that differ by less than π/8 in direction and, with each rectangle turned upright about its own
-          centre, an intersection over union above 0.5. What matches a difficult line does not count. DBNet's official
-          code scores the set by "iou" instead, and so does `configs/msra_td500.py`.
+        - "iou" (ICDAR 2015): a match has an intersection over union above 0.5.
+        - "deteval" (Total-Text): split and merged words get part of the credit.
+        - "pascal" (Total-Text): "iou", but polygons that cross themselves are repaired.
+        - "icdar2013": ICDAR 2013's DetEval on the upright rectangles around the polygons, see `match_by_icdar2013`.
+        - "td500" (MSRA-TD500; Yao and others, CVPR 2012): compares the rectangles of least area around the polygons.
+          A match has two conditions: the nearest sides differ by less than π/8 in direction, and after each rectangle
+          is turned upright about its own centre, the intersection over union is above 0.5. Detections that match an
+          ignored line do not count. DBNet's official code and `configs/msra_td500.py` use "iou" instead.
 
-    **Returns:** precision, recall and hmean; all 0 where there is nothing to count.
+    **Returns:** precision, recall and hmean; all 0 if nothing counts.
 
-    **Raises:** `ValueError` if `protocol` is unknown, lengths differ or a polygon is not of points (x, y).
+    **Raises:** `ValueError` if `protocol` is unknown, lengths differ or a polygon does not consist of points (x, y).
     """
     return score(compare(detections, ground_truths, ignore, protocol=protocol), protocol=protocol)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The truths and detections of one picture, compared: all that scoring needs.
+    """The truths and detections of one picture, compared. Scoring needs nothing else.
 
-    - `overlaps`: of all of them.
-    - `truths`: which of the truths count.
-    - `detections`: which of the detections do.
+    - `overlaps`: of all truths and detections.
+    - `truths`: marks the truths that count.
+    - `detections`: marks the detections that count.
     """
 
     overlaps: Overlaps
@@ -125,7 +128,7 @@ class Comparison:
     detections: Bool[np.ndarray, "detections"]
 
     def keep(self, detections: Bool[np.ndarray, "detections"]) -> "Comparison":
-        """The same with these detections alone."""
+        """The same comparison with only these detections."""
         return Comparison(self.overlaps, self.truths, self.detections & detections)
 
 
@@ -173,12 +176,12 @@ def compare(
 
 
 def score(comparisons: Sequence[Comparison], *, protocol: str) -> Scores:
-    """Matches and counts what `compare` gave; `protocol` as there."""
+    """Matches the results of `compare` and counts; `protocol` is that of the comparison."""
     return pool([score_picture(comparison, protocol=protocol) for comparison in comparisons])
 
 
 def pool(pictures: Sequence[dict[str, Any]]) -> Scores:
-    """The scores over all pictures, of what `score_picture` gave for each."""
+    """The scores over all pictures, from the results of `score_picture`."""
     precision, recall = (
         _ratio(sum(picture[credit] for picture in pictures), sum(picture[count] for picture in pictures))
         for credit, count in (("precision_credit", "num_detections"), ("recall_credit", "num_truths"))
@@ -187,7 +190,7 @@ def pool(pictures: Sequence[dict[str, Any]]) -> Scores:
 
 
 def harmonic_mean(precision: float, recall: float) -> float:
-    """2·precision·recall / (precision + recall), 0 where both are 0."""
+    """2·precision·recall / (precision + recall); 0 if both are 0."""
     return _ratio(2 * precision * recall, precision + recall)
 
 

@@ -1,6 +1,7 @@
-"""Polygons as the protocols compare them: outlines of several kinds, their areas and what they share.
+"""Polygons as the protocols compare them: regions of several kinds, their areas and intersections.
 
-All polygons of a data set become regions in a few array calls: one call a polygon would cost more than the scoring.
+All polygons of a data set become regions in a few array calls. One call for each polygon would cost more than the
+scoring.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,10 +20,10 @@ Points = Float64[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class Rectangles:
-    """Rectangles as MSRA-TD500 writes them: upright ones that are turned about their centres, by π/4 at most.
+    """Rectangles as MSRA-TD500 writes them: upright, then turned about their centres by π/4 at most.
 
     - `centres`: (x, y) in pixels.
-    - `sides`: width and height in pixels, before the turn; 0 where there is no rectangle.
+    - `sides`: width and height in pixels, before the turn; 0 for a missing rectangle.
     - `angles`: of the turn, in radians, in [-π/4, π/4].
     """
 
@@ -31,9 +32,9 @@ class Rectangles:
     angles: Float[np.ndarray, "regions"]
 
     def upright_with(self, others: "Rectangles") -> Upright:
-        """Turns these back, and each of the others along with them: by the least angle that lays sides along sides.
+        """Turns these rectangles upright, and each of the others by the least angle that makes the sides parallel.
 
-        So a line at 44° and the same line at 46° are both turned to lie, though alone the second would stand.
+        So a line at 44° and the same line at 46° both become horizontal. Alone, the second would become vertical.
         """
         difference = others.angles - self.angles[:, None]
         quarters = np.rint(difference / (np.pi / 2))
@@ -48,12 +49,12 @@ class Rectangles:
 
 @dataclass(frozen=True)
 class Regions:
-    """The outlines of one picture or of many.
+    """The regions of one picture or of many.
 
-    - `shapes`: a shapely geometry for each, None where there is none that counts.
-    - `boxes`: left, top, right and bottom in pixels; NaN where there is no shape.
-    - `areas`: in square pixels; 0 where there is no shape.
-    - `rectangles`: the outlines as such, where they are.
+    - `shapes`: a shapely geometry for each polygon; None if the polygon does not count.
+    - `boxes`: left, top, right and bottom in pixels; NaN without a shape.
+    - `areas`: in square pixels; 0 without a shape.
+    - `rectangles`: set if the regions are rectangles.
     """
 
     shapes: Shaped[np.ndarray, "regions"]
@@ -63,20 +64,20 @@ class Regions:
 
     @property
     def exist(self) -> Bool[np.ndarray, "regions"]:
-        """Which of them count."""
+        """Marks the regions that count."""
         return ~shapely.is_missing(self.shapes)
 
     def part(self, start: int, stop: int) -> "Regions":
-        """Those from `start` to `stop`, of one picture among many."""
+        """The regions from `start` to `stop`, for example those of one picture."""
         mine, turned = slice(start, stop), self.rectangles
         if turned is not None:
             turned = Rectangles(turned.centres[mine], turned.sides[mine], turned.angles[mine])
         return Regions(self.shapes[mine], self.boxes[mine], self.areas[mine], turned)
 
     def shared_with(self, others: "Regions") -> Float[np.ndarray, "regions others"]:
-        """The areas in square pixels that these (rows) and others (columns) have in common."""
+        """The areas of the intersections of these regions (rows) with others (columns), in square pixels."""
         areas = np.zeros((len(self.shapes), len(others.shapes)))
-        # Only where the boxes meet: most words of a picture are far apart. NaN meets nothing.
+        # Only where the boxes meet, because most words of a picture are far apart. NaN meets nothing.
         mine, theirs = self.boxes[:, None], others.boxes[None]
         meet = (mine[..., :2] < theirs[..., 2:]) & (theirs[..., :2] < mine[..., 2:])
         row, column = np.nonzero(meet[..., 0] & meet[..., 1])
@@ -85,14 +86,14 @@ class Regions:
         return areas
 
     def upright_with(self, others: "Regions") -> Upright | None:
-        """These (rows) and others (columns) turned upright; None where they are no rectangles."""
+        """These rectangles (rows) and others (columns) turned upright; None if the regions are no rectangles."""
         if self.rectangles is None or others.rectangles is None:
             return None
         return self.rectangles.upright_with(others.rectangles)
 
 
 def read_polygons(polygons: Iterable[ArrayLike]) -> list[Points]:
-    """The polygons of one picture as arrays. **Raises:** ValueError if one is not of points (x, y)."""
+    """The polygons of one picture as arrays. **Raises:** ValueError if one does not consist of points (x, y)."""
     arrays = [np.asarray(polygon, dtype=np.float64) for polygon in polygons]
     for points in arrays:
         if points.size and (points.ndim != 2 or points.shape[1] != 2):
@@ -100,18 +101,18 @@ def read_polygons(polygons: Iterable[ArrayLike]) -> list[Points]:
     return arrays
 
 
-# The kinds of outlines. What has fewer than three points, or one that is not finite, never counts.
+# The kinds of regions. A polygon with fewer than three points or with a point that is not finite never counts.
 
 
 def valid_polygons(polygons: Sequence[Points]) -> Regions:
-    """The polygons as they are; those that cross themselves do not count."""
+    """The polygons themselves. A polygon that crosses itself does not count."""
     shapes, valid = _polygons(polygons)
     shapes[~valid] = None
     return _regions(shapes)
 
 
 def repaired_polygons(polygons: Sequence[Points]) -> Regions:
-    """The polygons, those that cross themselves mended as shapely's `buffer(0)` does."""
+    """The polygons. A polygon that crosses itself is repaired by shapely's `buffer(0)`."""
     shapes, valid = _polygons(polygons)
     broken = np.flatnonzero(~valid & ~shapely.is_missing(shapes))
     shapes[broken] = shapely.buffer(shapes[broken], 0)
@@ -119,7 +120,7 @@ def repaired_polygons(polygons: Sequence[Points]) -> Regions:
 
 
 def bounding_rectangles(polygons: Sequence[Points]) -> Regions:
-    """The upright rectangles about the polygons, their last row and column of pixels counted in."""
+    """The upright rectangles around the polygons, including the last row and column of pixels."""
     shapes, usable = _nothing(polygons)
     if usable:
         low = np.array([polygons[index].min(axis=0) for index in usable])
@@ -129,7 +130,7 @@ def bounding_rectangles(polygons: Sequence[Points]) -> Regions:
 
 
 def min_area_rectangles(polygons: Sequence[Points]) -> Regions:
-    """The rectangles of least area about the polygons; one without area does not count."""
+    """The rectangles of least area around the polygons. A rectangle without area does not count."""
     shapes, usable = _nothing(polygons)
     found = [cv2.minAreaRect(polygons[index].astype(np.float32)) for index in usable]
     corners = np.array([cv2.boxPoints(rectangle) for rectangle in found], np.float64).reshape(-1, 4, 2)
@@ -151,7 +152,7 @@ Outline = Callable[[Sequence[Points]], Regions]
 
 
 def _nothing(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"], list[int]]:
-    """Room for a shape each, and the indices of the polygons that can have one."""
+    """An empty place for each shape, and the indices of the polygons that can have a shape."""
     counts = [len(points) for points in polygons]
     shapes = np.full(len(polygons), None, dtype=object)
     usable = [index for index, count in enumerate(counts) if count >= 3]
@@ -163,7 +164,7 @@ def _nothing(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"]
 
 
 def _polygons(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"], Bool[np.ndarray, "polygons"]]:
-    """The polygons' geometries, and which of them are valid."""
+    """The geometries of the polygons. The second result marks the valid ones."""
     shapes, usable = _nothing(polygons)
     if usable:
         vertices = np.concatenate([polygons[index] for index in usable])

@@ -1,4 +1,4 @@
-"""Polygons: areas, perimeters, offsets, clipping, affine maps; NumPy only."""
+"""Polygons: areas, perimeters, offsets, clipping and affine maps, without JAX."""
 
 from dbnet_jax.geometry.polygons import (
     Number,

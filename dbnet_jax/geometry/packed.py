@@ -10,10 +10,10 @@ from dbnet_jax.geometry import Polygon
 
 
 class Outlines(NamedTuple):
-    """Polygons whose vertices lie one after another: what is done to all of them takes one call.
+    """Polygons in one array, so that one call handles all of them.
 
-    - `vertices`: (x, y), those of one polygon after those of another.
-    - `counts`: how many each polygon has.
+    - `vertices`: (x, y), polygon after polygon.
+    - `counts`: the number of vertices of each polygon.
     """
 
     vertices: Num[np.ndarray, "vertices 2"]

@@ -1,4 +1,4 @@
-"""Polygons, and the affine map that carries them from one picture to another.
+"""Polygons, and the affine map from one picture to another.
 
 Points are (x, y) in pixels with pixel centres at integers; sizes are (height, width).
 """
@@ -11,26 +11,26 @@ import pyclipper
 from jaxtyping import Float, Float32, Int, Num
 
 Polygon = Num[np.ndarray, "_ 2"]
-# What a parameter that may be whole takes: the shape checker of the tests does not read int as float.
+# For parameters that may be integers: the shape checker of the tests does not accept int as float.
 Number = float | int
 
 
 def polygon_area(polygon: Polygon) -> float:
     r"""The unsigned shoelace area $A = \frac12 |\sum_i (x_i y_{i+1} - x_{i+1} y_i)|$.
 
-    Of a self-intersecting polygon it is the size of the signed area: the lobes of a figure eight cancel.
+    For a polygon that crosses itself, this is the absolute signed area: the lobes of a figure eight cancel.
 
     **Arguments:**
 
-    - `polygon`: vertices in order, closed by itself; float64 arithmetic whatever its type.
+    - `polygon`: vertices in order, without repeating the first. The arithmetic is float64 for every type.
 
     **Returns:** the area in square pixels; 0 for fewer than three vertices.
     """
-    # Plain Python beats NumPy for the 4 to 20 vertices of a text instance: no array is made on the way.
+    # For 4 to 20 vertices, plain Python is faster than NumPy.
     points = polygon.tolist()
     if len(points) < 3:
         return 0.0
-    # Relative to the first vertex, so that a small polygon far from the origin loses no digits.
+    # Relative to the first vertex: a small polygon far from the origin loses no digits.
     x0, y0 = points[0]
     twice = 0.0
     x_last, y_last = 0.0, 0.0
@@ -61,10 +61,10 @@ def measure_polygons(
 
     **Arguments:**
 
-    - `vertices`: those of one polygon after those of another.
-    - `counts`: how many vertices each has, one or more.
+    - `vertices`: (x, y), polygon after polygon.
+    - `counts`: the number of vertices of each polygon, one or more.
 
-    **Returns:** the areas and the perimeters.
+    **Returns:** the areas in square pixels and the perimeters in pixels.
     """
     firsts = np.cumsum(counts) - counts
     points = vertices.astype(np.float64) - np.repeat(vertices[firsts], counts, axis=0)
@@ -74,11 +74,11 @@ def measure_polygons(
 
 
 def next_vertices(counts: Int[np.ndarray, "polygons"]) -> Int[np.ndarray, "vertices"]:
-    """Where the vertex that follows each is, if those of polygons lie one after another: after a last its first.
+    """The index of the next vertex for each vertex of packed polygons. The last vertex of a polygon precedes its first.
 
     **Arguments:**
 
-    - `counts`: how many vertices each polygon has, one or more.
+    - `counts`: the number of vertices of each polygon, one or more.
 
     **Returns:** indices of vertices.
     """
@@ -91,16 +91,16 @@ def offset_polygon(polygon: Polygon, distance: Number) -> list[Float32[np.ndarra
     """The polygon grown (`distance` > 0) or shrunk (`distance` < 0) with round corners: Vatti clipping as in
     sections 3.4 and 3.5 of the paper.
 
-    As in the official code the coordinates are integers: those of `polygon` are truncated toward zero before
-    the offset, and those of the result are rounded.
+    As in the official code, coordinates are integers. Those of `polygon` are truncated toward zero before the offset,
+    and those of the result are rounded.
 
     **Arguments:**
 
     - `polygon`: vertices in order, closed by itself.
     - `distance`: in pixels.
 
-    **Returns:** the pieces: none where a shrink leaves nothing, several where it splits the polygon. Holes
-    are pieces of the opposite orientation.
+    **Returns:** the pieces: none if nothing remains, several if the polygon splits. Holes are pieces of the opposite
+    orientation.
 
     **Raises:** `ValueError` if a coordinate or the distance is not finite.
     """
@@ -112,7 +112,7 @@ def offset_polygon(polygon: Polygon, distance: Number) -> list[Float32[np.ndarra
 
 
 def offset_path(path: Sequence[Sequence[int]], distance: Number) -> list[list[list[int]]]:
-    """`offset_polygon` of plain lists, which are what the clipper takes and gives.
+    """`offset_polygon` for plain lists, the type of the clipper.
 
     **Arguments:**
 
@@ -127,7 +127,7 @@ def offset_path(path: Sequence[Sequence[int]], distance: Number) -> list[list[li
 
 
 def offset_distance(polygon: Polygon, shrink_ratio: Number) -> float:
-    r"""How far to shrink and to grow a text polygon, $D = A (1 - r^2) / L$ (paper equation 10).
+    r"""The distance by which a text polygon shrinks and grows, $D = A (1 - r^2) / L$ (paper equation 10).
 
     **Arguments:**
 
@@ -141,10 +141,10 @@ def offset_distance(polygon: Polygon, shrink_ratio: Number) -> float:
 
 
 def clip_to_image(polygon: Polygon, height: int, width: int) -> Float[np.ndarray, "_ 2"]:
-    """Each vertex moved to the nearest point between the pixel centres, [0, width − 1] × [0, height − 1].
+    """Moves each vertex to the nearest point in [0, width − 1] × [0, height − 1].
 
-    This is the official code's clip: vertices move and none are added, so a polygon that leaves the picture
-    changes its shape, and one wholly outside collapses onto the border.
+    This is the official code's clip. Vertices move and none are added. So a polygon that leaves the picture changes its
+    shape, and a polygon outside the picture collapses onto the border.
 
     **Arguments:**
 
@@ -157,17 +157,17 @@ def clip_to_image(polygon: Polygon, height: int, width: int) -> Float[np.ndarray
 
 
 def crop_polygon(polygon: Polygon, height: int, width: int) -> Float[np.ndarray, "_ 2"]:
-    """The part of a polygon that lies between the pixel centres (Sutherland and Hodgman, 1974).
+    """The part of a polygon in [0, width − 1] × [0, height − 1] (Sutherland and Hodgman, 1974).
 
-    Unlike `clip_to_image` it keeps the shape of what is inside: vertices are added where an edge leaves the picture.
+    Unlike `clip_to_image`, this keeps the shape inside the picture: it adds vertices where an edge leaves the picture.
 
     **Arguments:**
 
-    - `polygon`: finite vertices in order, closed by itself; where it is not convex, parts that fall apart stay
-        joined along the picture's edge.
+    - `polygon`: finite vertices in order, without repeating the first. If the polygon is not convex, separate parts
+        stay joined along the picture's edge.
     - `height`, `width`: of the picture in pixels.
 
-    **Returns:** a new float64 array; without vertices where nothing is inside.
+    **Returns:** a new float64 array; without vertices if nothing is inside.
     """
     points = polygon.astype(np.float64)
     for axis, limit, sign in ((0, 0, 1), (0, width - 1, -1), (1, 0, 1), (1, height - 1, -1)):
@@ -187,27 +187,27 @@ def crop_polygon(polygon: Polygon, height: int, width: int) -> Float[np.ndarray,
 def transform_points(
     matrix: Float[np.ndarray, "2 3"], points: Num[np.ndarray, "*shape 2"]
 ) -> Float[np.ndarray, "*shape 2"]:
-    r"""Each point p taken to $M (p_x, p_y, 1)^\top$.
+    r"""Maps each point p to $M (p_x, p_y, 1)^\top$.
 
     **Arguments:**
 
     - `matrix`: M, from the coordinates of the source picture to those of the target.
     - `points`: of any leading shape.
 
-    **Returns:** the points in the target picture, of the wider of the two types.
+    **Returns:** the points in the target picture; the type is the wider of the two types.
     """
     return points @ matrix[:, :2].T + matrix[:, 2].reshape((1,) * (points.ndim - 1) + (2,))
 
 
 def order_quad(quad: Num[np.ndarray, "*quads 4 2"]) -> Num[np.ndarray, "*quads 4 2"]:
-    """The vertices clockwise from the top left one, as pictures are seen (y points down).
+    """The vertices clockwise from the top left (y points down).
 
-    The two leftmost vertices are the left side, of which the upper comes first; this is the official code's
-    order of detected boxes. Where two vertices tie, the order given decides.
+    The two leftmost vertices are the left side, and its upper vertex comes first. This is the official code's order of
+    detected boxes. If two vertices tie, the given order decides.
 
     **Arguments:**
 
-    - `quad`: the corners of a convex quadrilateral in any order, or of many.
+    - `quad`: the corners of one or many convex quadrilaterals, in any order.
 
     **Returns:** top left, top right, bottom right, bottom left.
     """

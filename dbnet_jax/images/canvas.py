@@ -1,4 +1,4 @@
-"""Pictures of any size on a canvas of one size, as a device takes them."""
+"""Pictures of any size on a canvas of one size, for a device."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ from jaxtyping import UInt8
 
 
 def canvas_scale(size: tuple[int, int], canvas: tuple[int, int]) -> float:
-    """By how much a picture of `size` is scaled to fit the canvas; never enlarged."""
+    """The scale at which a picture of `size` (height, width) fits the canvas; at most 1."""
     return min(1.0, canvas[0] / size[0], canvas[1] / size[1])
 
 

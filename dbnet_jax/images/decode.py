@@ -12,11 +12,11 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
 _JPEG_START_OF_SCAN = 0xDA
-# TEM, RST0…RST7 and SOI stand alone; every other marker is followed by its length.
+# TEM, RST0…RST7 and SOI have no length. A length follows every other marker.
 _JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 
 
-# What a folder of pictures is searched for: telephones' HEIC too, which is not read, but then named.
+# Files with these suffixes are pictures. HEIC, of telephones, cannot be read; it is here so that it is listed.
 PICTURE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"),
     *(".heic", ".heif"),
@@ -25,7 +25,7 @@ _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1",
 
 
 class BadPicture(ValueError):
-    """A picture, or its annotation, cannot be used; the message names the file and says why."""
+    """A picture or its annotation cannot be used. The message states the file and the reason."""
 
 
 def read_image(path: str | os.PathLike[str], *, follow_exif: bool = False) -> UInt8[np.ndarray, "height width 3"]:
@@ -36,30 +36,30 @@ def read_image(path: str | os.PathLike[str], *, follow_exif: bool = False) -> UI
 def decode_image(data: bytes, name: str, *, follow_exif: bool = False) -> UInt8[np.ndarray, "height width 3"]:
     """A picture of any kind that OpenCV reads (JPEG, PNG, BMP, WebP, GIF, TIFF, …) as 8-bit RGB.
 
-    Grey and palette pictures become RGB; 16-bit values are scaled to 8 bits (65535 is 255). A picture with an
-    alpha channel is laid over white, as every viewer does: the colour hidden in transparent pixels is often
-    black, and black letters on it would vanish.
+    Grey and palette pictures become RGB; 16-bit values are scaled to 8 bits (65535 is 255). A picture with an alpha
+    channel is laid over white, as viewers do. The colour of transparent pixels is often black, and black letters on it
+    would vanish.
 
-    A truncated file is refused, though half of it could be shown: its labels describe what is missing. Bytes
-    after the end of the picture are harmless and ignored.
+    A truncated file is refused, because its labels also describe the missing part. Bytes after the end of the picture
+    are not read.
 
     **Arguments:**
 
     - `data`: the content of the file.
     - `name`: of the file, for messages.
-    - `follow_exif`: whether to turn the picture as its EXIF orientation says. Off by default: the labels of
-        the benchmarks follow the stored pixels. Pictures with an alpha channel are never turned.
+    - `follow_exif`: turn the picture upright by its EXIF orientation. The default is False, because the labels of the
+        benchmarks follow the stored pixels. Pictures with an alpha channel are never turned.
 
     **Returns:** values in [0, 255].
 
-    **Raises:** BadPicture, naming the file and the reason, if it is empty, truncated, damaged or no picture.
+    **Raises:** BadPicture with the file and the reason, if the file is empty, truncated, damaged or no picture.
     """
     damage = _damage(data)
     if damage:
         raise BadPicture(f"{name}: {damage}")
     image = _imdecode(data, name, cv2.IMREAD_UNCHANGED)
     if follow_exif and (image.ndim == 2 or image.shape[2] == 3):
-        # IMREAD_UNCHANGED, the only flag that keeps alpha, never turns.
+        # IMREAD_UNCHANGED is the only flag that keeps alpha, and it never turns the picture.
         image = _imdecode(data, name, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     return _to_rgb(_to_8_bit(image, name), name)
 
@@ -100,9 +100,9 @@ def _to_rgb(image: UInt8[np.ndarray, "height width *channels"], name: str) -> UI
 
 
 def _damage(data: bytes) -> str:
-    """What the structure of the file says is wrong with it; "" if nothing.
+    """The damage that the structure of the file shows; "" if none.
 
-    OpenCV shows a truncated JPEG half grey, or complains on stderr without the file's name: so look first.
+    OpenCV decodes a truncated JPEG half grey, or warns on stderr without the file's name. So the check comes first.
     """
     if not data:
         return "the file is empty"
@@ -118,9 +118,8 @@ def _damage(data: bytes) -> str:
 
 
 def _jpeg_damage(data: bytes) -> str:
-    # The end marker counts only after the first scan: an EXIF thumbnail before it has an end marker of its
-    # own. Inside a scan the byte 0xFF is always followed by 0x00 or a restart marker, so the pair is no
-    # accident there.
+    # The end marker counts only after the first scan, because an EXIF thumbnail before it has its own end marker.
+    # Inside a scan, 0x00 or a restart marker follows each byte 0xFF, so the end marker cannot occur there by chance.
     position = len(_JPEG_SIGNATURE)
     while position + 4 <= len(data):
         if data[position] != 0xFF:

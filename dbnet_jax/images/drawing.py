@@ -1,4 +1,4 @@
-"""Polygons on pictures, maps in colour, and both side by side."""
+"""Draws polygons on pictures, maps in colour, and both side by side."""
 
 from collections.abc import Sequence
 
@@ -12,20 +12,20 @@ Polygon = Float[np.ndarray, "_ 2"]
 Color = tuple[int, int, int]
 Flags = Sequence[bool | np.bool_] | Bool[np.ndarray, "_"]
 
-# The results page and its legend use these too, so that a colour means one thing wherever it is seen (RGB).
+# RGB. The results page and its legend use the same colours.
 MATCHED: Color = (43, 208, 116)
 FALSE: Color = (244, 67, 67)
 MISSED: Color = (255, 159, 28)
 IGNORED: Color = (160, 166, 178)
-SET_ASIDE: Color = (72, 112, 214)  # detections on ignored text, which count neither way
-DETECTED: Color = (64, 184, 255)  # found, with no truth to judge it by
+SET_ASIDE: Color = (72, 112, 214)  # detections on ignored text, which do not count
+DETECTED: Color = (64, 184, 255)  # detections without known truths
 TRUTH: Color = (255, 214, 64)
 
-# The range that `make_labels` gives the threshold map inside text: shown in full contrast.
+# The range of the threshold map's labels inside text; it is shown in full contrast.
 THRESHOLD_RANGE = (0.3, 0.7)
 
 _RIM: Color = (16, 18, 22)
-_RIM_OPACITY = 0.7  # small text stays legible through it
+_RIM_OPACITY = 0.7  # small text stays legible
 _PAPER: Color = (245, 246, 248)
 _INK: Color = (32, 36, 44)
 _FRACTION_BITS = 4  # OpenCV draws at 1/16 pixel
@@ -33,8 +33,8 @@ _FARTHEST = float(2**15)  # pixels; keeps the fixed-point coordinates far from o
 
 
 def line_width(height: int, width: int) -> int:
-    """The width of a line, in pixels, that reads well on a picture of this size."""
-    # One antialiased pixel between two pixel centres is half as bright as it should be: two at least.
+    """The width of a line in pixels that is easy to see on a picture of this size."""
+    # At least 2: an antialiased line of one pixel between two pixel centres has half of the brightness.
     return max(2, round(max(height, width) / 420))
 
 
@@ -48,21 +48,21 @@ def draw_polygons(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draws closed polygons on a copy of a picture.
 
-    Every line lies on a dark rim a little wider than itself, so that it reads on any background. All rims are
-    drawn before all lines: neighbours never hide each other's colour.
+    Every line has a dark rim, so that it is visible on any background. All rims are drawn before all lines, so that
+    neighbours do not hide each other's colour.
 
     **Arguments:**
 
     - `image`: RGB; not changed.
-    - `polygons`: vertices (x, y) in pixels, pixel centres at integers; they may lie outside the picture. A
-      polygon with a NaN or an infinite coordinate, or without vertices, is left out.
+    - `polygons`: vertices (x, y) in pixels, with pixel centres at integers. They may lie outside the picture. A polygon
+        without vertices or with a coordinate that is not finite is left out.
     - `color`: of the lines, RGB.
-    - `thickness`: of the lines, in pixels; fits the picture's size unless given.
-    - `labels`: a short text for each polygon (an empty one draws nothing), on a tag at its topmost vertex.
+    - `thickness`: of the lines, in pixels. The default depends on the picture's size.
+    - `labels`: a short text for each polygon, on a tag at its topmost vertex. An empty text draws nothing.
 
-    **Returns:** The drawn copy.
+    **Returns:** the copy.
 
-    **Raises:** `ValueError` if `thickness` is below 1 or there are not as many `labels` as `polygons`.
+    **Raises:** `ValueError` if `thickness` is below 1 or the number of `labels` is not that of `polygons`.
     """
     if thickness is not None and thickness < 1:
         raise ValueError(f"`thickness` (={thickness}) must be at least 1")
@@ -88,7 +88,7 @@ def heatmap(
 
     **Arguments:**
 
-    - `values`: any range; what lies outside [`low`, `high`] takes the colour of the nearer end, NaN of `low`.
+    - `values`: any range. A value outside [`low`, `high`] has the colour of the nearer end, NaN that of `low`.
 
     **Raises:** `ValueError` if `low` is not below `high`.
     """
@@ -111,16 +111,16 @@ def side_by_side(
     columns: int = 3,
     panel_width: int = 480,
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
-    """One sheet of captioned panels, for TensorBoard: input, P, T, B, truth, detections, as far as given.
+    """One sheet of panels with captions, for TensorBoard: input, P, T, B, truth, detections, as far as they are given.
 
     **Arguments:**
 
     - `image`: RGB.
-    - `probability_map`, `threshold_map`, `binary_map`: each covers the whole picture, at any resolution. T is
-      shown from 0.3 to 0.7, the range of its labels, the others from 0 to 1.
+    - `probability_map`, `threshold_map`, `binary_map`: each covers the whole picture, at any resolution. T is shown
+        from 0.3 to 0.7, the range of its labels, the others from 0 to 1.
     - `truths`, `detections`: polygons in the picture's pixels.
-    - `ignore`: one flag a truth; an ignored truth is grey.
-    - `columns`: panels in a row, at most.
+    - `ignore`: one flag for each truth; an ignored truth is grey.
+    - `columns`: the most panels in a row.
     - `panel_width`: pixels; a panel's height follows the picture's ratio.
     """
     if columns < 1:
@@ -153,12 +153,12 @@ def resize(image: UInt8[np.ndarray, "_ _ 3"], size: tuple[int, int]) -> UInt8[np
 
 
 def scale_polygons(polygons: Sequence[Polygon], scale: float) -> list[Polygon]:
-    """Polygons of a picture resized by `scale`; pixel centres, not pixel corners, are at integers."""
+    """The polygons after the picture was resized by `scale`. Pixel centres, not corners, are at integers."""
     return [((polygon + 0.5) * scale - 0.5).astype(np.float32) for polygon in polygons]
 
 
 def split_ignored(truths: Sequence[Polygon], ignore: Flags | None) -> tuple[list[Polygon], list[Polygon]]:
-    """The truths that count and those that do not; without flags all count."""
+    """The truths that count, and the ignored truths; without flags all count."""
     if ignore is not None and len(ignore) != len(truths):
         raise ValueError(f"`ignore` (of length {len(ignore)}) must have one flag a truth ({len(truths)})")
     flags = [False] * len(truths) if ignore is None else [bool(flag) for flag in ignore]
@@ -172,8 +172,8 @@ def _fixed_point(polygon: Polygon) -> np.ndarray:
 
 
 def _draw_tag(picture: Image, text: str, polygon: Polygon, color: Color, width: int) -> None:
-    """Writes light text on a dark tag with a rim of the line's colour above the topmost vertex, inside the picture."""
-    # The page shows a picture at about half of its size.
+    """Writes light text on a dark tag above the topmost vertex, inside the picture."""
+    # Large enough for the page, which shows a picture at about half of its size.
     scale, weight = 0.3 + 0.19 * width, max(1, width // 2)
     (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
     pad = 2 + width

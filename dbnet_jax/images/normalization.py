@@ -1,4 +1,4 @@
-"""Pixels as the network eats them."""
+"""Normalisation of pixels for the network."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
@@ -18,8 +18,8 @@ def normalize(
     **Arguments:**
 
     - `images`: RGB in [0, 255]; uint8 or float.
-    - `kind`: "imagenet" is RGB with ImageNet's mean and deviation; "official" is what the official PyTorch code
-        feeds its networks: BGR, its mean (which it names in that order), over 255.
+    - `kind`: "imagenet" is RGB with ImageNet's mean and deviation. "official" is the official PyTorch code's: BGR minus
+        its mean, over 255. The official mean is applied in the order of its list, to BGR.
 
     **Returns:** float32 of the same shape.
 

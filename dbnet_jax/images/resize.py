@@ -1,4 +1,4 @@
-"""Which size a picture of any size is given for the network."""
+"""The size of a picture in the network."""
 
 import math
 
@@ -10,23 +10,23 @@ from dbnet_jax.messages import check_choice
 
 RULES = ("short", "long", "height", "none", "official")
 STRIDE = 32
-# The side that the rule does not fix is padded to a multiple of this, so that a folder of photos of every format
-# compiles a few shapes and not hundreds.
+# The side that the rule does not fix is padded to a multiple of this. So a folder of photos of all formats compiles a
+# few shapes and not hundreds.
 BUCKET = 128
 
 
 def resized_size(
     image_size: tuple[int, int], rule: str, size: int, max_side: int, width: int | None = None
 ) -> tuple[int, int]:
-    """The size at which the network sees a picture, its ratio kept by all rules but "official".
+    """The size of a picture in the network. All rules except "official" keep its ratio.
 
     **Arguments:**
 
     - `image_size`: (height, width) in pixels, at least 1×1.
-    - `rule`: the side that becomes `size`: "short", "long" or "height"; "none" keeps the size. "official" is how the
-        official code evaluates: as "height", and the picture is stretched to multiples of 32.
-    - `size`, `max_side`: in pixels; a side that would be longer than `max_side` shrinks to it.
-    - `width`: in pixels, of "official" alone: every picture is stretched to it, and to `size`.
+    - `rule`: the side that becomes `size`: "short", "long" or "height". "none" keeps the size. "official" is the
+        official code's evaluation: as "height", and the picture is stretched to multiples of 32.
+    - `size`, `max_side`: in pixels. A longer side than `max_side` shrinks to it.
+    - `width`: in pixels, only for "official": every picture is stretched to this width and to the height `size`.
 
     **Returns:** (height, width) in pixels, at least 1×1.
 
@@ -41,7 +41,7 @@ def resized_size(
     side = {"short": min(rows, cols), "long": max(rows, cols), "none": size}.get(rule, rows)
     scale = min(size / side, max_side / max(rows, cols))
     if rule == "official":
-        # Of whole numbers: a product that is exact must not be rounded up.
+        # In integers: an exact product must not be rounded up.
         wide = width or -(-cols * size // rows)
         shrink = min(1.0, max_side / max(size, wide))
         return _up(math.floor(size * shrink), STRIDE), _up(math.floor(wide * shrink), STRIDE)
@@ -49,11 +49,10 @@ def resized_size(
 
 
 def padded_size(resized: tuple[int, int], rule: str, size: int) -> tuple[int, int]:
-    """The compiled shape that holds a resized picture: multiples of 32, and of 128 where the rule leaves it free.
+    """The compiled shape that contains a resized picture.
 
-    "official" pictures have one already.
-
-    "none" leaves both sides free, and takes multiples of 256 for those over 512.
+    Each side is a multiple of 32. A side over 128 that the rule leaves free is a multiple of 128. "none" leaves both
+    sides free; sides over 512 are multiples of 256. "official" pictures already have such a shape.
     """
 
     if rule == "official":

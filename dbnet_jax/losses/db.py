@@ -32,17 +32,17 @@ def db_loss(
 
     **Arguments:**
 
-    - `outputs`: the model's `probability_map`, `threshold_map`, `binary_map` in [0, 1]; where
-        `probability_logits` or `binary_logits` are present their cross entropy is computed from them, which stays
-        exact and keeps its gradient where the map saturates. A model of standard binarisation has the first map
-        alone, and then the first part is all there is.
+    - `outputs`: the model's `probability_map`, `threshold_map`, `binary_map` in [0, 1]. If `probability_logits` or
+        `binary_logits` are present, the cross entropy is computed from them. It then stays exact and keeps its
+        gradient where the map saturates. A model of standard binarisation has the first map only, and the loss then
+        has the first part only.
     - `labels`: `shrink_map`, `shrink_mask`, `threshold_map`, `threshold_mask` in [0, 1].
     - `probability_weight`, `binary_weight`, `threshold_weight`: of the three parts. The paper writes
-        L = Ls + 1 · Lb + 10 · Lt (equation 6); the official code runs 5, 1 and 10.
-    - `negative_ratio`: hard negatives a positive pixel, counted over the whole batch.
-    - `min_negatives`: at least so many hard negatives, in pixels of the batch, where there are as many. With the
-        official code's 0 a batch without text has no gradient at all.
-    - `binary_loss`: "dice" is the official code's; "cross_entropy" is the paper's (equation 7).
+        L = Ls + 1 · Lb + 10 · Lt (equation 6); the official code uses 5, 1 and 10.
+    - `negative_ratio`: hard negatives for each positive pixel, counted over the whole batch.
+    - `min_negatives`: the least number of hard negatives in the batch, in pixels. With the official code's 0, the
+        probability map of a batch without text has no gradient.
+    - `binary_loss`: "dice" as the official code; "cross_entropy" as the paper (equation 7).
 
     **Returns:** the total, and the parts before their weights: "probability", "binary", "threshold".
 
@@ -84,13 +84,13 @@ def _cross_entropy(outputs: Mapping[str, Map], name: str, target: Map) -> Map:
 def balanced_mean(losses: Map, target: Map, mask: Map, negative_ratio: float, min_negatives: int) -> Scalar:
     """The mean loss over the positive pixels and the hardest negative ones (paper section 3.5, the sampled set S_l).
 
-    The number of negatives is min(all of them, floor(`negative_ratio` · positives)), but at least `min_negatives`,
-    over the whole batch.
+    The number of negatives is floor(`negative_ratio` · positives), but at least `min_negatives`, and at most all of
+    them. It is counted over the whole batch.
     """
     positive = (target * mask) > 0.5
     negative = ((1 - target) * mask) > 0.5
     positives = jnp.sum(positive)
-    # Whole numbers where they serve: float32 counts only to 16.8 million pixels.
+    # Integers where possible: float32 counts only to 16.8 million pixels.
     whole = float(negative_ratio).is_integer()
     ratio_times = positives * int(negative_ratio) if whole else jnp.floor(positives * negative_ratio).astype(jnp.int32)
     wanted = jnp.maximum(ratio_times, min_negatives)

@@ -1,9 +1,9 @@
 """Hard negative mining without a sort: the k-th largest loss is found by bisection on its bits.
 
-A sort of a batch's 6.5 million pixels is the slowest thing in a plain training step and does not shard. The bit
-pattern of a float that is not negative, read as an integer, grows with the float, so 31 passes that each count how
-many losses are at least a candidate fix the 31 bits of the k-th largest one from the top down: exact, of static
-shape, a sum a pass, which XLA turns into an all-reduce where the batch is sharded.
+A sort of a batch's 6.5 million pixels is the slowest part of a plain training step, and it does not shard. The bits of
+a non-negative float, read as an integer, grow with the float. So 31 passes find the 31 bits of the k-th largest loss,
+from the highest bit down. Each pass counts the losses that are at least a candidate. The result is exact and the shape
+static. XLA makes each sum an all-reduce if the batch is sharded.
 """
 
 import jax
@@ -16,20 +16,20 @@ def hard_negative_weights(
 ) -> Float[Array, "*shape"]:
     """The weight of each pixel in the sum of the `count` largest losses among the candidates.
 
-    `sum(weights · losses)` equals the sum over a descending sort's first `count` entries. Where several losses tie
-    at the boundary, a sort picks some of them by position; here they share the places that are left, so that the
-    gradient does not depend on the order of the pixels.
+    `sum(weights · losses)` equals the sum of the first `count` entries of a descending sort. If several losses are
+    equal at the boundary, a sort picks some of them by position. Here they share the remaining places, so the gradient
+    does not depend on the order of the pixels.
 
     **Arguments:**
 
-    - `losses`: float32, not negative, finite or +inf (a NaN is counted like a very large loss).
+    - `losses`: float32, not negative, finite or +inf. A NaN counts as a very large loss.
     - `candidates`: the pixels to choose from.
-    - `count`: how many, in [0, number of candidates].
+    - `count`: in [0, number of candidates].
 
-    **Returns:** float32 in [0, 1], summing to `count`; it carries no gradient.
+    **Returns:** float32 in [0, 1]; the sum is `count`. The weights have no gradient.
     """
     bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(losses).astype(jnp.float32), jnp.int32)
-    # The sign bit goes (−0.0 is 0.0); −1 stands below every candidate.
+    # The mask removes the sign of −0.0; −1 is below every candidate.
     bits = jnp.where(candidates, bits & 0x7FFFFFFF, -1)
 
     def fix_bit(index: Int[Array, ""], floor: Int[Array, ""]) -> Int[Array, ""]:

@@ -1,4 +1,4 @@
-"""The detectors, made by name."""
+"""Detection networks by name."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _DEFORMABLE = "deformable_"
 
 
 def create_model(name: str = "resnet18", **options: Any) -> DBNet:
-    """The whole detector as a Linen module.
+    """The whole detection network as a Linen module.
 
     **Arguments:**
 
@@ -30,7 +30,7 @@ def create_model(name: str = "resnet18", **options: Any) -> DBNet:
     **Returns:** a module with `init(rng, images, train=False)` and `apply(variables, images, train=False)`. Images are
     float32 [batch, height, width, 3], normalised; their height and width are multiples of 32.
 
-    **Raises:** ValueError when the name or an option is unknown or an option's value cannot work.
+    **Raises:** ValueError if the name, an option or an option's value is not possible.
     """
     backbone = name.removeprefix(_DEFORMABLE)
     if backbone not in BACKBONES or (backbone != name and "dcn" not in backbone_options(backbone)):
@@ -65,7 +65,7 @@ def _check(model: DBNet) -> None:
     for field, words in _WORDS.items():
         if getattr(model, field) not in words:
             raise ValueError(f"`{field}` (={getattr(model, field)!r}) must be one of {words}")
-    # The attention of the scale fusion takes a quarter of the channels, and has a gate of a quarter of those.
+    # The attention of the scale fusion has a quarter of the channels, and its gate a quarter of these.
     inner = 16 if model.scale_fusion and model.attention_channels is None else 4
     for field, multiple in (("width", 1), ("inner_channels", inner), ("attention_channels", 4)):
         value = getattr(model, field)

@@ -1,4 +1,4 @@
-"""The whole detector: a backbone and the decoder of its features (paper figure 3)."""
+"""The whole network: a backbone and the decoder of its features (paper figure 3)."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -38,14 +38,13 @@ class DBNet(Decoder):
         **Arguments:**
 
         - `images`: normalised (`dbnet_jax.images.normalization`); height and width are multiples of 32.
-        - `train`: normalise by the batch's statistics and update the running ones.
+        - `train`: normalise by the batch's statistics, and update the running statistics.
 
         **Returns:** `probability_map`, `threshold_map`, `binary_map` in [0, 1], and `probability_logits` and
-        `binary_logits`, which the loss prefers; of an `adaptive=False` model the first and its logits only. What a
-        caller does not use, `jax.jit` does not compute: inference takes the probability map alone and the threshold
-        head is never compiled.
+        `binary_logits` for the loss. A model with `adaptive=False` returns only the probability map and its logits.
+        `jax.jit` computes only the maps that the caller uses. So inference never compiles the threshold head.
 
-        **Raises:** ValueError when the height or width is no multiple of 32.
+        **Raises:** ValueError if the height or width is no multiple of 32.
         """
         if images.shape[1] % 32 or images.shape[2] % 32:
             raise ValueError(f"`images` (={images.shape}) must have a height and width that are multiples of 32")

@@ -22,20 +22,19 @@ Outputs = dict[str, Float[Array, "batch height width"]]
 
 
 class Decoder(nn.Module):
-    """All of a detector but its backbone.
+    """The network without its backbone.
 
     **Arguments:**
 
     - `neck`: "fpn", the paper's feature pyramid, or "fpe", a lighter one of separable convolutions.
     - `inner_channels`: channels of the pyramid; 256 in the paper; a multiple of 4.
-    - `scale_fusion`: the levels are weighed against each other, which makes a DBNet into a DBNet++.
-    - `attention`: that weighs them, see `ScaleFusion`.
-    - `attention_channels`: that it looks at; None is `inner_channels` / 4, as in the official code.
-    - `adaptive`: has a threshold map, and with it the differentiable binarisation.
-    - `serial`: the threshold head sees the probability map beside the features.
+    - `scale_fusion`: weighs the levels of the pyramid, as DBNet++ does.
+    - `attention`: computes the weights, see `ScaleFusion`.
+    - `attention_channels`: channels of the attention; None is `inner_channels` / 4, as in the official code.
+    - `adaptive`: computes a threshold map and the differentiable binarisation.
+    - `serial`: the probability map is an additional input of the threshold head.
     - `k`: the steepness of the binarisation.
-    - `dtype`: the type of the computation. Parameters and batch statistics are float32 whatever it is, and the maps
-        come out float32.
+    - `dtype`: the type of the computation. Parameters, batch statistics and the maps are always float32.
     """
 
     neck: str = "fpn"
@@ -54,11 +53,11 @@ class Decoder(nn.Module):
         return self.decode(features, self.norm(train))
 
     def norm(self, train: bool) -> ModuleDef:
-        """Makes normalisations."""
+        """The maker of normalisations."""
         return partial(BatchNorm, use_running_average=not train, dtype=self.dtype)
 
     def decode(self, features: Features, norm: ModuleDef) -> Outputs:
-        """The maps, inside of a compact method."""
+        """Computes the maps; called inside a compact method."""
         if self.neck == "fpn":
             levels = FPN(self.inner_channels, dtype=self.dtype, name="neck")(features)
         else:

@@ -1,4 +1,4 @@
-"""The network that a config describes."""
+"""The network in a config."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -11,7 +11,7 @@ _MAPS_OF = {"differentiable": MAPS, "standard": MAPS[:1]}
 
 
 def model_from_config(config: ConfigDict) -> nn.Module:
-    """The network that `config.model` describes. **Raises:** ValueError when it describes none."""
+    """The network in `config.model`. **Raises:** ValueError if its fields describe no network."""
     options = dict(config.model)
     backbone, dtype = options.pop("backbone"), options.pop("dtype")
     if backbone not in BACKBONES:
@@ -26,7 +26,7 @@ def model_from_config(config: ConfigDict) -> nn.Module:
 
 
 def map_names(config: ConfigDict) -> tuple[str, ...]:
-    """Which maps the network has."""
+    """The names of the network's maps."""
     binarization = config.model.binarization
     if binarization not in _MAPS_OF:
         raise ValueError(f"`config.model.binarization` (={binarization!r}) must be one of {tuple(_MAPS_OF)}")

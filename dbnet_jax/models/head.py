@@ -1,4 +1,4 @@
-"""The head that turns pyramid features into the logits of one full-size map (paper section 3.1)."""
+"""The head: from pyramid features to the logits of one full-size map (paper section 3.1)."""
 
 from functools import partial
 from typing import Any
@@ -16,9 +16,9 @@ from dbnet_jax.ops.convolution import pixel_product
 class Head(nn.Module):
     """3×3 convolution, then two transposed 2×2 convolutions of stride 2: four times the size, one channel.
 
-    The windows of a 2×2 transposed convolution with stride 2 do not overlap, so each input pixel alone decides its
-    2×2 outputs: a matrix product to 4 · features channels. Normalisation and ReLU act a channel at a time and do not
-    care where a pixel lies, so the pixels are put in their places once, at the end, when one channel is left.
+    The windows of a 2×2 transposed convolution with stride 2 do not overlap. So each input pixel alone decides its 2×2
+    outputs: a matrix product to 4 · features channels. Normalisation and ReLU do not depend on the place of a pixel. So
+    the pixels are put in their places once, at the end, when one channel is left.
 
     **Arguments:**
 

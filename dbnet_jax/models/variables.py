@@ -1,4 +1,4 @@
-"""A network's variables as nested dictionaries of arrays: their shapes, and how two of them differ."""
+"""A network's variables as nested dictionaries of arrays: their shapes and their differences."""
 
 import operator
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ def variable_shapes(model: nn.Module, example: jax.ShapeDtypeStruct = IMAGE) -> 
 
 
 def shapes_of(tree: Mapping[str, Any]) -> Shapes:
-    """The shapes of a nested dictionary of arrays, or of shapes that JAX worked out."""
+    """The shapes in a nested dictionary of arrays or of `jax.ShapeDtypeStruct`."""
     return {path: tuple(leaf.shape) for path, leaf in flatten_dict(tree, sep="/").items()}
 
 
 def differences(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Every array that is missing, not wanted or of another shape, a line each, in the order of the paths."""
+    """One line for each array that is missing, surplus or of another shape, in the order of the paths."""
     return [
         f"{path}: {f'{found[path]} found' if path in found else 'missing'}, {wanted.get(path, 'nothing')} wanted"
         for path in sorted(found.keys() | wanted.keys())

@@ -1,1 +1,1 @@
-"""Array operations that know no network: bilinear sampling, convolution."""
+"""Array operations without a network: bilinear sampling and convolution."""

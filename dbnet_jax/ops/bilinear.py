@@ -1,4 +1,4 @@
-"""Pixels between pixels: bilinear sampling at points that depend on the data, and its gradients."""
+"""Bilinear sampling at points that depend on the data, and its gradients."""
 
 import functools
 from typing import NamedTuple

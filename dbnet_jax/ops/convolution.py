@@ -1,4 +1,4 @@
-"""Convolutions and matrix products over pixels, with the gradient of their weights that each platform finds fastest."""
+"""Convolutions and matrix products over pixels. The gradient of their weights has a fast form for each platform."""
 
 import functools
 import itertools

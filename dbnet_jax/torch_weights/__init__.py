@@ -1,4 +1,4 @@
-"""PyTorch's files: their names and layouts, the model that they are of, and their weights as variables."""
+"""Reads and writes PyTorch weights: files, names, layouts and model options."""
 
 from dbnet_jax.torch_weights.convert import (
     convert_state_dict,

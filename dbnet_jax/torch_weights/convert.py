@@ -1,4 +1,4 @@
-"""PyTorch weights → our variables and back: official, mmocr's, torchvision's and timm's (`pytorch.names`)."""
+"""PyTorch weights → our variables and back: official, mmocr, torchvision and timm (`torch_weights.names`)."""
 
 import re
 from typing import Any, NamedTuple
@@ -16,38 +16,38 @@ _PREFIX = re.compile(r"((model|module)\.)*")
 
 
 def load_torch_weights(path_or_state_dict: PathOrStateDict, model: nn.Module) -> Variables:
-    """The weights of a whole detector that PyTorch trained, as variables of `model`.
+    """The weights of a whole PyTorch detector as variables of `model`.
 
-    Every array goes where the official code uses it; input channels are never permuted: the official networks want
-    BGR − mean over 255, mmocr's want RGB with ImageNet's mean and deviation (`dbnet_jax.images.normalization`).
+    Input channels are never permuted. The official networks expect BGR − mean over 255. mmocr's networks expect RGB
+    with ImageNet's mean and deviation (`dbnet_jax.images.normalization`).
 
     **Arguments:**
 
-    - `path_or_state_dict`: a checkpoint of MhLiao/DB or mmocr, see `pytorch.files.read_state_dict`. Prefixes `model.`
-        and `module.` do not matter. Arrays of any floating type.
-    - `model`: made by `create_model`, with the options that `describe` tells.
+    - `path_or_state_dict`: a checkpoint of MhLiao/DB or mmocr, see `torch_weights.files.read_state_dict`. Prefixes
+        `model.` and `module.` are removed. Arrays have any floating type.
+    - `model`: from `create_model`, with the options that `describe` returns.
 
     **Returns:** `{"params": …, "batch_stats": …}`, NumPy float32.
 
-    **Raises:** ValueError that lists every array that is missing, unexpected, misshapen, not finite or not of floating
-    point, but for what is known to be dead (classifiers, `backbone.smooth`, `num_batches_tracked`, and the threshold
-    branch where the model has none); FileNotFoundError, ImportError as `read_state_dict`.
+    **Raises:** ValueError that lists every array that is missing, unexpected, of a wrong shape, not finite or not of
+    floating point. Arrays without use are not listed: classifiers, `backbone.smooth`, `num_batches_tracked`, and the
+    threshold branch if the model has none. FileNotFoundError, ImportError as `read_state_dict`.
     """
     weights = _read(path_or_state_dict)
     return _fitted(weights, variable_shapes(model), model, whole=True)
 
 
 def load_backbone_weights(path_or_state_dict: PathOrStateDict, model: nn.Module) -> Variables:
-    """The backbone's weights alone, of an ImageNet classifier of torchvision or timm, or of a whole detector.
+    """Only the backbone's weights, of an ImageNet classifier of torchvision or timm, or of a whole detector.
 
-    torchvision's MobileNetV3 normalises with an epsilon of 1e-3 and ours is 1e-5: the difference is added to the
-    variances, which gives the same numbers at inference; training goes on with ours. timm's own MobileNetV3 has 1e-5.
-    Its `tf_` variants have the same names but another epsilon and another padding, and are not to be used.
+    torchvision's MobileNetV3 normalises with an epsilon of 1e-3, ours with 1e-5. The difference is added to the
+    variances, so that inference gives the same numbers. Training continues with our epsilon. timm's own MobileNetV3 has
+    1e-5. Do not use timm's `tf_` variants: they have the same names but another epsilon and another padding.
 
-    **Arguments:** as of `load_torch_weights`.
+    **Arguments:** as in `load_torch_weights`.
 
-    **Returns:** `{"params": {"backbone": …}, "batch_stats": {"backbone": …}}`, NumPy float32. Without the offset
-    convolutions where the model's backbone is deformable and the weights' is not: the caller keeps the initial ones.
+    **Returns:** `{"params": {"backbone": …}, "batch_stats": {"backbone": …}}`, NumPy float32. If only the model's
+    backbone is deformable, the offset convolutions are missing. The caller keeps their initial weights.
 
     **Raises:** as `load_torch_weights`.
     """
@@ -62,15 +62,15 @@ def load_backbone_weights(path_or_state_dict: PathOrStateDict, model: nn.Module)
 
 
 def convert_state_dict(path_or_state_dict: PathOrStateDict, like: Variables, source: str | None = None) -> Variables:
-    """The part of a detector that `like` has, from a state dict of just that part.
+    """A part of a detector, from a state dict of this part.
 
     **Arguments:**
 
-    - `path_or_state_dict`: as of `load_torch_weights`; names begin at the detector ("decoder.in5.weight").
-    - `like`: variables, or their shapes, with the paths that they have in `DBNet`.
-    - `source`: one of `pytorch.names.SOURCES`; None detects it.
+    - `path_or_state_dict`: as in `load_torch_weights`; names begin at the detector ("decoder.in5.weight").
+    - `like`: variables of the part, or their shapes, with their paths in `DBNet`.
+    - `source`: one of `torch_weights.names.SOURCES`; None detects it.
 
-    **Returns:** variables of the structure of `like`, NumPy float32.
+    **Returns:** variables with the structure of `like`, NumPy float32.
 
     **Raises:** as `load_torch_weights`.
     """
@@ -80,18 +80,18 @@ def convert_state_dict(path_or_state_dict: PathOrStateDict, like: Variables, sou
 def export_torch_weights(variables: Variables, model: nn.Module, source: str = "official") -> dict[str, np.ndarray]:
     """Our variables as a PyTorch state dict: the inverse of `load_torch_weights`, by the same table.
 
-    Dead arrays (the official `backbone.fc` and `backbone.smooth`, classifiers) are not made up: a PyTorch model that
-    has them loads the result with `strict=False`.
+    Arrays without use (the official `backbone.fc` and `backbone.smooth`, classifiers) are not written. A PyTorch model
+    that has them loads the result with `strict=False`.
 
     **Arguments:**
 
     - `variables`: of `model`.
-    - `model`: made by `create_model`.
-    - `source`: whose names: "official" or "mmocr", the whole detector; "torchvision" or "timm", the backbone alone.
+    - `model`: from `create_model`.
+    - `source`: "official" or "mmocr" names the whole detector; "torchvision" or "timm" names the backbone.
 
     **Returns:** names to float32 arrays.
 
-    **Raises:** ValueError when `variables` are of another model, and when `source` is unknown or has no names for it.
+    **Raises:** ValueError if `variables` are of another model, or `source` is unknown or has no names for the model.
     """
     arrays = _flat(variables)
     have, wanted = _shapes(variables), _shapes(variable_shapes(model))
@@ -113,14 +113,14 @@ def export_torch_weights(variables: Variables, model: nn.Module, source: str = "
 
 
 def describe(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
-    """The model that the weights are of, from their names and shapes.
+    """The model of the weights, from their names and shapes.
 
-    **Arguments:** as of `load_torch_weights`; a backbone alone is described as far as it goes.
+    **Arguments:** as in `load_torch_weights`. For a backbone, only its own options are returned.
 
-    **Returns:** options of `create_model`, with "backbone" for its name, and "normalization", the one of
-    `dbnet_jax.images.normalization` that the model was trained with. `k` leaves no trace in the weights.
+    **Returns:** options of `create_model`, "backbone" (the name), and "normalization" (of
+    `dbnet_jax.images.normalization`). `k` cannot be found from the weights.
 
-    **Raises:** ValueError when the names are of no known model.
+    **Raises:** ValueError if the names belong to no known model.
     """
     weights = _read(path_or_state_dict)
     whole = weights.source in DETECTORS and not all(name.startswith("backbone.") for name in weights.arrays)
@@ -128,7 +128,7 @@ def describe(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
 
 
 class _Weights(NamedTuple):
-    """A state dict without the prefix of its names; `arrays` holds None for what is no array."""
+    """A state dict without the prefix of its names. A value that is no array is None in `arrays`."""
 
     source: str
     prefix: str
@@ -155,7 +155,7 @@ def _read(path_or_state_dict: PathOrStateDict, source: str | None = None) -> _We
 
 
 def _fitted(weights: _Weights, like: Variables, model: nn.Module | None, *, whole: bool) -> Variables:
-    """The weights in the places of `like`. **Raises:** ValueError, naming every way in which they do not fit."""
+    """The weights in the structure of `like`. **Raises:** ValueError that lists every difference."""
     found, problems = _convert(weights, _shapes(like))
     if problems:
         hints = [] if model is None else hints_for(weights.source, weights.arrays, model, whole=whole)
@@ -167,7 +167,7 @@ def _fitted(weights: _Weights, like: Variables, model: nn.Module | None, *, whol
 
 
 def _convert(weights: _Weights, wanted: dict[str, tuple[int, ...]]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Arrays by their paths here, and every way in which the weights are not what is wanted, a line each."""
+    """Arrays by our paths, and one line for each difference from the wanted shapes."""
     table = NameTable(weights.source, detect_backbone(wanted))
     adaptive = any(path.startswith("threshold_head/") for path in wanted)
     found: dict[str, np.ndarray] = {}
@@ -191,7 +191,7 @@ def _convert(weights: _Weights, wanted: dict[str, tuple[int, ...]]) -> tuple[dic
         elif not np.isfinite(array).all():
             problems.append(f"not finite: {full} holds NaN or infinity")
         else:
-            # A copy: what is given may change, a file be mapped into memory.
+            # A copy, because the caller may change the array, or a file may be mapped into memory.
             found[path] = np.array(layout.to_ours(array), order="C")
     problems += [_missing(path, wanted[path], table, weights) for path in wanted if path not in names]
     return found, problems
@@ -201,14 +201,14 @@ def _missing(path: str, shape: tuple[int, ...], table: NameTable, weights: _Weig
     names = table.names(path)
     if not names:
         return f"missing: {path} {shape}, for which {weights.source} weights have no name"
-    # Of the names that versions of the source have for it, one whose neighbours are there.
+    # Versions of the source have different names: take the name whose neighbours are present.
     near = [item for item in names if any(given.startswith(item[0].rsplit(".", 2)[0]) for given in weights.arrays)]
     name, layout = (near or names)[0]
     return f"missing: {weights.prefix}{name} {layout.their_shape(shape)} ({path})"
 
 
 def _flat(variables: Variables) -> dict[str, Any]:
-    """Arrays by their paths without the collection: params and statistics share the modules, and no leaf's name."""
+    """Arrays by path without the collection. Parameters and statistics of a module have different names."""
     return {"/".join(key[1:]): leaf for key, leaf in flatten_dict(variables).items()}
 
 

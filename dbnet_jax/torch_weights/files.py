@@ -1,4 +1,4 @@
-"""Files and dictionaries of PyTorch weights → one flat dictionary of names and arrays."""
+"""PyTorch files and dictionaries → one flat dictionary of names and arrays."""
 
 import os
 import pathlib
@@ -12,29 +12,31 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-# What training programs call the state dict among the things that they save. An average of the weights is what its
-# run was evaluated with, and comes first.
+# The keys under which training programs save the state dict. The averaged weights come first, because their run was
+# evaluated with them.
 WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net", "params")
 
 PathOrStateDict = str | os.PathLike[str] | Mapping[str, Any]
 
 
 def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
-    """The state dict in a file or a dictionary, whatever it is wrapped in.
+    """The state dict of a file or a dictionary, also inside a wrapping dictionary.
 
-    Files of PyTorch are read without running code that they may hold, which takes torch, an optional requirement.
+    Reading a PyTorch file runs no code from it. It needs torch, an optional requirement.
 
     **Arguments:**
 
-    - `path_or_state_dict`: a .safetensors file, a file of PyTorch with any other name (.pth, .pt, .tar; the official
-        ones have no suffix), or what such a file holds: names to NumPy's arrays or PyTorch's tensors, by itself or as
-        the "state_dict", "model", "model_state_dict" or "state_dict_ema" of a dictionary, whose other entries (epoch,
-        optimizer, …) are left out.
+    - `path_or_state_dict`: one of
+        - a .safetensors file,
+        - a PyTorch file with any other name (.pth, .pt, .tar; the official files have no suffix),
+        - a dictionary of names to NumPy arrays or PyTorch tensors,
+        - a dictionary with such a dictionary in "state_dict", "model", "model_state_dict" or "state_dict_ema". Other
+          entries (epoch, optimizer, …) are left out.
 
-    **Returns:** names to whatever the names stand for; `as_array` makes arrays of it.
+    **Returns:** names to values; `as_array` makes arrays of the values.
 
-    **Raises:** FileNotFoundError when there is no such file; ValueError when it is none that can be read; ImportError
-    when it takes torch and there is none.
+    **Raises:** FileNotFoundError if the file does not exist; ValueError if it cannot be read; ImportError if torch is
+    needed and not installed.
     """
     if not isinstance(path_or_state_dict, (str, os.PathLike, Mapping)):
         kind = type(path_or_state_dict).__name__
@@ -56,7 +58,7 @@ def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
 
 
 def check_file(path: str | os.PathLike[str], name: str = "path") -> pathlib.Path:
-    """The path of a file. **Raises:** FileNotFoundError, which calls it `name`, when it is none."""
+    """The path, if it is a file. **Raises:** FileNotFoundError; `name` is the argument's name in the message."""
     path = pathlib.Path(path)
     if path.is_dir():
         hint = "; a run's workdir is for `config.init.checkpoint`" if (path / "config.json").is_file() else ""
@@ -91,7 +93,7 @@ def _read_torch(path: pathlib.Path) -> Any:
         ) from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    # A file that is none of PyTorch's fails in as many ways as it may look like one.
+    # A file of another kind can fail in all these ways.
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -117,9 +119,9 @@ def _read_torch(path: pathlib.Path) -> Any:
 
 
 def as_array(value: Any) -> np.ndarray | None:
-    """A tensor or array as a NumPy array, which may share its memory; float32 where it is floating; None for others."""
+    """A tensor or array as a NumPy array, which may share its memory; floats become float32. None for other values."""
     if hasattr(value, "detach"):
-        # A tensor comes from somebody who has torch: no need to import it. NumPy has no bfloat16.
+        # A tensor, so torch is already imported. NumPy has no bfloat16.
         tensor = value.detach().cpu()
         return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     if not isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, "__array__"):
@@ -127,5 +129,5 @@ def as_array(value: Any) -> np.ndarray | None:
     array = np.asarray(value)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         return array
-    with np.errstate(over="ignore"):  # whoever asks for the array looks for infinity
+    with np.errstate(over="ignore"):  # the caller checks for infinity
         return array.astype(np.float32, copy=False)

@@ -1,28 +1,28 @@
-"""How PyTorch lays out the arrays of a layer, and how we do."""
+"""The layouts of a layer's arrays in PyTorch and here."""
 
 import enum
 
 import numpy as np
 
-# torchvision's MobileNetV3 adds 1e-3 to a variance before the root, all our normalisations 1e-5. The stored variance
-# takes the difference: the same number at inference. Training goes on with our epsilon.
+# torchvision's MobileNetV3 adds 1e-3 to a variance before the root, our normalisations add 1e-5. The stored variance
+# contains the difference, so inference gives the same numbers. Training continues with our epsilon.
 EPSILON_DIFFERENCE = 1e-3 - 1e-5
 
 
 class Layout(enum.Enum):
-    """How an array lies there and here."""
+    """The layout of an array in PyTorch and here."""
 
     VECTOR = "the same"
     VARIANCE = "plus EPSILON_DIFFERENCE"
     LINEAR = "[out, in] → [1, 1, in, out]"
     CONV = "[out, in, height, width] → [height, width, in, out]"
-    # mmocr concatenates the pyramid's levels from the finest to the coarsest, the official code and ours the other way.
+    # mmocr concatenates the levels from the finest to the coarsest; the official code and this code do the reverse.
     CONV_OF_LEVELS = "as CONV, and the order of four blocks of input channels is reversed"
     CONV_TO_LEVELS = "as CONV, and the order of the output channels is reversed"
     TRANSPOSED = "[in, out, height, width] → [height, width, in, out], the window not flipped"
 
     def to_ours(self, array: np.ndarray) -> np.ndarray:
-        """Their array as we keep it; it has `their_axes`."""
+        """A PyTorch array, with `their_axes` axes, in our layout."""
         if self is Layout.VECTOR:
             return array
         if self is Layout.VARIANCE:
@@ -38,7 +38,7 @@ class Layout(enum.Enum):
         return array.transpose(2, 3, 1, 0)
 
     def to_theirs(self, array: np.ndarray) -> np.ndarray:
-        """Our array as they keep it: the inverse of `to_ours`."""
+        """Our array in PyTorch's layout: the inverse of `to_ours`."""
         if self is Layout.VECTOR:
             return array
         if self is Layout.VARIANCE:
@@ -54,11 +54,11 @@ class Layout(enum.Enum):
 
     @property
     def their_axes(self) -> int:
-        """How many axes the array has there."""
+        """The number of axes in PyTorch."""
         return {Layout.VECTOR: 1, Layout.VARIANCE: 1, Layout.LINEAR: 2}.get(self, 4)
 
     def our_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape here of what has `shape` there."""
+        """Our shape of an array with PyTorch's `shape`."""
         if self.their_axes == 1:
             return shape
         out, inside, *window = shape
@@ -67,7 +67,7 @@ class Layout(enum.Enum):
         return (*(window or (1, 1)), inside, out)
 
     def their_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape there of what has `shape` here."""
+        """PyTorch's shape of an array with our `shape`."""
         if self.their_axes == 1:
             return shape
         height, width, inside, out = shape
@@ -77,14 +77,14 @@ class Layout(enum.Enum):
 
 
 def _reverse_blocks(array: np.ndarray) -> np.ndarray:
-    """Reverses the order of the four blocks of input channels; its own inverse. A channel beyond them stays last."""
+    """Reverses the order of the four blocks of input channels. Further channels stay last. It is its own inverse."""
     level = array.shape[1] // 4
     blocks = [array[:, i * level : (i + 1) * level] for i in (3, 2, 1, 0)]
     return np.concatenate([*blocks, array[:, 4 * level :]], axis=1)
 
 
 class Kind(enum.Enum):
-    """A kind of layer: for each of its arrays the name there, the name here, and the layout."""
+    """A kind of layer: for each array PyTorch's name, our name and the layout."""
 
     CONV = (("weight", "kernel", Layout.CONV), ("bias", "bias", Layout.VECTOR))
     CONV_OF_LEVELS = (("weight", "kernel", Layout.CONV_OF_LEVELS), ("bias", "bias", Layout.VECTOR))
@@ -97,7 +97,7 @@ class Kind(enum.Enum):
         ("running_mean", "mean", Layout.VECTOR),
         ("running_var", "var", Layout.VECTOR),
     )
-    # Of another epsilon than ours.
+    # Normalisation with another epsilon.
     NORM_1E3 = (
         ("weight", "scale", Layout.VECTOR),
         ("bias", "bias", Layout.VECTOR),

@@ -1,9 +1,9 @@
-"""What PyTorch detectors and backbones call the layers that we have, as tables that are read in both directions.
+"""The names of layers in PyTorch detectors and backbones, as tables that are read in both directions.
 
-A row names a layer here and there, `{i}` standing for a number, and its kind; the kind says what the arrays of such a
-layer are called on both sides and how they are laid out.
+A row contains PyTorch's name of a layer, our name, and the kind of the layer. `{i}` stands for a number. The kind
+contains the names and layouts of the layer's arrays.
 
-| source | whose names |
+| source | names of |
 |---|---|
 | "official" | MhLiao/DB, DBNet and DBNet++ |
 | "mmocr" | mmocr's DBNet and DBNet++, 0.x and 1.x |
@@ -30,7 +30,7 @@ RESNET: tuple[Row, ...] = (
     ("layer{s}.{i}.downsample.1", "layer{s}_block{i}/downsample_bn", Kind.NORM),
 )
 OFFSET: tuple[Row, ...] = (("layer{s}.{i}.conv{c}_offset", "layer{s}_block{i}/conv{c}/offset", Kind.CONV),)
-# mmdet's older files have the official name.
+# Older files of mmdet have the official name.
 MMDET_OFFSET: tuple[Row, ...] = (
     ("layer{s}.{i}.conv{c}.conv_offset", "layer{s}_block{i}/conv{c}/offset", Kind.CONV),
     *OFFSET,
@@ -78,7 +78,7 @@ OFFICIAL_HEADS = (
     *_head("decoder.binarize", "probability_head", Kind.CONV),
     *_head("decoder.thresh", "threshold_head", Kind.CONV),
 )
-# The names of 1.x first: the first row that fits a layer of ours names it in an export.
+# The names of mmocr 1.x come first, because an export uses the first matching row.
 MMOCR_HEADS = tuple(
     row
     for head in ("det_head", "bbox_head")
@@ -92,7 +92,7 @@ MMOCR_HEADS = tuple(
 
 
 class MobileNet(NamedTuple):
-    """What the names of a MobileNetV3 depend on: blocks to a stage, and the blocks (from 1) with squeeze-and-excite."""
+    """The numbers in the names of a MobileNetV3: blocks in each stage, and blocks (from 1) with squeeze-and-excite."""
 
     stages: tuple[int, ...]
     excited: frozenset[int]
@@ -133,7 +133,7 @@ def _torchvision_mobilenet(net: MobileNet) -> Iterable[Row]:
     yield from with_norm("features.0", "stem_conv", "stem_bn")
     for block, _, _ in net.blocks():
         theirs, ours = f"features.{block}.block", f"block{block}"
-        # The first block expands nothing; what is not there takes no number.
+        # The first block has no expansion, and absent layers have no number.
         position = 0
         if block > 1:
             yield from with_norm(f"{theirs}.0", f"{ours}/expand_conv", f"{ours}/expand_bn")
@@ -155,7 +155,7 @@ def _timm_mobilenet(net: MobileNet) -> Iterable[Row]:
         if block > 1:
             yield (f"{theirs}.conv_pw", f"{ours}/expand_conv", Kind.CONV)
             yield (f"{theirs}.bn1", f"{ours}/expand_bn", Kind.NORM)
-        # The first block expands nothing: its pointwise convolution is the projection.
+        # The first block has no expansion: its pointwise convolution is the projection.
         depthwise_bn, project, project_bn = ("bn2", "conv_pwl", "bn3") if block > 1 else ("bn1", "conv_pw", "bn2")
         yield (f"{theirs}.conv_dw", f"{ours}/depthwise", Kind.CONV)
         yield (f"{theirs}.{depthwise_bn}", f"{ours}/depthwise_bn", Kind.NORM)
@@ -170,8 +170,8 @@ def _timm_mobilenet(net: MobileNet) -> Iterable[Row]:
 
 DEAD = re.compile(
     r"(.*\.)?num_batches_tracked"
-    # Classifiers. The official ResNet keeps its own and a `smooth` that nothing calls; the official MobileNetV3's is
-    # behind features.18 in the large and features.14 in the small one.
+    # Classifiers. The official ResNet has one, and an unused `smooth`. The official MobileNetV3 has it in features.18
+    # (large) and features.14 (small).
     r"|(backbone\.)?(fc|classifier)(\.\d+)?\.(weight|bias)"
     r"|backbone\.smooth\.(weight|bias)"
     r"|backbone\.features\.(14|18)\.(weight|bias)"
@@ -181,12 +181,12 @@ DEAD = re.compile(
 
 
 def is_dead(name: str) -> bool:
-    """Whether `name` is known to stand for an array that takes no part in detection."""
+    """Whether the array `name` is known to have no use in detection."""
     return DEAD.fullmatch(name) is not None
 
 
 def rows(source: str, backbone: str) -> Iterable[Row]:
-    """The rows of one source with one backbone; the layers of ours by their whole path.
+    """The rows of one source with one backbone. Our layers have their whole path.
 
     **Arguments:**
 
@@ -206,11 +206,11 @@ def rows(source: str, backbone: str) -> Iterable[Row]:
 
 
 class NameTable:
-    """Names of arrays there ↔ paths of arrays here ("neck/in5/kernel"), each with its layout.
+    """PyTorch's names of arrays ↔ our paths ("neck/in5/kernel"), each with its layout.
 
     **Arguments:** `source`, `backbone`: see `rows`.
 
-    **Raises:** ValueError when `source` is unknown.
+    **Raises:** ValueError if `source` is unknown.
     """
 
     def __init__(self, source: str, backbone: str):
@@ -224,14 +224,14 @@ class NameTable:
         self._patterns = [(_pattern(theirs), _pattern(ours)) for theirs, ours, _ in self._arrays]
 
     def path(self, name: str) -> tuple[str, Layout] | None:
-        """Where the array `name` belongs here; None when it has no place."""
+        """Our path of the PyTorch array `name`, and its layout; None if it has no place."""
         for (theirs, _), (_, template, layout) in zip(self._patterns, self._arrays, strict=True):
             if found := theirs.fullmatch(name):
                 return template.format(**found.groupdict()), layout
         return None
 
     def names(self, path: str) -> list[tuple[str, Layout]]:
-        """What the array at `path` is called there: the usual name first, then those of other versions."""
+        """PyTorch's names of our array `path`: the usual name first, then the names of other versions."""
         found = [(ours.fullmatch(path), array) for (_, ours), array in zip(self._patterns, self._arrays, strict=True)]
         return [(template.format(**match.groupdict()), layout) for match, (template, _, layout) in found if match]
 
@@ -241,7 +241,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def detect_source(names: Iterable[str]) -> str | None:
-    """The source that these names, without prefixes, are from; None when they are from none of them."""
+    """The source of these names (without prefixes); None if it is unknown."""
     names = set(names)
     signs = {
         "mmocr": r"(neck\.(lateral|smooth)_convs|det_head|bbox_head)\..*",
@@ -256,7 +256,7 @@ def detect_source(names: Iterable[str]) -> str | None:
 
 
 def detect_backbone(names: Iterable[str]) -> str:
-    """A name in `MOBILENETS`, or "resnet", from names there (without prefixes) or layers here."""
+    """A name in `MOBILENETS`, or "resnet", from PyTorch's names (without prefixes) or our paths."""
     names = set(names)
     if not any(
         re.match(r"(backbone\.)?(features\.|conv_stem|blocks\.)|backbone/(stem_conv|block1)/", n) for n in names

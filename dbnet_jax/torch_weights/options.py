@@ -1,4 +1,4 @@
-"""Which model a state dict is of, told from names and shapes, and how another model differs from it."""
+"""The model options of a state dict, from names and shapes, and their differences from a model."""
 
 import re
 from collections import Counter
@@ -20,15 +20,15 @@ Arrays = Mapping[str, np.ndarray | None]
 
 
 def describe_arrays(source: str, arrays: Arrays, *, decoder: bool) -> dict[str, Any]:
-    """The options of `create_model`, and the normalisation, that go with the arrays.
+    """The options of `create_model` and the normalization that fit the arrays.
 
     **Arguments:**
 
-    - `source`: one of `pytorch.names.SOURCES`.
-    - `arrays`: by their names there, without prefixes.
-    - `decoder`: whether they have a decoder to describe beside the backbone.
+    - `source`: one of `torch_weights.names.SOURCES`.
+    - `arrays`: by PyTorch's names, without prefixes.
+    - `decoder`: whether to describe the decoder as well as the backbone.
 
-    **Raises:** ValueError when the names are of no known model.
+    **Raises:** ValueError if the names belong to no known model.
     """
     backbone = detect_backbone(arrays)
     table = NameTable(source, backbone)
@@ -48,7 +48,7 @@ def _mobilenet(backbone: str, shapes: Shapes) -> dict[str, Any]:
     biased = any(re.fullmatch(r"backbone/block\d+/excite/bias", path) for path in shapes)
     return {
         "backbone": backbone,
-        # Channels are rounded up to a multiple of 8, so the quotient is rounded down.
+        # The channels were rounded up to a multiple of 8, so the quotient is rounded down.
         "width": last * 64 // _LAST_CHANNELS[backbone],
         "dcn": False,
         "dcn_offsets": "strided",
@@ -70,7 +70,7 @@ def _resnet(shapes: Shapes, source: str) -> dict[str, Any]:
         "backbone": names[0],
         "width": _most_common(shapes, ("backbone/conv1/kernel", "backbone/bn1/scale", "backbone/bn1/mean")),
         "dcn": dcn,
-        # In a basic block the two are the same: its deformable convolution has stride 1.
+        # In a basic block both are equal, because its deformable convolution has stride 1.
         "dcn_offsets": "official" if dcn and deep and source == "official" else "strided",
         "mobilenet": "official",
     }
@@ -96,7 +96,7 @@ def _decoder(shapes: Shapes) -> dict[str, Any]:
 
 
 def _most_common(shapes: Shapes, paths: Iterable[str]) -> int:
-    """How many channels most of these arrays have: one that is misshapen or missing does not mislead."""
+    """The number of channels of most of these arrays. One missing or wrong array does not matter."""
     channels = Counter(shapes[path][-1] for path in paths if path in shapes)
     if not channels:
         raise ValueError(f"the weights are of no known model: none of {', '.join(paths)} is there")
@@ -104,7 +104,7 @@ def _most_common(shapes: Shapes, paths: Iterable[str]) -> int:
 
 
 def hints_for(source: str, arrays: Arrays, model: nn.Module, *, whole: bool) -> Iterable[str]:
-    """Which options of the model the weights contradict."""
+    """A hint for each option of the model that the weights contradict."""
     if whole and source not in DETECTORS:
         yield "hint: a backbone alone is for `load_backbone_weights`, or `config.init.backbone`"
         return
@@ -114,13 +114,13 @@ def hints_for(source: str, arrays: Arrays, model: nn.Module, *, whole: bool) -> 
         return
     for option, value in options.items():
         have = option_of(model, option, value)
-        # The kind of offsets is no matter of names and shapes, and a deformable backbone takes a plain one's weights.
+        # Names and shapes do not show the kind of offsets. A deformable backbone may start from plain weights.
         if have != value and option != "dcn_offsets" and (whole or option != "dcn" or value):
             yield f"hint: the weights look like a model with `{option}` = {value!r}; this one has {have!r}"
 
 
 def warn_of_offsets(source: str, arrays: Arrays, model: nn.Module) -> None:
-    """Either kind of offsets has the same names and shapes: only the results would tell."""
+    """Warns if the kind of offsets differs. Both kinds have the same names and shapes, so no other check finds it."""
     block, _ = RESNETS.get(getattr(model, "backbone", ""), (None, ()))
     if block is not Bottleneck or not any("offset" in name for name in arrays):
         return

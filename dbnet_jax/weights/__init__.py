@@ -1,1 +1,1 @@
-"""Weights: files of them, model cards, run folders, initial weights, the shipped ones."""
+"""Weights files, model cards, run folders, initial weights and the shipped weights."""

@@ -1,6 +1,6 @@
-"""Trained weights in one file that needs nothing beside it: a .safetensors file whose header holds config and card.
+"""A weights file: one .safetensors file whose header contains the config and the model card.
 
-params/backbone/…         kernels in float16, what has one axis in float32
+params/backbone/…         kernels in float16, arrays with one axis in float32
 batch_stats/backbone/…    float32
 __metadata__              format = "dbnet_jax", version, config and card as JSON
 """
@@ -32,7 +32,7 @@ _DTYPES = ("float16", "float32")
 
 
 class Weights(NamedTuple):
-    """What a file of weights holds: `variables` are NumPy float32, `params` and `batch_stats`."""
+    """The content of a weights file. `variables` are NumPy float32, `params` and `batch_stats`."""
 
     config: ConfigDict
     variables: Variables
@@ -44,22 +44,22 @@ def save_weights(
 ) -> pathlib.Path:
     """Writes the file, and the card as NAME.md beside it.
 
-    In float16 a weight keeps 11 bits. Biases and batch statistics stay float32, and so do kernels with a weight above
-    65504 or with none that is normal in float16 (2⁻¹⁴): together they are small. The config's folders and files, and
-    those that its mix names, keep only their last name.
+    A float16 weight has 11 significant bits. These arrays stay float32: biases, batch statistics, and kernels whose
+    largest weight is above 65504 or below 2⁻¹⁴, the range of float16. Of each path in the config, only the last name is
+    kept.
 
     **Arguments:**
 
-    - `path`: ends in .safetensors; its folder is made.
-    - `variables`: of the network that `config.model` describes.
+    - `path`: ends in .safetensors; its folder is created.
+    - `variables`: of the network in `config.model`.
     - `config`: with all of its sections.
-    - `card`
+    - `card`: is written into the header and beside the file.
     - `dtype`: "float16", or "float32" for all arrays.
 
     **Returns:** the card's path.
 
-    **Raises:** ValueError when the variables do not fit the config, a weight is not finite, or the path ends otherwise;
-    FileExistsError when NAME.md is there without the file, and so is no card of it. Nothing is written then.
+    **Raises:** ValueError if the variables do not fit the config, a weight is not finite, or the path has another
+    suffix; FileExistsError if NAME.md exists without the weights file, so that it is no card. Nothing is written then.
     """
     path = pathlib.Path(path)
     written = _card_beside(path)
@@ -81,17 +81,17 @@ def save_weights(
 
 
 def load_weights(path: str | os.PathLike[str]) -> Weights:
-    """What `save_weights` wrote: config, variables and card.
+    """Reads config, variables and card from a file of `save_weights`.
 
-    **Raises:** FileNotFoundError when there is no such file; ValueError, which says what to do, when it is none of
-    `save_weights`, is not whole, comes from a newer version, or holds other arrays than its config describes.
+    **Raises:** FileNotFoundError if the file does not exist; ValueError if it is no file of `save_weights`, is
+    truncated, has a newer version, or has other arrays than its config describes. The error states what to do.
     """
     config, card = load_header(path)
     return Weights(config, load_variables(path, config), card)
 
 
 def load_header(path: str | os.PathLike[str]) -> tuple[ConfigDict, ModelCard]:
-    """The config and the card alone. **Raises:** as `load_weights`."""
+    """Reads only the config and the card. **Raises:** as `load_weights`."""
     with _open(path) as file:
         metadata = _metadata(path, file)
     try:
@@ -110,7 +110,7 @@ def load_header(path: str | os.PathLike[str]) -> tuple[ConfigDict, ModelCard]:
 
 
 def load_variables(path: str | os.PathLike[str], config: ConfigDict) -> Variables:
-    """The arrays, NumPy float32, of the network that `config.model` describes. **Raises:** as `load_weights`."""
+    """Reads the arrays (NumPy float32) of the network in `config.model`. **Raises:** as `load_weights`."""
     with _open(path) as file:
         _metadata(path, file)
         names = list(file.keys())
@@ -133,7 +133,7 @@ def load_variables(path: str | os.PathLike[str], config: ConfigDict) -> Variable
 
 
 def is_weights_file(path: str | os.PathLike[str]) -> bool:
-    """Whether `save_weights` wrote the file; also False for what is no file, or not a whole one."""
+    """Whether `save_weights` wrote the file. False for a missing or truncated file."""
     try:
         with _open(path) as file:
             return _is_ours(file)
@@ -184,7 +184,7 @@ def _metadata(path: str | os.PathLike[str], file: Any) -> Mapping[str, str]:
 
 
 def _card_beside(path: pathlib.Path) -> pathlib.Path:
-    """NAME.md of NAME.safetensors, where neither would replace what is something else."""
+    """NAME.md of NAME.safetensors. **Raises:** an error if one of them would replace another kind of file."""
     if path.suffix != SUFFIX:
         raise ValueError(f"{_named(path)} must end in {SUFFIX}")
     if path.is_dir():
@@ -198,7 +198,7 @@ def _card_beside(path: pathlib.Path) -> pathlib.Path:
 
 
 def _checked_arrays(variables: Variables, config: ConfigDict) -> dict[str, np.ndarray]:
-    """The variables by their paths, float32, where they are finite and of the network that the config describes."""
+    """The variables by path, float32. **Raises:** ValueError if they do not fit the config or are not finite."""
     leaves = flatten_dict(variables, sep="/").items()
     arrays = {name: np.asarray(leaf, np.float32, order="C") for name, leaf in leaves}
     if wrong := differences({name: array.shape for name, array in arrays.items()}, _wanted(config)):
@@ -213,12 +213,12 @@ def _wanted(config: ConfigDict) -> Shapes:
 
 
 def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
-    """The first few arrays with such a number; "" when there is none."""
+    """The names of the first arrays with a number that is not finite; "" if there is none."""
     return ", ".join([name for name, array in arrays.items() if not np.isfinite(array).all()][:5])
 
 
 def _halved(array: np.ndarray) -> np.ndarray:
-    """A kernel in float16 where that keeps its relative precision."""
+    """A kernel in float16, if its values are in the range of float16."""
     limits = np.finfo(np.float16)
     largest = float(np.abs(array).max(initial=0.0))
     fits = largest == 0 or float(limits.smallest_normal) <= largest <= float(limits.max)

@@ -1,4 +1,4 @@
-"""What a new run starts from: `config.init`."""
+"""The initial weights of a run: `config.init`."""
 
 import os
 import pathlib
@@ -26,14 +26,14 @@ from dbnet_jax.weights.widening import widened
 
 
 def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
-    """The variables that `config.init` names, read from their files.
+    """Reads the weights in `config.init`.
 
-    **Arguments:** `config`; `model`, which they must fit.
+    **Arguments:** `config`; `model`: the weights must fit it.
 
-    **Returns:** all variables, those of the backbone, or None when nothing is named.
+    **Returns:** all variables, or those of the backbone, or None if `config.init` is empty.
 
-    **Raises:** FileNotFoundError when the named file or folder does not exist; ValueError when both fields are set or
-    the weights do not fit, or cannot be widened; ImportError as `pytorch.files.read_state_dict`.
+    **Raises:** FileNotFoundError if the file or folder does not exist; ValueError if both fields are set or the weights
+    do not fit or cannot be widened; ImportError as `torch_weights.files.read_state_dict`.
     """
     backbone, checkpoint = map(os.path.expanduser, (config.init.backbone, config.init.checkpoint))
     if backbone and checkpoint:
@@ -53,7 +53,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
         _warn_of_mismatch(config, describe(state_dict))
     elif source:
         saved, wanted = load_config(source), shapes_of(variable_shapes(model, task_of(config).example(config)))
-        # On the host, like the others: who takes them decides on the devices.
+        # On the host: the caller chooses the devices.
         variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
         if config.init.widen:
             variables = widened(variables, model, config.seed)
@@ -69,7 +69,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
 
 
 def _own_weights(checkpoint: str) -> pathlib.Path | None:
-    """The workdir, the file of weights or the shipped weights of this name; None where it is none of them."""
+    """The path of a workdir, a weights file or shipped weights; None if `checkpoint` is none of them."""
     path = pathlib.Path(checkpoint)
     if path.is_dir() or is_weights_file(path):
         return path
@@ -77,7 +77,7 @@ def _own_weights(checkpoint: str) -> pathlib.Path | None:
 
 
 def _without_surplus(variables: Variables, wanted: Shapes) -> Variables:
-    """The variables without a threshold head that the model has not."""
+    """The variables, without the threshold head if the model has none."""
     leaves = flatten_dict(variables, sep="/").items()
     kept = {path: leaf for path, leaf in leaves if path in wanted or path.split("/")[1] != "threshold_head"}
     return dict(unflatten_dict(kept, sep="/"))
@@ -97,7 +97,7 @@ def _check_fit(variables: Variables, wanted: Shapes, checkpoint: str, fields: Ma
 
 
 def _warn_of_mismatch(config: ConfigDict, found: dict[str, Any]) -> None:
-    """Of what the weights are used to and no shape tells: only the results would."""
+    """Warns of settings that differ from the weights' training and that no shape shows."""
     pairs = [("data.normalization", found["normalization"], config.data.normalization)]
     if found.get("dcn") and config.model.dcn:
         pairs.append(("model.dcn_offsets", found["dcn_offsets"], config.model.dcn_offsets))

@@ -1,4 +1,4 @@
-"""What a file of weights says of itself: the model card."""
+"""The model card of a weights file."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -45,17 +45,17 @@ class CardScore:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Where weights come from, what they were measured to do, and what they are not for.
+    """The origin of weights, their measured scores and their limits.
 
     **Arguments:**
 
-    - `name`: as in "small-word".
-    - `data`: what they were trained on.
-    - `command`: what trained them.
-    - `date`, `commit`: of the day and of the code.
-    - `scores`: what was measured, by set and protocol.
-    - `limits`: what they do badly.
-    - `licences`: what the owners of the training data ask for.
+    - `name`: for example "small-word".
+    - `data`: the training data.
+    - `command`: the training command.
+    - `date`, `commit`: the day, and the version of the code.
+    - `scores`: the measured scores.
+    - `limits`: known weaknesses.
+    - `licences`: the terms of the training data.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelCard":
-        """The card of `as_dict`. **Raises:** ValueError, which names the field that is unknown or of another type."""
+        """The card from the values of `as_dict`. **Raises:** ValueError for an unknown field or a wrong type."""
         checked = _checked(cls, values, "the card")
         if "scores" in checked:
             checked["scores"] = tuple(CardScore.from_dict(row) for row in checked["scores"])
@@ -80,12 +80,12 @@ class ModelCard:
         return dataclasses.asdict(self) | {"scores": [score.as_dict() for score in self.scores]}
 
     def extended(self, values: Mapping[str, Any]) -> "ModelCard":
-        """The card with other words in the fields of `values`, and with its scores beside those that there are."""
+        """The card with the fields of `values` replaced. Scores of `values` are added to the card's own scores."""
         merged = ModelCard.from_dict(self.as_dict() | dict(values))
         return dataclasses.replace(merged, scores=self.scores + merged.scores) if "scores" in values else merged
 
     def as_markdown(self, facts: Iterable[str]) -> str:
-        """The card to read; `facts` are lines about the network and the file."""
+        """The card as text; `facts` are lines about the network and the file."""
         lines = [f"# {self.name}", "", *(f"- {fact}" for fact in facts), "", "## Measured", ""]
         names = list(dict.fromkeys(name for score in self.scores for name in score.metrics))
         if self.scores:
@@ -105,12 +105,12 @@ class ModelCard:
 
 
 def _cell(text: str) -> str:
-    """What a table's cell may hold: one line, and no bar that would end it."""
+    """The text for a table's cell: one line, without a bar that would end the cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def _checked(kind: type, values: Any, what: str) -> dict[str, Any]:
-    """The values where each is a field of `kind`, of its type, and all that must be there are."""
+    """The values. **Raises:** ValueError if a field of `kind` is missing, unknown or of a wrong type."""
     if not isinstance(values, Mapping):
         raise ValueError(f"{what} (={values!r}) must be an object with fields")
     fields = {field.name: field for field in dataclasses.fields(kind)}

@@ -1,4 +1,4 @@
-"""What a detector is made of: the config and the weights that a run left, or a file of weights."""
+"""Reads the config and the weights of a run folder or a weights file."""
 
 import os
 import pathlib
@@ -13,11 +13,11 @@ from dbnet_jax.weights.file import SUFFIX, is_weights_file, load_header, load_va
 
 
 def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdir") -> ConfigDict:
-    """The config of a run, or in a file of weights; fields that are younger than it have their defaults.
+    """The config of a run or a weights file. Fields that are newer than the config have their defaults.
 
-    **Arguments:** `workdir_or_file`; `argument`, what messages call it.
+    **Arguments:** `workdir_or_file`; `argument`: its name in messages.
 
-    **Raises:** FileNotFoundError when there is none; ValueError when it cannot be read.
+    **Raises:** FileNotFoundError if there is no config; ValueError if it cannot be read.
     """
     path = pathlib.Path(workdir_or_file)
     if path.is_file() and path.suffix != SUFFIX and not is_weights_file(path):
@@ -41,9 +41,9 @@ def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdi
 
 
 def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str]) -> Variables:
-    """The variables of the run that `config.predict.checkpoint` names, see `Checkpoints`; or those in a file.
+    """The variables of a run's checkpoint `config.predict.checkpoint` (see `Checkpoints`), or of a weights file.
 
-    **Raises:** as `restore_checkpoint` of a run, as `load_variables` of a file.
+    **Raises:** for a run as `restore_checkpoint`, for a file as `load_variables`.
     """
     if _is_file(workdir_or_file):
         return load_variables(workdir_or_file, config)
@@ -51,10 +51,9 @@ def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str
 
 
 def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> tuple[Variables, int]:
-    """The variables of the run in `workdir` that `config.predict.checkpoint` names, and the step that they are from.
+    """The variables of the checkpoint `config.predict.checkpoint` in `workdir`, and their step.
 
-    **Raises:** FileNotFoundError when there is no checkpoint; ValueError when it is of another network than
-    `config.model` describes.
+    **Raises:** FileNotFoundError if there is no checkpoint; ValueError if its network is not that of `config.model`.
     """
     task = task_of(config)
     like = task.shapes(config)
@@ -79,6 +78,6 @@ def with_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
 
 
 def _is_file(workdir_or_file: str | os.PathLike[str]) -> bool:
-    """Whether it is one, or would be by its name; a run's folder may be named so too."""
+    """Whether it is a file, or has the suffix of one. A run's folder may have this suffix too."""
     path = pathlib.Path(workdir_or_file)
     return path.is_file() or (path.suffix == SUFFIX and not path.is_dir())

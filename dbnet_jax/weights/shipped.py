@@ -1,4 +1,4 @@
-"""The weights that ship with the package, by their names."""
+"""The shipped weights, by name."""
 
 import difflib
 import importlib.resources
@@ -12,16 +12,16 @@ DEFAULT = "small-word"
 
 
 def pretrained_names() -> list[str]:
-    """What there is, as in "small-word"."""
+    """The names of the shipped weights, for example "small-word"."""
     return sorted(file.stem for file in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def pretrained_path(name: str, argument: str = "name") -> pathlib.Path:
     """The file of shipped weights.
 
-    **Arguments:** `name`; `argument`, what messages call it.
+    **Arguments:** `name`; `argument`: its name in messages.
 
-    **Raises:** ValueError, with the names that there are, when `name` is none.
+    **Raises:** ValueError if the name is unknown. The error lists the known names.
     """
     names = pretrained_names()
     if name in names:
@@ -40,10 +40,10 @@ def pretrained_path(name: str, argument: str = "name") -> pathlib.Path:
 
 
 def find_weights(name_or_file: str | os.PathLike[str]) -> pathlib.Path:
-    """The file that is there under this name, or else the shipped weights of it.
+    """The path of a weights file: an existing file, or shipped weights by name.
 
-    **Raises:** FileNotFoundError when it must be a file, as its form says, and is not there; ValueError when it is a
-    folder; otherwise as `pretrained_path`.
+    **Raises:** FileNotFoundError if it has the form of a path and does not exist; ValueError if it is a folder;
+    otherwise as `pretrained_path`.
     """
     name, path = os.fspath(name_or_file), pathlib.Path(name_or_file)
     if path.is_file():
@@ -56,6 +56,6 @@ def find_weights(name_or_file: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def _is_path(name: str) -> bool:
-    """Whether it names a file or a folder and no shipped weights, by its form."""
+    """Whether the text has the form of a path and not of a name."""
     path = pathlib.Path(name)
     return path.suffix == SUFFIX or len(path.parts) > 1

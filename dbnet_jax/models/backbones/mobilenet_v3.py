@@ -82,14 +82,14 @@ SIZES = {
 
 
 class MobileNetV3(nn.Module):
-    """The backbone without its classifier, in either of the two layouts that trained weights have.
+    """The backbone without its classifier. Trained weights have one of two layouts:
 
     | layout | expansion to as many channels as come in | squeeze-and-excitation |
     |---|---|---|
     | "official", of DBNet's own code | a 1×1 convolution | before the activation; ⌊channels / 4⌋ squeezed; no biases |
     | "torchvision", also timm's | nothing | after the activation; near channels / 4, a multiple of 8; biases |
 
-    torchvision's BatchNorm has an epsilon of 1e-3, which whoever makes `norm` or loads its weights has to heed.
+    torchvision's BatchNorm has an epsilon of 1e-3. The maker of `norm` or the reader of its weights must respect this.
 
     **Arguments:**
 
@@ -101,7 +101,7 @@ class MobileNetV3(nn.Module):
 
     **Returns:** the features c2, c3, c4, c5 at strides 4, 8, 16, 32.
 
-    **Raises:** ValueError when the size or the layout is unknown.
+    **Raises:** ValueError if the size or the layout is unknown.
     """
 
     size: str
@@ -134,7 +134,7 @@ class Block(nn.Module):
 
     **Arguments:**
 
-    - `row`: its numbers, the channels scaled to the network's width.
+    - `row`: its numbers, with channels scaled to the network's width.
     - `conv`, `norm`: make a convolution and a normalisation.
     - `layout`, `dtype`: as of `MobileNetV3`.
     """

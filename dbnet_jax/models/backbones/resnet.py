@@ -15,7 +15,7 @@ from dbnet_jax.models.layers.deformable import OFFSETS, DeformableConv
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut: the block of ResNet-18 and 34.
 
-    The first, which carries the stride, is always a plain one; `conv3x3` makes the second. So the official code places
+    The first convolution has the stride and is always plain. `conv3x3` makes the second, as the official code places
     its deformable convolutions.
     """
 
@@ -36,7 +36,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 convolutions and a shortcut: the block of ResNet-50 and 101; the 3×3 carries the stride."""
+    """1×1, 3×3 and 1×1 convolutions and a shortcut: the block of ResNet-50 and 101. The 3×3 has the stride."""
 
     features: int
     conv: ModuleDef
@@ -74,11 +74,10 @@ class ResNet(nn.Module):
     - `stage_sizes`: blocks in each of the four stages.
     - `width`: channels of the stem and the first stage; 64 in the paper, less in a narrow model. Each later stage
         doubles it.
-    - `max_width`: the most that a stage has before its block's expansion; None is no limit. Most weights are the last
-        stages', most work the first ones'.
+    - `max_width`: the most channels of a stage before its block's expansion; None is no limit.
     - `norm`: makes a normalisation; called as `norm(name=…)`.
-    - `conv3x3`: makes the 3×3 convolution of a stage, one maker a stage, called as
-        `conv3x3(features, strides=…, name=…)`: here a deformable convolution takes a plain one's place.
+    - `conv3x3`: for each stage, the maker of its 3×3 convolutions, called as `conv3x3(features, strides=…, name=…)`. A
+        deformable convolution may take the place of a plain one.
     - `dtype`: the computation's type.
 
     **Returns:** the features c2, c3, c4, c5 at strides 4, 8, 16, 32.

@@ -1,7 +1,7 @@
-"""The few operations that every part of the network is made of, each in the form that XLA runs fastest.
+"""The basic operations of the network, each in the form that XLA runs fastest.
 
-Padding is always explicit: "SAME" with stride 2 differs from PyTorch's padding at even sizes. Each rewrite below
-is exact; it changes which operation XLA compiles, never the result or the layout of the weights.
+Padding is always explicit, because "SAME" with stride 2 differs from PyTorch's padding at even sizes. Each rewrite is
+exact: it changes the operation that XLA compiles, but not the result or the layout of the weights.
 """
 
 from collections.abc import Callable

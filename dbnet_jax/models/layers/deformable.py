@@ -1,11 +1,11 @@
 """Modulated deformable convolution (Zhu et al., "Deformable ConvNets v2", arXiv 1811.11168; paper section 3.3).
 
-A tap of a plain 3×3 convolution reads the pixel p + k of the input, where k is its place in the kernel. Here it reads
-between the pixels, at p + k + Δ, and is scaled by m; Δ and m come from another convolution of the same input:
+A plain 3×3 convolution reads the pixel p + k of the input for each place k in the kernel. Here it reads at p + k + Δ,
+between the pixels, and multiplies by m. Another convolution of the same input computes Δ and m:
 
     y(p) = Σₖ mₖ(p) · x(p + k + Δₖ(p)) · Wₖ
 
-so that the kernel takes the shape of the text under it. x between pixels is bilinear, and zero outside of the picture.
+So the kernel can follow the shape of the text. x is bilinear between pixels, and zero outside the picture.
 """
 
 from typing import Any

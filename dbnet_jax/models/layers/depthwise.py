@@ -1,4 +1,4 @@
-"""Depthwise convolution, in the form that each platform runs fastest."""
+"""Depthwise convolution, in the fastest form for each platform."""
 
 import functools
 import itertools

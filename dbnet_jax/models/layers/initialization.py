@@ -1,4 +1,4 @@
-"""Random kernels at first: He's normal distribution, drawn for a whole network by one program."""
+"""Random initial kernels: He's normal distribution, drawn for a whole network by one program."""
 
 import contextvars
 import math

@@ -1,4 +1,4 @@
-"""3×3 convolutions of upsampled images without their upsampling."""
+"""3×3 convolutions of upsampled images, computed without upsampling."""
 
 import flax.linen as nn
 import jax.numpy as jnp

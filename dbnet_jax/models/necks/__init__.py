@@ -1,1 +1,1 @@
-"""Necks: from the four feature maps of a backbone to one at stride 4."""
+"""Necks: from the four feature maps of a backbone to the four levels of a pyramid."""

@@ -14,16 +14,18 @@ Features = Float[Array, "batch _ _ _"]
 
 
 class FPE(nn.Module):
-    """Thin features, fused from the top down and then from the bottom up, twice; the results of both are summed.
+    """Features with few channels, fused from the top down and then from the bottom up, `repeats` times.
+
+    The result is the sum over all repeats.
 
     **Arguments:**
 
     - `inner_channels`: four times the channels of a level; a multiple of 4. PAN has 512.
     - `norm`: makes a normalisation.
-    - `repeats`: how often the features go down and up.
+    - `repeats`: the number of passes down and up.
     - `dtype`: the computation's type.
 
-    **Returns:** four levels of `inner_channels` / 4 channels at strides 32, 16, 8 and 4: what `FPN` gives.
+    **Returns:** four levels of `inner_channels` / 4 channels at strides 32, 16, 8 and 4, as `FPN`.
     """
 
     inner_channels: int
@@ -46,7 +48,7 @@ class FPE(nn.Module):
 
 
 class Enhancement(nn.Module):
-    """Once from the top down and once from the bottom up. **Returns:** as many features of the same sizes."""
+    """One pass from the top down and one from the bottom up. **Returns:** features of the same shapes."""
 
     norm: ModuleDef
     dtype: Any = jnp.float32

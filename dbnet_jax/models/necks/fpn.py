@@ -12,19 +12,20 @@ from dbnet_jax.ops.convolution import convolve
 
 
 class FPN(nn.Module):
-    """Lateral 1×1 convolutions, top-down sums, a 3×3 convolution a level.
+    """Lateral 1×1 convolutions, top-down sums, and a 3×3 convolution for each level.
 
-    All of it is linear, and the finest level, which costs more than the others together, is computed as a sum: the
-    lateral and the 3×3 convolution of c2 as one, whose kernel is the product of theirs, and the 3×3 convolution of the
-    doubled level above as `convolve_doubled` does it. Nothing of `inner_channels` is ever made at stride 4.
+    The finest level costs more than the other levels together. Because all of it is linear, it is computed as a sum of
+    two parts. The lateral and the 3×3 convolution of c2 become one convolution with the product of both kernels. The
+    3×3 convolution of the upsampled level above is `convolve_doubled`. So no array of `inner_channels` exists at stride
+    4.
 
     **Arguments:**
 
     - `inner_channels`: channels of the pyramid, 256 in the paper; a multiple of 4.
     - `dtype`: the computation's type.
 
-    **Returns:** four levels of `inner_channels` / 4 channels at strides 32, 16, 8 and 4: the order in which the
-    official decoder upsamples and concatenates them.
+    **Returns:** four levels of `inner_channels` / 4 channels at strides 32, 16, 8 and 4, in the order of the
+    official decoder.
     """
 
     inner_channels: int = 256

@@ -15,21 +15,21 @@ Features = Float[Array, "batch height width channels"]
 
 
 class ScaleFusion(nn.Module):
-    """Weighs the levels of the pyramid against each other, at each pixel of the finest, before it concatenates them.
+    """Multiplies each level of the pyramid by a weight at each pixel, then concatenates the levels.
 
-    A 3×3 convolution of the upsampled, concatenated levels is looked at by an attention that gives a weight a level:
+    x is a 3×3 convolution of the upsampled, concatenated levels. An attention computes one weight for each level:
 
-    - "scale_spatial": x + s, where s is a small convolution of the mean of x over its channels; a 1×1 convolution and
-        a sigmoid make the weights of each pixel.
-    - "scale_channel_spatial": first adds to x a gate of its mean over the pixels, a value a channel, and then does the
-        same. The released DBNet++ models have it.
-    - "scale_channel": two fully connected layers and a softmax on the mean over the pixels; the weights are the
-        same everywhere.
+    - "scale_spatial": x + s, where s is a small convolution of the mean of x over its channels. A 1×1 convolution and a
+        sigmoid make the weights of each pixel.
+    - "scale_channel_spatial": first adds to x a gate for each channel, from the mean over the pixels. Then it does the
+        same. The released DBNet++ models use it.
+    - "scale_channel": two fully connected layers and a softmax on the mean over the pixels. The weights are the same at
+        all pixels.
 
     **Arguments:**
 
     - `attention`: one of the three.
-    - `channels`: that the attention looks at; the official code's are those of one level.
+    - `channels`: channels of x; in the official code those of one level.
     - `norm`: makes a normalisation.
     - `dtype`: the computation's type.
 
