@@ -1,6 +1,6 @@
 # make quickstart   a text detector from nothing, with a page of pictures
 # make demo         the shipped detector on three sample pictures
-# make test         the tests;  make lint: ruff and mypy
+# make test         the tests;  make lint: ruff, mypy and the order of the rooms
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -19,6 +19,7 @@ lint: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: .venv/ready-dev
 	$(BIN)/ruff check --fix .

@@ -13,8 +13,8 @@ import numpy as np
 from absl import logging
 from jax.experimental import multihost_utils
 from jaxtyping import Float, UInt8
+from ml_collections import ConfigDict
 
-from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import PictureErrors
@@ -30,6 +30,16 @@ class LabelledPicture(Protocol):
     image: UInt8[np.ndarray, "height width 3"]
     polygons: list[Float[np.ndarray, "_ 2"]]
     ignore: list[bool]
+
+
+@runtime_checkable
+class DetectsMany(Protocol):
+    """The part of a `Detector` that scoring needs."""
+
+    config: ConfigDict
+
+    def detect_many(self, images: Any) -> Any:
+        """See `Detector.detect_many`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +157,7 @@ class Evaluator:
         check_choice("config.evaluate.protocol", protocol, PROTOCOLS)
         self.dataset, self.protocol, self.too_many_bad = dataset, protocol, too_many_bad
 
-    def run(self, detector: Detector, between: Callable[[], None] = lambda: None) -> Evaluation:
+    def run(self, detector: DetectsMany, between: Callable[[], None] = lambda: None) -> Evaluation:
         """Detects and scores.
 
         **Arguments:** `detector`; `between`, called after each picture, which may raise to end it all.
@@ -199,7 +209,7 @@ class Evaluator:
         if jax.process_index() == 0:
             logging.warning("%s:\n%s", message, named)
 
-    def _detect(self, detector: Detector, indices: Sequence[int], between: Callable[[], None]) -> list[dict[str, Any]]:
+    def _detect(self, detector: DetectsMany, indices: Sequence[int], between: Callable[[], None]) -> list[dict[str, Any]]:
         """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""
         truths: dict[int, dict[str, Any]] = {}
 

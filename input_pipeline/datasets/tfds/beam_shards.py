@@ -20,7 +20,7 @@ from tensorflow_datasets.core.splits import SplitInfo
 from tensorflow_datasets.core.utils import incomplete_files
 from tensorflow_datasets.core.writer import ExampleWriter
 
-from input_pipeline.datasets import BENCHMARKS
+from input_pipeline.datasets.benchmarks import BENCHMARKS
 from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.tfds.records import Counts, make_example, make_features
 

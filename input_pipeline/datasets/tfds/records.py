@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
-from input_pipeline.datasets import BENCHMARKS
+from input_pipeline.datasets.benchmarks import BENCHMARKS
 from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.sample import Annotation
 from input_pipeline.datasets.tfds.publications import PUBLICATIONS

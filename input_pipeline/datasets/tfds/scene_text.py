@@ -21,7 +21,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 
-from input_pipeline.datasets import BENCHMARKS
+from input_pipeline.datasets.benchmarks import BENCHMARKS
 from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 from input_pipeline.datasets.tfds.publications import PUBLICATIONS

@@ -296,7 +296,7 @@ def tfds_build(*arguments):
     """The command `tfds`, which needs more than the builder does."""
     pytest.importorskip("apache_beam")
     pytest.importorskip("mlcroissant")
-    folder = ROOT / "input_pipeline/datasets"
+    folder = ROOT / "input_pipeline/datasets/tfds"
     command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
