@@ -96,7 +96,7 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
 
     **Arguments:**
 
-    - `config`: an experiment; `dbnet_jax/default_config.py` documents every field.
+    - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field.
     - `folder`: takes the page.
     - `count`: examples to draw, from the first of the first batch on.
 
