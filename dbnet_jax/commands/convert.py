@@ -1,4 +1,4 @@
-"""A PyTorch checkpoint becomes a run's folder, which evaluation, prediction and `Detector` take."""
+"""Makes the folder of a run of a PyTorch checkpoint, for evaluation, prediction and `Detector`."""
 
 import os
 from typing import Any
@@ -20,16 +20,16 @@ from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 
 
 def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> None:
-    """Says in the config which model the weights are of.
+    """Sets the section `model` of the config to the model of the weights.
 
-    Names and shapes decide section `model`, but for `k` and `dtype`. That official weights were trained with the
-    official offsets and pixels is a guess by their names: who knows better sets `model.dcn_offsets` and
-    `data.normalization` afterwards.
+    The names and shapes of the weights decide all fields but `k` and `dtype`. No shape shows the offsets and the
+    normalization: official names are taken to mean the official ones. Set `model.dcn_offsets` and
+    `data.normalization` afterwards where this is wrong.
 
     **Arguments:** `config`, changed in place; `path_or_state_dict`: as of `load_torch_weights`.
 
     **Raises:** ValueError when the weights are of no known model or of a backbone alone; FileNotFoundError,
-    ImportError as `pytorch.files.read_state_dict`.
+    ImportError as `torch_weights.files.read_state_dict`.
     """
     options = describe(path_or_state_dict)
     if "inner_channels" not in options:
@@ -57,7 +57,7 @@ def convert_checkpoint(
     detection and were left out.
 
     **Raises:** ValueError when the workdir holds checkpoints already or the weights do not fit the config's model;
-    FileNotFoundError, ImportError as `pytorch.files.read_state_dict`.
+    FileNotFoundError, ImportError as `torch_weights.files.read_state_dict`.
     """
     if has_checkpoint(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) holds checkpoints already: name another one")

@@ -27,44 +27,24 @@ HELP = (
 )
 FORMATS = "json,icdar,page"
 """The kinds of results that `predict` writes unless told otherwise."""
+_HINT = "`--help` lists the flags, and a field is set as --config.section.field=value"
 _PATHS = ("workdir", "weights", "card", "input", "output", "detections", "truth")
 
 
 class Options(argparse.Namespace):
-    """The flags by their names.
+    """The flags of `make_parser` by their names, and besides:
 
     - `inputs`: the words that are no flags, then `--input`.
     - `fields`: of each `--config.KEY=TEXT` the key and the text, in their order.
     - `runs`: the folder for results of commands without `--workdir` and `--output`.
     """
 
-    mode: str
-    inputs: list[str]
-    fields: list[tuple[str, str]]
-    runs: pathlib.Path
-    config: str | None
-    workdir: str | None
-    weights: str | None
-    card: str | None
-    input: str | None
-    output: str | None
-    formats: str
-    count: int
-    detections: str | None
-    truth: str | None
-    protocol: str
-    coordinator: str | None
-    num_processes: int | None
-    process_id: int | None
-    traceback: bool
-    help: bool
-
 
 class _Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that leaves the end of the process to its caller."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; `--help` lists the flags, and a field is set as --config.section.field=value")
+        raise UsageError(f"{message}; {_HINT}")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -108,8 +88,7 @@ def parse(words: Sequence[str], runs: pathlib.Path) -> Options:
         rest = [*rest[1:], f"--mode={rest[0]}"]
     options = make_parser().parse_intermixed_args(rest, Options(runs=runs))
     if options.inputs and options.mode != "predict":
-        wrong = f"unknown command or argument {options.inputs[0]!r}; the commands are {', '.join(COMMANDS)}"
-        raise UsageError(f"{wrong}, and a field is set as --config.section.field=value")
+        raise UsageError(f"unknown argument {options.inputs[0]!r}; the commands are {', '.join(COMMANDS)}; {_HINT}")
     if without := [key for key, equals, _ in fields if not equals]:
         raise UsageError(f"--config.{without[0]} has no value: --config.{without[0]}=VALUE")
     options.fields = [(key, text) for key, _, text in fields]

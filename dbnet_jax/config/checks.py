@@ -1,4 +1,4 @@
-"""What a config says wrong, found before anything is read or compiled."""
+"""Checks of a config, before data is read or a program is compiled."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from dbnet_jax.messages import check_choice, check_least
 from dbnet_jax.optimizer import KINDS
 from dbnet_jax.postprocess import UNCLIP_RATIOS
 
-# Fields that take one of a few words; those of `model` are checked where they are used, first of all.
+# The choices of a field. `model_from_config` checks the fields of `model`.
 WORDS = {
     "data.source": ("files", "tfds"),
     "data.pixels": ("host", "device"),
@@ -25,14 +25,14 @@ WORDS = {
     "train.schedule": ("step", "epoch"),
     "loss.binary_loss": BINARY_LOSSES,
 }
-# The least that each number may be.
+# The least value of a number.
 LEAST = {
     **dict.fromkeys((f"loss.{part}_weight" for part in ("probability", "binary", "threshold")), 0),
     "loss.negative_ratio": 0,
     "loss.min_negatives": 0,
     "train.batch_size": 1,
     "train.accumulate": 1,
-    "train.keep_checkpoints": 1,  # or nothing could go on
+    "train.keep_checkpoints": 1,  # without a checkpoint, no run could be resumed
     "train.steps": 0,
     "train.warmup": 0,
     "train.checkpoint_every": 0,
@@ -46,9 +46,9 @@ PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "checkpoint": ("best", "latest"),
     "follow_exif": (True, False),
 }
-# Of `predict` too: which numbers a field takes.
+# The numbers that a field of `predict` may have.
 WHOLE = ("size", "first_size", "max_side", "batch_size", "max_candidates", "stretch_width")
-OPTIONAL = ("size", "unclip_ratio", "stretch_width")  # None is a choice
+OPTIONAL = ("size", "unclip_ratio", "stretch_width")  # may be None
 RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("threshold", "box_threshold"), ("in [0, 1]", lambda value: 0 <= value <= 1)),
     **dict.fromkeys(("unclip_ratio", "text_height", *WHOLE), ("positive", lambda value: 0 < value < math.inf)),
@@ -57,7 +57,7 @@ RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def check_training(config: ConfigDict) -> None:
-    """Refuses a config that could not train. **Raises:** ValueError, which names the field and its value."""
+    """Refuses a config that cannot train. **Raises:** ValueError, which names the field and its value."""
     for field, words in WORDS.items():
         check_choice(f"config.{field}", _value(config, field), words)
     for field, least in LEAST.items():
@@ -75,7 +75,7 @@ def check_training(config: ConfigDict) -> None:
 
 
 def check_predict(predict: ConfigDict) -> None:
-    """Refuses fields of `config.predict` that would fail at the first picture, at the end of a run, or find nothing.
+    """Refuses values of `config.predict` with which prediction would fail, or would find nothing.
 
     **Raises:** ValueError, which names the field and its value.
     """
@@ -100,9 +100,9 @@ def check_predict(predict: ConfigDict) -> None:
 
 
 def change_predict(predict: ConfigDict, fields: Mapping[str, Any]) -> None:
-    """Changes fields of `config.predict`, as Python code gives them: NumPy's numbers are numbers, 640.0 is 640.
+    """Changes fields of `config.predict` from Python: NumPy's numbers are allowed, and 640.0 stands for 640.
 
-    **Raises:** ValueError when there is no such field, or it is of another type.
+    **Raises:** ValueError when there is no such field, or a value is of another type.
     """
     for name, value in fields.items():
         if name not in predict:

@@ -1,4 +1,4 @@
-"""A config as JSON, as a run and a file of weights carry it."""
+"""A config as JSON, in the folder of a run and in a weights file."""
 
 import json
 import os
@@ -23,17 +23,16 @@ FOLDERS = (
     "init.backbone",
     "init.checkpoint",
 )
-"""Fields that name a folder or a file of the machine that trained."""
+"""Fields that name a folder or a file on the machine that trained."""
 
 # Fields of earlier versions, with their names of today in the same section.
 _RENAMED = {"data.render": "pixels"}
 
 
 def config_from_json(text: str) -> ConfigDict:
-    """The config that `text` holds; fields that are younger than it have their defaults.
+    """The config in a JSON text. Fields that it lacks have their defaults.
 
-    **Raises:** ValueError when it is not a JSON object, or a field is of another type than its default in
-    the default config of its task, by the rules of ml_collections: a whole number may stand for a float.
+    **Raises:** ValueError when the text is not a JSON object, and as `assign`.
     """
     sections = json.loads(text)
     if not isinstance(sections, dict):
@@ -52,7 +51,7 @@ def config_from_json(text: str) -> ConfigDict:
 
 
 def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
-    """Writes `<workdir>/config.json`, all that `Detector.from_checkpoint` needs beside the weights."""
+    """Writes `<workdir>/config.json`, which `Detector.from_checkpoint` reads beside the weights."""
     if jax.process_index() == 0:
         folder = pathlib.Path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,23 +59,23 @@ def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
 
 
 def unknown_fields(config: ConfigDict) -> list[str]:
-    """What a config says of the network and the prediction that this version does not know."""
+    """The fields of the sections `model` and `predict` that this version does not know."""
     known = task_of(config).default_config()
     return [f"{part}.{name}" for part in ("model", "predict") for name in config[part] if name not in known[part]]
 
 
 def without_paths(config: ConfigDict) -> ConfigDict:
-    """A copy that may be published: of every folder and file on the machine that trained only the last name."""
+    """A copy to publish: folders and files of the machine that trained keep only their last name."""
     config, known = config.copy_and_resolve_references(), task_of(config).default_config()
     with config.unlocked():
         for field in FOLDERS:
             section, name = field.split(".")
             if config[section][name] != known[section][name]:
                 config[section][name] = _last_name(config[section][name])
-        for name in ("train_labels", "eval_labels"):  # relative to `data.dir`, as a rule
+        for name in ("train_labels", "eval_labels"):  # most are relative to `data.dir`
             if any(kind(config.data[name]).is_absolute() for kind in (PurePosixPath, PureWindowsPath)):
                 config.data[name] = _last_name(config.data[name])
-        # "msra_td500=/data/td500*0.5@0.4": the numbers stand behind the folder.
+        # "msra_td500=/data/td500*0.5@0.4": the numbers follow the folder.
         config.data.mix = re.sub(
             r"=([^,]*?)((?:\*[^*@/\\,]*)?(?:@[^*@/\\,]*)?)(?=,|$)",
             lambda found: f"={_last_name(found[1].strip())}{found[2]}",
@@ -86,7 +85,7 @@ def without_paths(config: ConfigDict) -> ConfigDict:
 
 
 def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[str, Any]:
-    """The fields in which a config differs from `known`, by default from the defaults: "data.crop" → its value."""
+    """The fields of `config` that differ from `known`, or from the defaults: "data.crop" → the value in `config`."""
     known = task_of(config).default_config() if known is None else known
     changed = {name: config[name] for name in ("task", "seed") if config[name] != known[name]}
     for section, part in known.items():
@@ -97,9 +96,11 @@ def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[
 
 
 def changes_since(config: ConfigDict, workdir: str | os.PathLike[str]) -> str:
-    """What the run in `workdir` had otherwise, for its log: "train.learning_rate=0.001 (was 0.002)"; "" of nothing.
+    """The fields that changed since the run in `workdir` began, for its log: "train.learning_rate=0.001 (was 0.002)".
 
-    Only what training depends on counts. **Raises:** ValueError when its `config.json` cannot be read.
+    Sections `predict` and `evaluate` do not change training, and do not count.
+
+    **Returns:** "" when nothing changed. **Raises:** ValueError when the `config.json` of the run cannot be read.
     """
     file = pathlib.Path(workdir) / "config.json"
     if not file.is_file():
@@ -114,5 +115,5 @@ def changes_since(config: ConfigDict, workdir: str | os.PathLike[str]) -> str:
 
 
 def _last_name(path: str) -> str:
-    """Of a path of any system: a run may come from another one."""
+    """The last name of a path. A run may come from another system."""
     return PurePath(path.replace("\\", "/")).name

@@ -209,7 +209,9 @@ class Evaluator:
         if jax.process_index() == 0:
             logging.warning("%s:\n%s", message, named)
 
-    def _detect(self, detector: DetectsMany, indices: Sequence[int], between: Callable[[], None]) -> list[dict[str, Any]]:
+    def _detect(
+        self, detector: DetectsMany, indices: Sequence[int], between: Callable[[], None]
+    ) -> list[dict[str, Any]]:
         """A row for each picture; of those that wait for their result it keeps the annotations and not the pixels."""
         truths: dict[int, dict[str, Any]] = {}
 

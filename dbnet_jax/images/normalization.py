@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
+from dbnet_jax.messages import check_choice
+
 # name → (channels reversed to BGR, mean, standard deviation), both in units of pixels.
 NORMALIZATIONS: dict[str, tuple[bool, tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": (False, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
@@ -25,8 +27,7 @@ def normalize(
 
     **Raises:** ValueError when `kind` is unknown.
     """
-    if kind not in NORMALIZATIONS:
-        raise ValueError(f"`normalization` (={kind!r}) must be one of {sorted(NORMALIZATIONS)}")
+    check_choice("normalization", kind, NORMALIZATIONS)
     reverse, mean, deviation = NORMALIZATIONS[kind]
     shape = (1,) * (images.ndim - 1) + (3,)
     pixels = images.astype(jnp.float32)

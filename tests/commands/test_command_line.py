@@ -124,7 +124,7 @@ def test_a_command_prints_its_flags(cli):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["photo.jpg"], r"unknown command or argument 'photo\.jpg'; the commands are predict, train"),
+        (["photo.jpg"], r"unknown argument 'photo\.jpg'; the commands are predict, train"),
         (["train", "--confg=x.py"], "unrecognized arguments: --confg=x.py"),
         (
             ["predict", "--config.predict.size", "960"],
