@@ -19,12 +19,12 @@ class Augmentation:
 
     **Arguments:**
 
-    - `crop`: (height, width) of what comes out, in pixels.
+    - `crop`: (height, width) of the example, in pixels.
     - `flip`: probability of a horizontal flip.
     - `rotation`: degrees; the angle is uniform in ± this.
     - `scale`: the range of the factor on the picture's size, drawn uniformly.
-    - `short_side`: in pixels, what the picture's shorter side is taken for before `scale`; None takes it as it is. So
-        text has the size that a detector meets which brings every picture to one short side.
+    - `short_side`: in pixels; the picture is brought to this short side before `scale`. None keeps the picture's size.
+        A detector that resizes every picture to one short side then meets text of the size that it was trained on.
     - `jitter`: how far colors vary, in [0, 1): brightness, contrast and saturation are multiplied by numbers uniform in
         1 ± this.
     """
@@ -57,9 +57,8 @@ class Placement:
     **Arguments:**
 
     - `matrix`: maps the picture's pixels (x, y) to the crop's.
-    - `polygons`: in the crop's pixels; those wholly outside are gone, and of those that its edge cuts the part
-        inside is left.
-    - `ignore`: True too for words that the crop's edge cuts.
+    - `polygons`: in the crop's pixels, cut at its edge; polygons wholly outside are left out.
+    - `ignore`: also True for words that the crop's edge cuts.
     - `color`: a pixel (r, g, b) of the picture becomes `color` · (r, g, b, 1) in the crop.
     """
 

@@ -42,11 +42,11 @@ def lower_to_edges(
 
     - `distance_map`: in [0, 1]; written to.
     - `polygons`: (x, y) in pixels, closed by themselves, each of one vertex or more.
-    - `reaches`: their D > 0 in pixels. What is farther than D does not count.
+    - `reaches`: their D > 0 in pixels. A pixel farther than D does not count.
     - `boxes`: their (left, top, right, bottom) in whole pixels within the map, `right` and `bottom` exclusive. A
       polygon counts in its box alone.
-    - `kind`: "true" is the distance to an edge; "official" is, outside of the circle over the edge, that to its nearer
-      end.
+    - `kind`: "true" is the distance to an edge; "official" is, outside of the circle over the edge, the distance to its
+      nearer end.
     """
     if not polygons:
         return

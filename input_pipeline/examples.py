@@ -35,7 +35,7 @@ class Examples:
     - `seed`: of the permutations and of every augmentation.
     - `augmentation`: how pictures vary.
     - `label_options`: `shrink_ratio`, `threshold_min`, … of `make_labels`.
-    - `bad_samples`: told of what is skipped.
+    - `bad_samples`: takes what is wrong with the data.
     - `device`: describes an example whose pixels and label maps are made on the device; None makes them here.
     """
 
@@ -103,9 +103,9 @@ class Examples:
 
 
 def _without_placeless(sample: Sample) -> Sample:
-    """The sample without outlines that have no place in the picture, each named in its problems.
+    """The sample without polygons that have no place in the picture; its problems list them.
 
-    The readers leave them out with their lines; data sets of one's own may not.
+    The readers leave such polygons out; other data sets may not.
     """
     kept = [len(polygon) > 0 and bool(np.isfinite(polygon).all()) for polygon in sample.polygons]
     if all(kept):

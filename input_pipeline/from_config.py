@@ -1,4 +1,4 @@
-"""What an experiment's config asks of the data."""
+"""Opens the data that the config of an experiment describes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from input_pipeline.examples import Examples
 def open_split(config: ConfigDict, purpose: str) -> Dataset:
     """The data set to train on (`purpose` "train") or to score on ("eval").
 
-    **Raises:** FileNotFoundError, which says what is expected, when the data is not there; ValueError when the name
+    **Raises:** FileNotFoundError, with the expected layout, when the data is not there; ValueError when the name
     is unknown or the data set is empty.
     """
     data = config.data
@@ -62,7 +62,7 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
     if purpose == "train" and data.name in RENDERED and data.render_processes:
         dataset = InProcesses(dataset, data.render_processes)
-    # What is rendered beside photographs is too much to keep, and comes once.
+    # Pictures that are rendered beside photographs are too many to keep, and each is used once.
     if purpose == "train" and data.cache == "host" and not (sets > 1 and data.name in RENDERED):
         return CachedDataset(dataset, memory_for_cache() / sets)
     return dataset

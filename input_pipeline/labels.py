@@ -1,4 +1,4 @@
-"""Label maps from polygons: what the network is to answer for a picture (paper section 3.5, figure 4)."""
+"""Label maps from polygons: the targets of the network for a picture (paper section 3.5, figure 4)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -43,8 +43,8 @@ def make_labels(
     - `shrink_ratio`: r in (0, 1).
     - `threshold_min`, `threshold_max`: the range of the threshold map, in [0, 1].
     - `min_text_size`: in pixels.
-    - `threshold_distance`: "true" is the distance d to an edge. "official" is what the official code computes: outside
-        of the circle over the edge that to its nearer end, which is longer near corners.
+    - `threshold_distance`: "true" is the distance d to an edge. "official" is the official code's: outside of
+        the circle over the edge it is the distance to the nearer end, which is longer near corners.
 
     **Returns:** "shrink_map" and its loss mask "shrink_mask", both of {0, 1}; "threshold_map" in
     [`threshold_min`, `threshold_max`] and its mask "threshold_mask" of {0, 1}, 1 on the whole of every Gd.

@@ -10,7 +10,14 @@ from input_pipeline.datasets.sample import Dataset, Sample
 __all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "WORDS_ALONE", "Dataset", "Sample", "open_dataset"]
 
 RENDERED = ("synthetic", "scenes")
-WORDS_ALONE = ("total_text", "mlt2017", "synthtext", "synthetic", "textocr", "coco_text")  # whose labels tell no lines
+WORDS_ALONE = (
+    "total_text",
+    "mlt2017",
+    "synthtext",
+    "synthetic",
+    "textocr",
+    "coco_text",
+)  # no lines
 DATASETS = (*BENCHMARKS, *OWN_DATA, *RENDERED)
 
 
@@ -22,9 +29,9 @@ def open_dataset(
     **Arguments:**
 
     - `name`: one of `DATASETS`.
-    - `folder`: where it was unpacked, in its owner's layout; without meaning for those of `RENDERED`.
-    - `split`: "train", "validation", "trainval" (both of them) or "test"; see `benchmark.Benchmark`.
-        Those of `RENDERED` have "train" and "test".
+    - `folder`: where it was unpacked, in its owner's layout; unused for `RENDERED`.
+    - `split`: "train", "validation", "trainval" (both of them) or "test"; see `base.Benchmark`.
+        `RENDERED` sets have "train" and "test".
     - `source`: "files" reads the owner's files; "tfds" reads a copy prepared by TensorFlow Datasets, which
         the first call makes (option `tfds_dir`; see `scene_text.PreparedDataset`). Both give the same
         samples.

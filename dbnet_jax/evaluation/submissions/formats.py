@@ -16,7 +16,7 @@ from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
-    is_dont_care,
+    is_ignored_text,
     is_number,
     parse_instances,
     parse_numbers,
@@ -177,7 +177,7 @@ def _truth(line: str) -> Instance:
     else:
         used = 8 if count < POLYGON_NUMBERS else count - count % 2
     text = ",".join(fields[used:]).strip()
-    return Instance(_polygon(parse_numbers(fields, used)), is_dont_care(text), text)
+    return Instance(_polygon(parse_numbers(fields, used)), is_ignored_text(text), text)
 
 
 def _entry(entry: Any) -> tuple[Polygon, float | None]:

@@ -28,7 +28,7 @@ class Folders:
 
     - `pictures`: the first folder that holds pictures is taken.
     - `annotations`: all that exist are taken; where two hold a picture's annotation file, the first one wins.
-    - `together`: whether the pictures of all the folders are taken, of which one set may be unpacked into many.
+    - `together`: whether the pictures of all the folders are taken; one set may be unpacked into several folders.
     """
 
     pictures: tuple[str, ...]
@@ -57,9 +57,8 @@ class Benchmark(Dataset):
     "trainval" is the one after the other, where `train_` and `validation_` go before the names. Where it has none and
     nothing is held back (`absent`), "train" and "trainval" are the same.
 
-    A picture without an annotation file, or one that cannot be decoded, raises `BadPicture` when it is asked
-    for; annotation files without a picture are named in `problems`, and so is another number of pictures than
-    the release has (`counts`, by the official sets' names).
+    A picture without an annotation file, or one that cannot be decoded, raises `BadPicture` when it is read. `problems`
+    lists annotation files without a picture, and a number of pictures that differs from the release (`counts`).
 
     **Arguments:**
 
@@ -181,7 +180,7 @@ class Benchmark(Dataset):
         return ("train", "validation") if self.split == "trainval" else (self.split,)
 
     def _read_part(self, part: str) -> list[_File]:
-        """What the split takes of an official set; notes in `problems` what is wrong with the set."""
+        """The files that the split takes of an official set; adds to `problems`."""
         sets = {"train": self.train_folders, "validation": self.validation_folders, "test": self.test_folders}
         folders = sets[part]
         if folders is None:

@@ -10,7 +10,7 @@ from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
     decode_text,
-    is_dont_care,
+    is_ignored_text,
     joined_lines,
     parse_instances,
     parse_numbers,
@@ -37,7 +37,7 @@ class Ctw1500(Benchmark):
       The second's training labels, `0001.xml`, have a `<box>` a line of text with `<segs>x1,y1,…,x14,y14</segs>` and
       `<label>text</label>`.
       Its test labels, `0001001.txt` for 1001.jpg, are `x1,y1,…,xn,yn,####text` of any number of points.
-      A transcription `###` is text not to care for.
+      Text with the transcription `###` is ignored.
     - Terms: non-commercial research only; any other use by its authors' leave.
     """
 
@@ -88,7 +88,7 @@ def _parse_line(line: str) -> Instance:
             raise ValueError(f"{len(fields)} numbers before {_TEXT_FOLLOWS[1:]} where pairs are needed")
         numbers = parse_numbers(fields, len(fields))
         polygon = as_polygon(numbers[0::2], numbers[1::2])
-        return Instance(polygon, is_dont_care(text), text, doubt=joined_lines(text))
+        return Instance(polygon, is_ignored_text(text), text, doubt=joined_lines(text))
     if not fields[-1].strip():
         fields.pop()  # the line ends in a comma
     if len(fields) > 32:

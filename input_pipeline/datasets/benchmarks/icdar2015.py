@@ -7,7 +7,7 @@ from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
     check_commas,
-    is_dont_care,
+    is_ignored_text,
     joined_lines,
     parse_numbers,
 )
@@ -17,13 +17,13 @@ class Icdar2015(Benchmark):
     """Incidental Scene Text, challenge 4 of the ICDAR 2015 Robust Reading Competition (task 4.1, text
     localisation).
 
-    - Release: 2015; 1000 training photos (11,886 words, 7,418 of them not to care for) and 500 test photos,
+    - Release: 2015; 1000 training photos (11,886 words, 7,418 of them ignored) and 500 test photos,
       all of 1280×720 pixels.
     - Where: https://rrc.cvc.uab.es/?ch=4&com=downloads, after a free registration.
     - Layout: four folders, named as the four archives of tasks 4.1 and 4.3; see `layout`.
     - Annotation: a line a word, `x1,y1,x2,y2,x3,y3,x4,y4,transcription`, clockwise from the word's top left;
-      UTF-8, often with a byte order mark; a transcription may hold commas, and `###` is a word not to care
-      for. A line without a transcription is kept and named.
+      UTF-8, often with a byte order mark; a transcription may hold commas, and a word with `###` is
+      ignored. A line without a transcription is kept and listed.
     - Terms: those of the competition's portal, shown where it is downloaded; research use.
     """
 
@@ -49,4 +49,4 @@ class Icdar2015(Benchmark):
         text = fields[8] if len(fields) > 8 else ""
         # Where nothing follows, the last number itself may be cut off.
         doubt = joined_lines(text) if len(fields) > 8 else "there is no transcription"
-        return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, doubt=doubt)
+        return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_ignored_text(text), text, doubt=doubt)

@@ -7,7 +7,7 @@ from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
     check_commas,
-    is_dont_care,
+    is_ignored_text,
     joined_lines,
     parse_numbers,
 )
@@ -26,8 +26,8 @@ class Mlt2017(Benchmark):
     - Layout: the folders are named as the archives; the photos of `ch8_training_images_1` to `_8` may lie together
       in `ch8_training_images`.
     - Annotation: a line a word, `x1,y1,x2,y2,x3,y3,x4,y4,script,transcription`, clockwise; UTF-8. The script is one
-      of `SCRIPTS`; a word with another one, or without, is kept and named. A transcription may hold commas, and
-      `###` is a word not to care for, of whatever script.
+      of `SCRIPTS`; a word with another one, or without, is kept and listed. A transcription may hold commas, and
+      a word with `###` is ignored, of whatever script.
     - Terms: those of the competition's portal, shown where it is downloaded; research use.
     """
 
@@ -65,4 +65,4 @@ class Mlt2017(Benchmark):
         )
         if len(fields) < 10:
             doubt = f"{len(fields) - 8} of the 2 fields after the numbers"
-        return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text, script, doubt)
+        return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_ignored_text(text), text, script, doubt)

@@ -26,7 +26,7 @@ class MsraTd500(Benchmark):
     - Annotation: a text line a line, `index difficult x y w h theta`: an upright box with top left corner (x,
       y), turned by theta radians about its centre c, so that a corner p goes to $c +
       \begin{pmatrix}\cos\theta & -\sin\theta\\ \sin\theta & \cos\theta\end{pmatrix}(p - c)$, which is
-      clockwise where y points down. Difficult lines are not to care for; there are no transcriptions. The
+      clockwise where y points down. Difficult lines are ignored; there are no transcriptions. The
       labels follow the stored pixels: an EXIF orientation is ignored.
     - Terms: publicly released as a research benchmark; the page above is the authority.
     """

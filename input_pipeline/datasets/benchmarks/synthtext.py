@@ -32,7 +32,7 @@ class SynthText(Benchmark):
     - Annotation: `gt.mat` holds cell arrays of a cell a picture: `imnames` ("8/ballet_106_0.jpg"), `wordBB`
       (2×4×words: x and y of four corners, clockwise from the word's top left) and `txt`, lines of words, which
       are separated by spaces and line feeds. The boxes of characters, `charBB`, are not read. Where a picture's
-      words are not as many as its boxes, the boxes are kept without texts, and named.
+      words are not as many as its boxes, the boxes are kept without texts, and listed.
     - Terms: those of the page above.
 
     The first use reads `gt.mat`, which takes a while and some gigabytes of memory, and keeps what is needed in a file

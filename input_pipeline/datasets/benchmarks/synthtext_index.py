@@ -1,4 +1,4 @@
-"""What is needed of SynthText's `gt.mat`, in a file that is mapped into memory: any picture's words at once."""
+"""The words of each picture of SynthText's `gt.mat`, in a file that is mapped into memory."""
 
 import contextlib
 import hashlib

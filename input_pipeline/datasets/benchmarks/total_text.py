@@ -17,7 +17,7 @@ from input_pipeline.datasets.benchmarks.total_text_mat import (
 from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
-    is_dont_care,
+    is_ignored_text,
     is_number,
     parse_instances,
     parse_numbers,
@@ -42,7 +42,7 @@ class TotalText(Benchmark):
       the photos. A picture's labels are found by name, in the order given here.
     - Annotation: polygons of mostly 4 to 14 points, in one of two forms. The official one,
       `x: [[x1 x2 …]], y: [[y1 y2 …]], ornt: [u'c'], transcriptions: [u'text']`, may run over several lines,
-      and the orientation `#` is text not to care for; files are called `poly_gt_img11.txt`. The other one,
+      and text of the orientation `#` is ignored; files are called `poly_gt_img11.txt`. The other one,
       `x1,y1,…,xn,yn,transcription`, has `###` for it and is called `img11.jpg.txt`. In this one a
       transcription that holds a comma next to a number cannot be told from coordinates: such a line is
       reported, not guessed. The owner's `.mat` files, `poly_gt_img11.mat`, hold a cell array `polygt` of a row an
@@ -133,7 +133,7 @@ def _parse_row(row: Row) -> Instance:
 
 
 def _instance(xs: Sequence[float], ys: Sequence[float], text: str, orientation: str) -> Instance:
-    return Instance(as_polygon(xs, ys), orientation == "#" or text == "#" or is_dont_care(text), text)
+    return Instance(as_polygon(xs, ys), orientation == "#" or text == "#" or is_ignored_text(text), text)
 
 
 def _quoted(field: str) -> str:
@@ -165,7 +165,7 @@ def _parse_line(line: str) -> Instance:
         raise ValueError(f"{count} numbers before the transcription where pairs are needed")
     numbers = parse_numbers(fields, count)
     text = ",".join(rest)
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_ignored_text(text), text)
 
 
 def _looks_numeric(field: str) -> bool:

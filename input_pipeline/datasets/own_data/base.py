@@ -1,4 +1,4 @@
-"""What the readers of one's own data share: which pictures make a split, where they lie, what was wrong."""
+"""What the readers of one's own data share: the pictures of a split, their places, and their problems."""
 
 import dataclasses
 import os
@@ -29,13 +29,13 @@ class LabelledPictures(Dataset):
 
     A picture that the labels name twice, by whatever path, is used once; one that is "validation" is not in "train".
 
-    The labels of a split are found by their names (`layout`), or named by `labels` and `eval_labels`. Where
+    The labels of a split are found by their names (`layout`), or at `labels` and `eval_labels`. Where
     there are none of a split "validation", every tenth of the training pictures (positions 0, 10, 20, … in the
     order of their names, in which img_2 comes before img_10) is "validation" and the others are "train". The
     order is the same everywhere. "trainval" is both of them.
 
-    Labels are read at the start, pictures and outlines when they are asked for, from any thread. What is
-    skipped is named in `problems` or in the sample's, of each kind the first ones, and counted. A picture that
+    Labels are read at the start, pictures and outlines when they are asked for, from any thread. The
+    `problems` of the data set and of its samples list the first ones of each kind, and count the others. A picture that
     is missing or cannot be decoded raises `BadPicture` when it is asked for.
 
     **Arguments:**

@@ -9,7 +9,7 @@ from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile, as_line, grouped_by_picture, keyed_objects
-from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care
+from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
 from input_pipeline.datasets.parsing.coco_mask import mask_outlines
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
@@ -33,10 +33,10 @@ class CocoText(LabelFile):
     - COCO's: `images` (`id`, `file_name`, `width`, `height`) and `annotations` (`image_id`, `segmentation`,
       `iscrowd`, `bbox`). A segmentation is a list of polygons [x1, y1, x2, y2, …], or a mask in runs, a list
       or the compressed string; each polygon, and each connected part of a mask, is an instance. Where there
-      is none, the box [left, top, width, height] is taken. Text not to care for has `iscrowd` or `ignore` 1,
+      is none, the box [left, top, width, height] is taken. Ignored text has `iscrowd` or `ignore` 1,
       or the transcription `###` (in `utf8_string`, `text` or `transcription`).
     - COCO-Text v2 (Veit et al., arXiv 1601.07140; https://bgshih.github.io/cocotext/): `imgs` and `anns` by
-      their ids, polygons in `mask`, the split of a picture in `set`, text not to care for is `"legibility":
+      their ids, polygons in `mask`, the split of a picture in `set`, ignored text is `"legibility":
       "illegible"`. All of its pictures lie in COCO's train2014.
     """
 
@@ -99,7 +99,7 @@ class CocoText(LabelFile):
         """One annotation with one outline."""
         row = as_object(value, "annotation")
         text = next((as_text(row[key], key) for key in _TEXT_KEYS if key in row), "")
-        ignore = is_dont_care(text) or row.get("legibility") == "illegible"
+        ignore = is_ignored_text(text) or row.get("legibility") == "illegible"
         ignore = ignore or as_flag(row.get("iscrowd"), "iscrowd") or as_flag(row.get("ignore"), "ignore")
         return Instance(_polygon(row), ignore, text)
 
@@ -151,7 +151,7 @@ def _outlines(line: str) -> list[str]:
         else:
             return [line]
     except ValueError:
-        return [line]  # whose parsing says what is wrong
+        return [line]  # the parser then says what is wrong
     rest = {key: value for key, value in row.items() if key not in ("segmentation", "mask")}
     return [as_line({**rest, "segmentation": [ring]}) for ring in rings]
 

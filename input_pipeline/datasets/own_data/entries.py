@@ -1,4 +1,4 @@
-"""The pictures that labels of one's own speak of: each of them once, in an order, and what was wrong with them."""
+"""The pictures that own labels describe: each once, in an order."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ Identity = str | tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One picture that the labels speak of.
+    """One picture that the labels describe.
 
     **Arguments:**
 
@@ -59,7 +59,7 @@ def locate(entry: Entry) -> pathlib.Path | None:
 
 
 def unique(entries: Iterable[Entry], problems: Problems) -> list[Entry]:
-    """The entries without those of a picture, or a name, that was there before, each of which `problems` names."""
+    """The first entry of each picture and of each name; `problems` lists the others."""
     kept: list[Entry] = []
     known: dict[Identity, Entry] = {}
     for entry in entries:
@@ -88,7 +88,7 @@ def merge(training: list[Entry], scored: list[Entry], problems: Problems) -> lis
 
 
 def exclude(training: list[Entry], scored: list[Entry], problems: Problems) -> list[Entry]:
-    """The entries whose pictures are not in `scored`; the others are named in `problems`."""
+    """The entries whose pictures are not in `scored`; `problems` lists the others."""
     taken, kept = set(map(_identity, scored)), []
     for entry in training:
         if _identity(entry) not in taken:

@@ -9,7 +9,7 @@ from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, text_lines
+from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, text_lines
 from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
@@ -40,9 +40,8 @@ class HierText(LabelFile):
     - Layout: see `layout`; the label files may stay packed (.gz). One document with `annotations`, or a line of
       JSON for each picture: `image_id`, `image_width`, `image_height` and `paragraphs`, whose `lines` have
       `words`; each of them has `vertices` [[x, y], …] and `legible`, lines and words `text`.
-    - What is not legible is not to care for, nor is what has the text `###`. A line without words, or a paragraph
-      without lines, is one region not to care for: there is text in it that nobody outlined. Where that is legible
-      it is named.
+    - Text that is not legible, or that is `###`, is ignored. A line without words, or a paragraph without lines, is
+      one ignored region: it contains text that nobody outlined. A legible one is listed.
     - Terms: CC BY-SA 4.0.
 
     **Arguments:**
@@ -126,15 +125,15 @@ class HierText(LabelFile):
         row = as_object(value, self.granularity)
         text = as_text(row.get("text"), "text")
         missing = row.get(_MISSING, "")
-        ignore = bool(missing) or not as_flag(row.get("legible", True), "legible") or is_dont_care(text)
-        doubt = f"legible text without {missing}, not to care for" if missing and row.get("legible", True) else ""
+        ignore = bool(missing) or not as_flag(row.get("legible", True), "legible") or is_ignored_text(text)
+        doubt = f"legible text without {missing}, ignored" if missing and row.get("legible", True) else ""
         return Instance(as_points(row.get("vertices"), "vertices"), ignore, text, doubt=doubt)
 
 
 def _inner(outer: Any, name: str) -> list[Any]:
-    """The parts of a paragraph or line; where it has none, itself as a region not to care for.
+    """The parts of a paragraph or line; where it has none, itself as an ignored region.
 
-    What is of a wrong type is passed on as a part, which is then named as a bad one.
+    A value of a wrong type is returned as a part, which is then listed as a bad one.
     """
     if not isinstance(outer, dict):
         return [outer]

@@ -12,8 +12,8 @@ from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
     check_commas,
-    is_dont_care,
     is_endless,
+    is_ignored_text,
     is_number,
     parse_instances,
     parse_numbers,
@@ -25,7 +25,7 @@ from input_pipeline.datasets.sample import Annotation
 
 class IcdarFolder(PictureFolder):
     """A text file a picture, gt_NAME.txt, NAME.txt or NAME.jpg.txt; a line an instance,
-    `x1,y1,…,xn,yn,transcription`, with three or more points; `###` is text not to care for.
+    `x1,y1,…,xn,yn,transcription`, with three or more points; text with `###` is ignored.
 
     - The numbers end where the transcription begins, which may hold commas. After four points anything may
       follow but a number, that would be a fifth point's; a transcription that is a number, "2016", is the last
@@ -80,7 +80,7 @@ def parse_line(line: str) -> Instance:
         raise ValueError(f"the coordinates cannot be told from the transcription: {count} numbers come first")
     numbers = parse_numbers(fields, count)
     text = ",".join(rest)
-    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_dont_care(text), text)
+    return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_ignored_text(text), text)
 
 
 def _garbled(count: int, rest: list[str]) -> bool:

@@ -27,7 +27,7 @@ class LabelFile(LabelledPictures):
     """Where pictures are looked for, relative to the data set's folder; the label file's own folder comes first."""
 
     def read_pictures(self, document: Any, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """The pictures of the document in a label file, each made by `entry`; `problems` names what is malformed.
+        """The pictures of the document in a label file, each made by `entry`; `problems` lists malformed parts.
 
         **Raises:** ValueError if the document is something else altogether.
         """
@@ -94,7 +94,7 @@ def as_line(value: Any) -> str:
 
 
 def keyed_objects(value: Any, name: str, file: str, problems: Problems) -> dict[str, dict[str, Any]]:
-    """The objects of a list by their "id", or of an object by its keys; others are named in `problems`.
+    """The objects of a list by their "id", or of an object by its keys; `problems` lists the others.
 
     **Raises:** ValueError if the value is neither.
     """
@@ -123,7 +123,7 @@ def grouped_by_picture(
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of each picture, by its key, which a row holds as "image_id".
 
-    A row that belongs to none of `pictures` is named in `problems`.
+    `problems` lists the rows that belong to none of `pictures`.
     """
     groups: dict[str, list[dict[str, Any]]] = {key: [] for key in pictures}
     for position, row in enumerate(rows):

@@ -11,7 +11,7 @@ from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.entries import Entry, Size
 from input_pipeline.datasets.own_data.label_file import as_line
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder
-from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, parse_instances
+from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, parse_instances
 from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
@@ -36,7 +36,7 @@ class LabelMe(PictureFolder):
     - Each of `shapes` is an instance: a "polygon" (also "rotation", "oriented_rectangle", "quadrilateral") of
       `points` [[x, y], …], or a "rectangle" of two opposite corners; its `label` is the transcription. Other
       shapes are reported.
-    - Text not to care for has the label `###`, the flag "ignore", or "difficult" as some tools write it.
+    - Ignored text has the label `###`, the flag "ignore", or "difficult" as some tools write it.
     - The picture is NAME.jpg (.png …) of NAME.json, or where there is none, the one that `imagePath` names. A
       picture without a JSON file is reported and left out: LabelMe writes none for what it was not asked to save.
     """
@@ -113,4 +113,4 @@ def _parse_shape(line: str) -> Instance:
     text = as_text(shape.get("label"), "label")
     flags = as_object(shape.get("flags") or {}, "flags")
     ignore = as_flag(flags.get("ignore"), "ignore") or as_flag(shape.get("difficult"), "difficult")
-    return Instance(points, ignore or is_dont_care(text), text)
+    return Instance(points, ignore or is_ignored_text(text), text)

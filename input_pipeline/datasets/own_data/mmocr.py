@@ -9,7 +9,7 @@ from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.coco import CocoText, coco_pictures
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
-from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care
+from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
     as_flat_points,
@@ -27,7 +27,7 @@ class MmOcr(CocoText):
 
     - 1.x: `data_list`, for each picture `img_path`, `height`, `width` and `instances`; an instance has `polygon`
       [x1, y1, x2, y2, …], or where that is missing `bbox` [left, top, right, bottom], and `ignore`, `text`.
-    - 0.x: COCO's `images` and `annotations`, in which `iscrowd` is text not to care for; see `CocoText`.
+    - 0.x: COCO's `images` and `annotations`, in which text with `iscrowd` is ignored; see `CocoText`.
     """
 
     title = "MMOCR's format"
@@ -65,7 +65,7 @@ class MmOcr(CocoText):
             return super().parse_instance(value)
         text = as_text(row.get("text"), "text")
         ignore = as_flag(row.get("ignore"), "ignore") or as_flag(row.get("iscrowd"), "iscrowd")
-        return Instance(_polygon(row), ignore or is_dont_care(text), text)
+        return Instance(_polygon(row), ignore or is_ignored_text(text), text)
 
 
 def _polygon(row: dict[str, Any]) -> Polygon:

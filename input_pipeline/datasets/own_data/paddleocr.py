@@ -8,7 +8,7 @@ from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care, text_lines
+from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, text_lines
 from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (
     as_list,
@@ -23,7 +23,7 @@ from input_pipeline.datasets.parsing.json_values import (
 
 class PaddleOcr(LabelFile):
     """A text file with a line a picture: its path, a tab, and its instances as JSON,
-    `[{"transcription": "…", "points": [[x, y], …]}, …]`; `###` and `*` are text not to care for.
+    `[{"transcription": "…", "points": [[x, y], …]}, …]`; text with `###` or `*` is ignored.
 
     PaddleOCR (https://github.com/PaddlePaddle/PaddleOCR) trains detectors from such files, and PPOCRLabel writes
     them, with paths from the folder above the pictures.
@@ -43,7 +43,7 @@ class PaddleOcr(LabelFile):
     picture_folders = ("", "images", "imgs", "..")
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelledPictures`; a line that is of another form is named."""
+        """See `LabelledPictures`; the problems list a line of another form."""
         lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
         problems.extend(doubts, "not UTF-8")
         for number, line in lines:
@@ -61,4 +61,4 @@ class PaddleOcr(LabelFile):
         """One instance; see the class."""
         row = as_object(value, "instance")
         text = as_text(row.get("transcription"), "transcription")
-        return Instance(as_points(row.get("points"), "points"), text.strip() == "*" or is_dont_care(text), text)
+        return Instance(as_points(row.get("points"), "points"), text.strip() == "*" or is_ignored_text(text), text)

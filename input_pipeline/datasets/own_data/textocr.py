@@ -10,7 +10,7 @@ from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.coco import keyed_pictures
 from input_pipeline.datasets.own_data.entries import Entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_dont_care
+from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
 from input_pipeline.datasets.parsing.json_values import as_flat_points, as_object, as_text
 
 ILLEGIBLE = "."
@@ -24,7 +24,7 @@ class TextOcr(LabelFile):
     - Where: https://textvqa.org/textocr/dataset/
     - Layout: see `layout`. `imgs` and `anns` by their ids; an annotation has `points` [x1, y1, x2, y2, …],
       clockwise from the word's top left, and `utf8_string`, in which "." is a word that is illegible or in
-      another script than the Latin one, not to care for.
+      another script than the Latin one; it is ignored.
     - Terms: CC BY 4.0.
     """
 
@@ -53,5 +53,5 @@ class TextOcr(LabelFile):
         row = as_object(value, "annotation")
         text = as_text(row.get("utf8_string"), "utf8_string")
         return Instance(
-            as_flat_points(row.get("points"), "points"), text.strip() == ILLEGIBLE or is_dont_care(text), text
+            as_flat_points(row.get("points"), "points"), text.strip() == ILLEGIBLE or is_ignored_text(text), text
         )

@@ -1,4 +1,4 @@
-"""What the readers share to parse annotation files: a bad line is named and left out, the others are kept."""
+"""Parses annotation files for all readers: a bad line is listed and left out, the others are kept."""
 
 import codecs
 import dataclasses
@@ -19,14 +19,14 @@ from input_pipeline.datasets.sample import Annotation, Sample
 
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
 MAX_COORDINATE = 1e6
-DONT_CARE = "###"
-# Bytes 0x80 to 0xFF as Python keeps those that are not UTF-8, and the Latin-1 characters that they may be.
+IGNORED_TEXT = "###"
+# Bytes 0x80 to 0xFF: Python's stand-ins for bytes that are not UTF-8, and the Latin-1 characters in their place.
 _LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 _JOINED = 4  # numbers in a transcription that make it look like another line; "36,000,000" has three
 _OTHER_SEPARATORS = re.compile(r"[;\s]+")
 _SEPARATED = 4  # numbers that make a field a line of another format; YOLO's have five
 _SHOWN = 60  # characters of a bad line in its message
-_REASONS = 3  # that a file is told of, of whose lines none can be used
+_REASONS = 3  # that are listed of a file without one usable line
 # One way only to match a digit: of two, a hundred thousand digits and a letter would be tried in ten thousand million.
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -41,7 +41,7 @@ class Instance:
 
     - `polygon`, `ignore`, `text`: as in the lists of a `Sample`.
     - `script`: as there; None where the data set does not tell any instance's.
-    - `doubt`: what is odd about an instance that is kept all the same; "" if nothing.
+    - `doubt`: a reason to doubt an instance that is kept; "" without one.
     """
 
     polygon: Polygon
@@ -54,8 +54,8 @@ class Instance:
 def decode_text(data: bytes, file: str) -> tuple[str, list[Problem]]:
     """The text of an annotation file.
 
-    UTF-8, with or without a byte order mark, or UTF-16 or -32; a byte that is not UTF-8 is read as Latin-1, which every
-    byte is, what is not UTF-16 becomes U+FFFD, and the file is named in the problems.
+    The encoding is UTF-8, with or without a byte order mark, or UTF-16 or -32. A byte that is not UTF-8 is read as
+    Latin-1. A part that is not UTF-16 becomes U+FFFD. The problems list the file in both cases.
 
     **Arguments:**
 
@@ -65,7 +65,7 @@ def decode_text(data: bytes, file: str) -> tuple[str, list[Problem]]:
     **Returns:** the text and the problems.
     """
     encoding = "utf-8-sig"
-    # Without a mark, digits and commas in UTF-16 are half of NULs, of which a text has none.
+    # Without a mark, digits and commas in UTF-16 are half of NULs, and a text has no NUL.
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 3 * data.count(0) > len(data):
         encoding = json.detect_encoding(data)
     try:
@@ -106,12 +106,12 @@ def parse_instances(
     """Applies a parser to every line, or to every record of a file that has no lines.
 
     An instance with fewer than three points or over `outline.MAX_VERTICES`, with a coordinate that is not finite or is
-    absurdly large, or without area is left out. An outline that crosses itself is kept as it is, and named:
+    absurdly large, or without area is left out. An outline that crosses itself is kept and listed:
     the official protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the
     evaluation has to decide.
 
-    Lines of which none can be used are the labels of another picture, or of another format: without text is a picture
-    whose file has no lines, or lines of text alone that is not to care for (as Total-Text's single points are).
+    A file with lines, and without one usable line, is of another picture or another format. A picture without text has
+    a file without lines, or with lines of ignored text alone (such as Total-Text's single points).
 
     **Arguments:**
 
@@ -160,9 +160,9 @@ def _unusable(file: str, reasons: list[str]) -> str:
     return f"{file}: {said}, and the picture would seem to be without text: {'; '.join(reasons[:_REASONS])}{more}"
 
 
-def is_dont_care(text: str) -> bool:
-    """Whether a transcription is `###`, with or without quotes around it: text not to care for."""
-    return text.strip().strip('"') == DONT_CARE
+def is_ignored_text(text: str) -> bool:
+    """Whether a transcription is `###`, with or without quotes around it: ignored text."""
+    return text.strip().strip('"') == IGNORED_TEXT
 
 
 def is_number(field: str) -> bool:

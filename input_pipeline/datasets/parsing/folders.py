@@ -1,4 +1,4 @@
-"""Folders and files that may not be there, or not be what their names say."""
+"""Folders and files that may be missing, or of another kind than their names suggest."""
 
 import pathlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _NAMED = 8  # file names shown in one message
 
 
 def listing(folder: pathlib.Path) -> list[pathlib.Path]:
-    """What a folder holds, in order, but for hidden files."""
+    """The content of a folder, in order, without hidden files."""
     # Archives made on a Mac carry a "._img_1.jpg" beside each "img_1.jpg".
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
@@ -24,7 +24,7 @@ def existing(root: pathlib.Path, patterns: tuple[str, ...]) -> list[pathlib.Path
 def read_bytes(path: pathlib.Path) -> bytes:
     """The content of a file. **Raises:** `BadPicture` if it cannot be read."""
     try:
-        # To read a pipe would be to wait for somebody who writes to it.
+        # Reading a pipe would wait for a process that writes to it.
         if not path.is_file() and path.exists() and not path.is_dir():
             raise BadPicture(f"{path.name}: is no regular file")
         return path.read_bytes()
@@ -37,7 +37,7 @@ def read_bytes(path: pathlib.Path) -> bytes:
 
 
 def describe(folder: pathlib.Path) -> str:
-    """What a folder holds, for messages."""
+    """The content of a folder, for messages."""
     if not folder.is_dir():
         return "there is no such folder" if not folder.exists() else "it is not a folder"
     names = [path.name + "/" * path.is_dir() for path in listing(folder)]

@@ -135,7 +135,7 @@ class _Reader:
         return _Matrix(bits & 0xFF, bool(bits & _COMPLEX), shape, text, min(at, stop), stop)
 
     def peek(self) -> str:
-        """The name of the array at the start of the buffer, of which the rest may be missing."""
+        """The name of the array at the start of the buffer; the rest of the buffer may be missing."""
         if len(self._data) < 8 or self._tag.unpack_from(self._data)[0] != _MATRIX:
             return ""
         return self.matrix(8, len(self._data)).name

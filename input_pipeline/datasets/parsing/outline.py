@@ -1,16 +1,16 @@
-"""What an outline of text must be, whoever wrote it: in pixels, with an area, of not too many vertices."""
+"""The rules for an outline of text: it is in pixels, has an area, and has not too many vertices."""
 
 import numpy as np
 
 from dbnet_jax.geometry import polygon_area
 from dbnet_jax.typing import Polygon
 
-# More than any outline of text has; what is done with an outline may take the square of it.
+# More than any outline of text has; the time for an outline may grow with the square of its vertices.
 MAX_VERTICES = 1000
 
 
 class NotPixels(ValueError):
-    """Coordinates of another kind; none of a file's lines are to be believed then."""
+    """Coordinates of another kind: the other lines of the file cannot be trusted either."""
 
 
 def check_polygon(polygon: Polygon) -> None:

@@ -1,4 +1,4 @@
-"""What there is to cite, to observe and to count of each benchmark, as the metadata of prepared copies say it."""
+"""Citation, terms and numbers of each benchmark, for the metadata of prepared copies."""
 
 import dataclasses
 import textwrap
@@ -11,10 +11,10 @@ class Publication:
     **Arguments:**
 
     - `citation`: BibTeX.
-    - `terms`: what its owner allows, in short; the owner's words are the authority.
+    - `terms`: a summary of the owner's terms; the owner's own words decide.
     - `instances`: how many instances of text an official set has ("train" of the official training set), where this is
-        known of the release; those not to care for are among them.
-    - `ignored`: how many of them are not to care for.
+        known of the release; ignored instances are among them.
+    - `ignored`: how many of them are ignored.
     """
 
     citation: str

@@ -1,4 +1,4 @@
-"""What a prepared copy of a benchmark holds: a record a picture, and what was counted while they were made."""
+"""The content of a prepared copy of a benchmark: a record for each picture, and counts."""
 
 import dataclasses
 import hashlib
@@ -43,7 +43,7 @@ def open_splits(name: str, folder: str | os.PathLike[str]) -> tuple[dict[str, Be
 
 
 def make_features() -> tfds.features.FeaturesDict:
-    """Those of a record; see `make_example`."""
+    """The features of a record; see `make_example`."""
     return tfds.features.FeaturesDict(
         {
             "name": tfds.features.Text(),
@@ -62,7 +62,7 @@ def make_features() -> tfds.features.FeaturesDict:
 
 
 def make_example(reader: Benchmark, index: int) -> dict[str, Any]:
-    """The record of a picture: its file byte for byte and the lists of its `Annotation`, or in `error` why not."""
+    """The record of a picture: its file byte for byte, and its `Annotation` or the reason in `error`."""
     error, image, annotation = "", b"", Annotation()
     try:
         annotation = reader.annotation(index)
@@ -103,9 +103,9 @@ class Counts:
 
     **Arguments:**
 
-    - `pictures`, `instances`, `ignored`: how many; `instances` are with those to ignore.
+    - `pictures`, `instances`, `ignored`: how many; `instances` include the ignored ones.
     - `unusable`: the pictures that have an `error` instead.
-    - `problems`: what was left out of the annotations, or is doubtful in them.
+    - `problems`: how many lines of the annotations were left out or are doubtful.
     - `digest`: the sum, modulo 2²⁵⁶, of the SHA-256 of each record's picture and annotation: the same for the same
         data, wherever it lies and in whatever order it was read.
     """
@@ -119,7 +119,7 @@ class Counts:
 
     @classmethod
     def of(cls, example: Mapping[str, Any]) -> "Counts":
-        """Those of one record of `make_example`."""
+        """The counts of one record of `make_example`."""
         outlines = [polygon.tolist() for polygon in example["polygons"]]
         said = [outlines, *(example[key] for key in ("name", "ignore", "text", "script", "error"))]
         checksum = hashlib.sha256(example["image"])
@@ -139,7 +139,7 @@ class Counts:
         return dataclasses.replace(total, digest=total.digest % (1 << 256))
 
     def to_json(self) -> dict[str, int | str]:
-        """As it is kept, with the digest in hexadecimal digits."""
+        """The counts as JSON values, with the digest in hexadecimal digits."""
         return {**dataclasses.asdict(self), "digest": f"{self.digest:064x}"}
 
     @classmethod
@@ -149,11 +149,11 @@ class Counts:
 
 
 def compare_with_release(name: str, counts: Mapping[str, Counts]) -> tuple[dict[str, dict[str, int]], list[str]]:
-    """What the owner's release holds, and where the splits of a copy, put together again, hold something else.
+    """The numbers of the owner's release, and where the splits of a copy together differ from them.
 
     **Arguments:** `name`: one of `BENCHMARKS`; `counts`: by split.
 
-    **Returns:** by official set, what is known of "pictures", "instances" and "ignored"; and the messages.
+    **Returns:** by official set, the known numbers of "pictures", "instances" and "ignored"; and the messages.
     """
     reader, publication = BENCHMARKS[name], PUBLICATIONS[name]
     known = {"pictures": reader.counts, "instances": publication.instances, "ignored": publication.ignored}

@@ -34,8 +34,8 @@ from input_pipeline.datasets.tfds.records import (
     read_annotation,
 )
 
-_FORMAT = "array_record"  # of TFDS's formats the one with random access that needs nothing more
-_OF_MANY = ("synthtext",)  # those that outgrow one machine
+_FORMAT = "array_record"  # TFDS's format with random access that needs no other package
+_OF_MANY = ("synthtext",)  # benchmarks that outgrow one machine
 
 
 class SceneText(tfds.core.GeneratorBasedBuilder):
@@ -130,7 +130,7 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
         for index in range(len(reader)):
             example = make_example(reader, index)
             counts += Counts.of(example)
-            # Here, because TFDS may stop early.
+            # After each picture, because TFDS may stop early.
             self._counts[split] = counts
             yield index, example
 

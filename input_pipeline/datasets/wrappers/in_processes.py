@@ -1,4 +1,4 @@
-"""A data set whose samples are made in other processes: Python's lock holds none of them up."""
+"""A data set whose samples are made in other processes, which do not wait for Python's lock."""
 
 import contextlib
 import multiprocessing
@@ -21,7 +21,7 @@ _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 
 
 class InProcesses(Wrapper):
-    """The samples of another data set, the same ones, made by processes of their own.
+    """The same samples as another data set, made by other processes.
 
     Worth it where making a sample is mostly Python's work, as rendering is: threads that ask for samples then wait
     beside each other. A sample comes back as a copy, a millisecond a megabyte. The processes end with this object or
@@ -63,11 +63,11 @@ class InProcesses(Wrapper):
                 _send(connection, index)
                 answer = pickle.loads(connection.recv_bytes())
         except BaseException:
-            # Of an answer that Ctrl-C cut off, the rest would be taken for the next.
+            # Ctrl-C may cut off an answer; its rest would be read as the next answer.
             process.kill()
             raise
         finally:
-            self._idle.put((process, connection))  # one that has ended says so to whoever asks next
+            self._idle.put((process, connection))  # a process that has ended fails the next request
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -120,7 +120,7 @@ def _signals_held_back() -> Iterator[None]:
 
 
 def _end(processes: Sequence[SpawnProcess]) -> None:
-    # They ignore SIGTERM, and hold nothing that must be put away.
+    # They ignore SIGTERM, and have nothing to clean up.
     for process in processes:
         process.kill()
     for process in processes:
@@ -128,7 +128,7 @@ def _end(processes: Sequence[SpawnProcess]) -> None:
 
 
 def _work(connection: Connection) -> None:
-    """What each process does: answers an index with its sample, or with what was raised, until nobody asks."""
+    """The work of each process: answers an index with its sample or its error, until the connection ends."""
     import cv2
 
     for number in _FOR_THE_PARENT:
@@ -140,7 +140,7 @@ def _work(connection: Connection) -> None:
         return
     dataset = pickle.loads(pickled)
     answer: Sample | Exception
-    with contextlib.suppress(EOFError, OSError):  # whoever asked has ended
+    with contextlib.suppress(EOFError, OSError):  # the process that asked has ended
         while True:
             index = pickle.loads(connection.recv_bytes())
             try:

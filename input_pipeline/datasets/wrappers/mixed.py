@@ -46,14 +46,14 @@ def parse_mix(words: str) -> list[Part]:
         if not part.name or not all(RANGE[0] <= number <= RANGE[1] for number in (weight, zoom)):
             raise ValueError(
                 f"`config.data.mix` (={words!r}): {word!r} must be NAME=FOLDER*WEIGHT@ZOOM, with numbers from "
-                f"{RANGE[0]} to {RANGE[1]}, of which either may be left out: msra_td500=/data/td500*0.5@0.4,synthetic*2"
+                f"{RANGE[0]} to {RANGE[1]}, either may be left out: msra_td500=/data/td500*0.5@0.4,synthetic*2"
             )
         parts.append(part)
     return parts
 
 
 def labels_of(parts: Sequence[Part]) -> list[str]:
-    """What to call mixed sets: their names, and where two have the same name, with the last of their folders' names."""
+    """Labels of mixed sets: their names; sets of one name add the last name of their folders."""
     found = [part.name for part in parts]
     for tell in (lambda folder: pathlib.PurePath(folder).name, str):
         taken = [label for label in found if found.count(label) > 1]
@@ -65,7 +65,7 @@ def labels_of(parts: Sequence[Part]) -> list[str]:
 
 
 def _cut(word: str, sign: str) -> tuple[str, float]:
-    """What stands before the last `sign`, and the number behind it: 1 without the sign, 0 where it is none."""
+    """The text before the last `sign`, and the number behind it: 1 without the sign, 0 for no number."""
     rest, found, number = word.rpartition(sign)
     if not found:
         return word, 1.0
@@ -76,17 +76,17 @@ def _cut(word: str, sign: str) -> tuple[str, float]:
 
 
 class MixedDataset(Dataset):
-    """Data sets in shares: all of it holds every picture of each, those of the sets that would run out sooner repeated.
+    """Data sets in given shares: one after the other; training shuffles them.
 
-    It is as long as the set that lasts longest makes it; `pass_length` samples of it, in training's order, pass the
-    first set once on average. The order is one set after another; training shuffles it.
+    Every picture of each set is there. Sets that would run out sooner are repeated. `pass_length` samples, in the order
+    of training, pass the first set once on average.
 
     **Arguments:**
 
     - `datasets`: none of them empty.
-    - `weights`: what share of the pictures each has, as numbers above 0 in proportion to each other.
+    - `weights`: the share of each set, as numbers above 0 in proportion to each other.
     - `zooms`: of each set's pictures, see `Sample`; none are all 1.
-    - `labels`: what goes before each set's names and problems, as in "synthetic: 7.png"; none leaves them as they are.
+    - `labels`: a text before each set's names and problems, as in "synthetic: 7.png"; none leaves them as they are.
 
     **Raises:** ValueError when a weight is not above 0, or would make it longer than `MOST`.
     """

@@ -81,7 +81,7 @@ def photograph(rng: np.random.Generator, scene: Image, camera: Camera) -> Image:
 
 
 def _light(rng: np.random.Generator, scene: Image, camera: Camera) -> Image:
-    """Contrast, brightness and colour, then light that falls unevenly, of which a share is taken in."""
+    """Contrast, brightness and colour, then uneven light, a share of which is taken in."""
     matrix = np.diag(camera.gain * np.array(camera.cast))
     shift = np.full((3, 1), 127.5 * (1 - camera.gain) + camera.offset)
     if camera.gain != 1 or camera.offset or camera.cast != (1.0, 1.0, 1.0):

@@ -33,7 +33,7 @@ class SceneDataset(Dataset):
 
     Sample i is a pure function of the arguments and i, from any thread; and of the fonts at hand, which are the
     machine's unless `fonts` names a folder. `polygons` outline words or lines, four points where straight and up to
-    fourteen where not; what is too small, too blurred or too faint to be read is ignored.
+    fourteen where not; text that is too small, too blurred or too faint to be read is ignored.
     """
 
     def __init__(

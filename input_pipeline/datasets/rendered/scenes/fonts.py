@@ -28,7 +28,7 @@ _FILES = "*.[tToO][tT][fF]"
 _PROBE = "Agn0@*çβγбд"
 # What a font file begins with: TrueType's two, and OpenType's of other curves.
 _MAGICS = (b"\0\1\0\0", b"true", b"OTTO")
-_COLLECTION = b"ttcf"  # several fonts in one file, of which OpenCV takes the first
+_COLLECTION = b"ttcf"  # several fonts in one file; OpenCV takes the first
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Ink:
 
     **Arguments:**
 
-    - `contrast`: least difference, in levels of 255, of the letters and what is beneath.
+    - `contrast`: least difference, in levels of 255, between the letters and the ground beneath.
     - `plate`: how far a plate reaches around the block, in line heights; 0 is none.
     - `plate_opacity`: of the plate, in (0, 1].
     - `border`: whether the plate has one.

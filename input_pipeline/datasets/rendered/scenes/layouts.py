@@ -21,7 +21,7 @@ class Layouts:
     **Arguments:**
 
     - `folder`: of `.txt` files, one a picture, whose lines are `x1,y1,…,xn,yn,text`: Total-Text's or ICDAR's. Outlines
-        of an odd number of points, and those that cross themselves, are left out; `problems` says how many.
+        of an odd number of points, and outlines that cross themselves, are left out; `problems` counts them.
 
     **Raises:** FileNotFoundError when the folder holds no such file, ValueError when the files hold no outline.
     """

@@ -9,8 +9,8 @@ from input_pipeline.datasets.rendered.scenes.camera import Camera
 from input_pipeline.datasets.rendered.scenes.ink import Inked
 
 _SMALLEST = 6.5  # pixels: of lower text, and of what the camera smears over that, nobody knows what it says
-_CONTRAST = 7.0  # of 255: of less difference to what is around them, letters are guessed at best
-_STEADY = 0.6  # of what is around letters, how much of its standard deviation that difference must be
+_CONTRAST = 7.0  # of 255: with less difference to their surroundings, letters can at best be guessed
+_STEADY = 0.6  # that difference must be at least this share of the surroundings' standard deviation
 
 
 def is_large(polygon: Polygon, camera: Camera, letter_share: float = 1.0) -> bool:
@@ -27,7 +27,7 @@ def is_large(polygon: Polygon, camera: Camera, letter_share: float = 1.0) -> boo
 
 
 class Contrast:
-    """How far letters stand out from what is close around them.
+    """How far letters stand out from their surroundings.
 
     Inside of a square of 0.6 line heights around each pixel, the luma's mean under the ink is compared with its mean
     in a rim around the ink.
@@ -58,7 +58,7 @@ class Contrast:
         self._deviation = np.sqrt(np.maximum(mean(seen * seen, around) - beside * beside, 0))
 
     def is_enough(self, polygon: Polygon) -> bool:
-        """Whether the word in `polygon` can be told from the ground."""
+        """Whether the word in `polygon` stands out from the ground."""
         inside = np.zeros(self._ink.shape, np.uint8)
         cv2.fillPoly(inside, [np.rint(polygon - self._first).astype(np.int32)], (1,))
         weight = self._ink * inside

@@ -6,13 +6,13 @@ from jaxtyping import Float, UInt8
 
 from dbnet_jax.typing import Image, Polygon
 
-_CELL = 2  # pixels of the picture to a cell of the map of what is taken
+_CELL = 2  # pixels of the picture to a cell of the map
 _PLACES = 20  # tried for each block
 _BORDER = 2  # pixels left free at the picture's rim
 
 
 class OccupancyMap:
-    """What of a picture is taken already, and how busy the rest is."""
+    """Which places of a picture are taken, and how busy the others are."""
 
     def __init__(self, picture: Image):
         """`picture`: the background."""

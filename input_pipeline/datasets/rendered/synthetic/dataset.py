@@ -19,7 +19,7 @@ from input_pipeline.datasets.rendered.synthetic.words import Split
 from input_pipeline.datasets.sample import Dataset, Sample
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_CONTRAST = 75  # of 255, between the luma of text and the mean of what is beneath it
+_CONTRAST = 75  # of 255, between the luma of text and the mean luma beneath it
 _SMALLEST = 64  # pixels a side, to hold a word
 
 

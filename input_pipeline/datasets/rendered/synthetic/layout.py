@@ -49,7 +49,7 @@ class Run:
 
 
 class TextDistances:
-    """The distance from everywhere to the text that stands already."""
+    """The distance from each place of a picture to the nearest text."""
 
     def __init__(self, size: tuple[int, int]):
         """`size`: of the picture, (height, width)."""
