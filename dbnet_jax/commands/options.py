@@ -25,8 +25,6 @@ HELP = (
     + "\n--config.SECTION.FIELD=VALUE sets a field of the config, in every command but score."
     + "\n`dbnet-jax COMMAND --help` prints all flags."
 )
-FORMATS = "json,icdar,page"
-"""The kinds of results that `predict` writes unless told otherwise."""
 _HINT = "`--help` lists the flags, and a field is set as --config.section.field=value"
 _PATHS = ("workdir", "weights", "card", "input", "output", "detections", "truth")
 
@@ -57,7 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--weights", metavar="NAME", help="predict, evaluate: shipped weights (small-word), or a file of export.")
     add("--input", metavar="PATH", help="predict: a picture or a folder. convert: a PyTorch file.")
     add("--output", metavar="DIR", help="The folder for results; without it <workdir>, or runs/. export: the file.")
-    add("--formats", default=FORMATS, metavar="NAMES", help=f"predict: the kinds of results ({FORMATS}).")
+    add("--formats", metavar="NAMES", help="predict: the kinds of results, as in json,icdar,page; all without it.")
     add("--card", metavar="FILE", help="export: a JSON file with more fields of the model card.")
     add("--count", type=int, default=24, metavar="N", help="inspect: how many training examples to draw (24).")
     add("--detections", metavar="PATH", help="score: a folder, a zip archive or a detections.json.")
