@@ -7,11 +7,16 @@ import os
 import pathlib
 from collections.abc import Callable
 
+import hypothesis
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
 from tests.helpers.paths import ROOT, SHARED
+
+# A test may take long on a busy machine.
+hypothesis.settings.register_profile("any speed", deadline=None)
+hypothesis.settings.load_profile("any speed")
 
 install_import_hook(["dbnet_jax", "input_pipeline"], "beartype.beartype")
 

@@ -176,9 +176,8 @@ def run(options: Options) -> None:
     name = first.parent.name if len(options.inputs) > 1 else first.name if first.is_dir() else first.stem
     folder = f"{options.workdir}/detections" if options.workdir else options.runs / "detections" / name
     output = options.output or folder
-    found = predict_files(
-        detector, options.inputs, output, options.formats.split(",") if options.formats else tuple(WRITERS)
-    )
+    formats = options.formats.split(",") if options.formats else tuple(WRITERS)
+    found = predict_files(detector, options.inputs, output, formats)
     print(f"results: {found.page or output}")
     if not found.pictures:
         sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")

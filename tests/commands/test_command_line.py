@@ -181,7 +181,7 @@ def test_fields_of_the_data_may_stand_behind_the_colon(cli, monkeypatch, tmp_pat
     monkeypatch.setattr(
         "dbnet_jax.evaluation.evaluator.Evaluator.run", lambda self, detector: detectors.append(detector)
     )
-    monkeypatch.setattr("dbnet_jax.commands.evaluate.write_report", lambda *_: {})
+    monkeypatch.setattr("dbnet_jax.pages.evaluation.write_report", lambda *_: {})
     config = f"{QUICKSTART}:eval_pictures=3,crop=(64,64),init.backbone=x,follow_exif=False,seed=3"
     cli("--mode=evaluate", "--weights=small-word", config, "--config.predict.box_threshold=0.3")
     (found,) = detectors

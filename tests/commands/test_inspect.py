@@ -110,7 +110,7 @@ def test_ignored_regions_are_greyed_and_text_keeps_its_colours():
 # What is measured
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.floats(2, 80), st.floats(1.6, 9), st.floats(-89.5, 89.5))
 def test_a_turned_rectangle_is_measured(height, ratio, degrees):
     found = PictureText.measure(None, [rectangle(height * ratio, height, degrees)], [False])

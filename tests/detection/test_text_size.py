@@ -26,7 +26,7 @@ def page(height: int) -> np.ndarray:
     return white_box((160, 200), 20, 10, 179, 9 + height)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(1, 300), st.floats(1, 20), st.floats(0, 180))
 def test_the_height_of_a_rectangle_is_its_shorter_side(height, ratio, degrees):
     box = cv2.boxPoints(((500.0, 400.0), (height * ratio, height), degrees))

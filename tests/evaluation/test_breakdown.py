@@ -126,7 +126,7 @@ boxes = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(boxes, boxes), max_size=3), st.sampled_from(sorted(PROTOCOLS)))
 def test_a_point_of_the_sweep_is_the_score_of_what_is_above(pictures: Any, protocol: str) -> None:
     found, truths = (
@@ -194,7 +194,7 @@ def test_pieces_belong_to_the_first_of_two_truths_that_overlap() -> None:
     assert errors_of(pieces, [box(0, 0, 100, 10), box(0, 0, 95, 10)]) == PictureErrors([1], {0: [0, 1]}, {}, [])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(boxes, boxes, st.sampled_from(sorted(PROTOCOLS)))
 def test_everything_that_counts_is_right_or_an_error_of_one_kind(found: Any, truths: Any, protocol: str) -> None:
     detections, outlines = ([box(x, y, x + w, y + h) for x, y, w, h, _ in rows] for rows in (found, truths))

@@ -245,7 +245,7 @@ corners = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(1, 40), 
 boxes = st.lists(corners.map(lambda c: box(c[0], c[1], c[0] + c[2], c[1] + c[3])), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(boxes, boxes, st.sampled_from(sorted(PROTOCOLS)), st.randoms())
 def test_scores_are_shares_and_pairs_are_sound(detections: Any, truths: Any, protocol: str, random: Any) -> None:
     ignore = [random.random() < 0.3 for _ in truths]
@@ -274,7 +274,7 @@ def test_the_truth_itself_is_fully_right_by_iou(truths: Any) -> None:
         assert scores.per_image[0]["hmean"] == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=6), max_size=8),
     st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=6), max_size=8),

@@ -70,7 +70,7 @@ def test_td500_turns_both_upright_about_their_centres(
     assert evaluate_one([found], [truth], protocol="td500").hmean == td500
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(st.floats(20, 200), st.floats(20, 200), st.floats(-40, 40)),
     st.tuples(st.floats(20, 200), st.floats(20, 200), st.floats(-21, 21)),

@@ -139,11 +139,11 @@ def predict_of(workdir: str | os.PathLike[str]) -> str:
 
 
 def config() -> ConfigDict:
-    """Twelve steps, a checkpoint at every second one."""
+    """Twenty-four steps, a checkpoint at every second one."""
     made = Line().default_config()
     made.data.name = NAME
-    fields = {"steps": 12, "batch_size": 8, "learning_rate": 0.3, "optimizer": "adamw", "log_every": 1}
-    made.train.update(fields | {"checkpoint_every": 2, "evaluate_every": 6, "picture_every": 4})
+    fields = {"steps": 24, "batch_size": 8, "learning_rate": 0.5, "optimizer": "adamw", "log_every": 1}
+    made.train.update(fields | {"checkpoint_every": 2, "evaluate_every": 12, "picture_every": 4})
     return made
 
 

@@ -111,7 +111,7 @@ def test_exif_orientation_is_followed_only_when_told():
     np.testing.assert_array_equal(turned, np.rot90(decode_image(JPEG, "a.jpg"), -1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     share=st.floats(0, 1, exclude_max=True),
     data=st.sampled_from([JPEG, PNG, with_exif(JPEG, 1, thumbnail=JPEG)]),
@@ -176,7 +176,7 @@ def test_refusals_are_silent(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     data=st.binary(max_size=80),
     start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM"]),

@@ -243,7 +243,7 @@ def star_polygons(draw: st.DrawFn) -> np.ndarray:
     return points @ rotation.T + np.array([draw(st.floats(0, 400)), draw(st.floats(0, 300))])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(star_polygons())
 def test_maps_keep_their_meaning(polygon: np.ndarray) -> None:
     height, width = 300, 400
@@ -268,7 +268,7 @@ def test_maps_keep_their_meaning(polygon: np.ndarray) -> None:
     np.testing.assert_allclose(labels["threshold_map"], drawn, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.tuples(*[st.floats(-100, 200, width=32)] * 2), min_size=3, max_size=9),

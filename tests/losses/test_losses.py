@@ -122,7 +122,7 @@ def test_the_papers_cross_entropy_on_the_binary_map_is_a_choice():
     hnp.arrays(np.float32, st.integers(1, 60), elements=st.sampled_from([0.0, 0.5, 1.0, 1.5, 3e-39, 1e30, np.inf])),
     st.data(),
 )
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60)
 def test_hard_negatives_equal_sorting_ties_included(losses, data):
     candidates = data.draw(hnp.arrays(bool, losses.shape))
     count = data.draw(st.integers(0, int(candidates.sum())))

@@ -12,7 +12,7 @@ from dbnet_jax.pages.plots import Series, even_bins, histogram, octave_bins, who
 NUMBERS = st.lists(st.floats(allow_nan=True, allow_infinity=True) | st.integers(0, 60).map(float), max_size=30)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(NUMBERS)
 def test_every_finite_number_is_in_one_bar_and_bars_are_as_high_as_their_counts(numbers):
     values = np.array(numbers, np.float64)

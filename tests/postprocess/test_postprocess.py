@@ -193,7 +193,7 @@ def test_outlines_are_parts_of_one_array() -> None:
     assert Outlines(outlines.vertices, outlines.counts).where(np.zeros(2, bool)).parts() == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.floats(0, 1, width=32)),
     st.sampled_from(["quad", "polygon"]),

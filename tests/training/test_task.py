@@ -36,14 +36,18 @@ def test_it_learns_and_its_best_checkpoint_is_by_its_own_metric(run):
     folder, found = run
     assert found["nearness"] > 0.8
     with Checkpoints(folder, metric="nearness") as checkpoints:
-        assert checkpoints._manager.best_step() == 12
-        assert checkpoints.is_scored(6)
+        scores = {step: checkpoints._manager.metrics(step)["nearness"] for step in (12, 24)}
+        assert checkpoints._manager.best_step() == max(scores, key=scores.get)
+    assert found["nearness"] == max(scores.values())
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bits(run, tmp_path):
     killed = start(tmp_path)
     for _ in range(600):
-        if any((tmp_path / "checkpoints" / str(step)).is_dir() for step in (4, 6, 8, 10)) or killed.poll() is not None:
+        if (
+            any((tmp_path / "checkpoints" / str(step)).is_dir() for step in (4, 6, 8, 10, 12))
+            or killed.poll() is not None
+        ):
             break
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
@@ -69,8 +73,7 @@ def test_its_weights_are_exported_with_its_config_and_a_card(run, tmp_path):
 
 def test_a_new_run_starts_from_its_weights(run, tmp_path):
     config = toy_task.config()
-    config.init.checkpoint, config.train.steps, config.train.learning_rate = str(run[0]), 1, 0.0
-    config.train.weight_decay = 0.0
+    config.init.checkpoint, config.train.steps, config.train.learning_rate = str(run[0]), 1, 1e-12
     train_and_evaluate(config, tmp_path)
     one, other = (restore_checkpoint(config, folder)[0]["params"]["Dense_0"]["bias"] for folder in (run[0], tmp_path))
     np.testing.assert_array_equal(one, other)

@@ -171,7 +171,7 @@ numbers = st.sampled_from(["", "*2", "*0.5", "@0.4", "*1e-3@3"])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["icdar2015", "scenes"]), folders | st.just([]), numbers), max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_mix_keeps_names_and_numbers_and_of_folders_the_last_name(parts):
     config = common.get_config()
     words = [name + (f"=/{'/'.join(folder)}/" if folder else "") + number for name, folder, number in parts]
@@ -212,7 +212,7 @@ def test_a_file_that_was_cut_off(file, tmp_path, share):
 
 
 @given(st.binary(max_size=200), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_bytes_are_refused_by_name(tmp_path_factory, content, with_length):
     path = tmp_path_factory.getbasetemp() / "any.safetensors"
     path.write_bytes(struct.pack("<Q", len(content)) + content if with_length else content)

@@ -146,7 +146,7 @@ sections = st.sampled_from(["model", "predict", "data", "seed", "items", "a.b"])
 
 
 @given(st.dictionaries(sections, st.dictionaries(fields, values, max_size=2) | values, max_size=2))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_json_is_a_config_or_a_value_error(json_object: dict[str, Any]):
     try:
         config = config_from_json(json.dumps(json_object))

@@ -180,7 +180,7 @@ def test_the_card_tells_what_the_run_left(workdir, tmp_path, cli):
     assert (card.name, card.licences) == ("x", "our own")
     assert card.data == "synthetic (train), mixed with synthetic*2, from random weights."
     first, second = card.scores
-    assert (first.data, first.protocol, first.images, first.recall) == ("synthetic, test", "iou", 4, 1.0)
+    assert (first.data, first.protocol, first.images, first.metrics["recall"]) == ("synthetic, test", "iou", 4, 1.0)
     assert (second.data, second.protocol, second.hmean) == ("y", "deteval", 0.667)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", card.date)
     assert card.commit == code_version()
@@ -262,7 +262,7 @@ def test_weights_are_scored_on_the_data_of_a_config(shipped, tmp_path, cli, monk
     monkeypatch.setattr(
         "dbnet_jax.evaluation.evaluator.Evaluator.run", lambda self, detector: seen.append((self, detector))
     )
-    monkeypatch.setattr("dbnet_jax.commands.evaluate.write_report", lambda folder, *_: seen.append(folder) or {})
+    monkeypatch.setattr("dbnet_jax.pages.evaluation.write_report", lambda folder, *_: seen.append(folder) or {})
     words = ["--mode=evaluate", "--weights=small-word"]
     cli(*words, f"--config={tiny.ROOT}/configs/quickstart.py", "--config.data.eval_pictures=3", "--config.seed=5")
     (_, detector), folder = seen

@@ -115,7 +115,7 @@ def test_ctw1500_xml_bombs_are_refused():
         Ctw1500.parse(b"<?xml version='1.0' encoding='cp037'?>" + bomb.encode("cp037"), "0001.xml")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(mutations=MUTATIONS)
 def test_mutated_xml(mutations):
     data = mutate(xml(BOX.format("a", ABSOLUTE), BOX.format("b", ABSOLUTE)).encode(), mutations)

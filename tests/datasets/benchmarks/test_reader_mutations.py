@@ -159,7 +159,7 @@ WRONG_FIELDS = (
 
 
 @pytest.mark.parametrize("kind", LINES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_a_bad_line_is_named_and_takes_no_neighbour_along(cases, kind, data):
     expected = cases[kind].expected
@@ -185,7 +185,7 @@ MUTATION = st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES | st.binary(max
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=3), flip=st.none() | st.floats(0, 0.999), cut=st.floats(0, 3))
 def test_any_bytes_may_be_damaged(cases, kind, mutations, flip, cut):
     data = cases[kind].good
@@ -229,7 +229,7 @@ WRONG_VALUES = st.sampled_from([*VALUES, *DEEP, HUGE, [[1, 2]] * 2000, [1, 2, 3]
 
 
 @pytest.mark.parametrize("kind", JSON)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_any_value_may_be_of_another_type(cases, kind, data):
     document = json.loads(cases[kind].good)

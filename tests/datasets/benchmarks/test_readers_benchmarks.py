@@ -201,7 +201,7 @@ def test_dont_care_in_quotes(line):
 
 
 @pytest.mark.parametrize(("reader", "line"), LINES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(mutations=MUTATIONS)
 def test_mutated_lines(reader, line, mutations):
     good = line.encode()
@@ -218,7 +218,7 @@ def test_mutated_lines(reader, line, mutations):
         assert annotation.texts[index] == expected.texts[0]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     data=st.binary(max_size=60),
     reader=st.sampled_from(PARSERS),

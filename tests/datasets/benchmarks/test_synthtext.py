@@ -178,7 +178,7 @@ def test_synthtext_lists_of_different_lengths(tmp_path):
         SynthText(tmp_path, "trainval")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(mutations=MUTATIONS, compress=st.booleans())
 def test_mutated_labels(tmp_path_factory, mutations, compress):
     folder = tmp_path_factory.mktemp("synthtext")

@@ -67,7 +67,7 @@ def test_total_text_mat_files_without_rows():
 
 
 @pytest.mark.parametrize("compress", [False, True])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(mutations=MUTATIONS, length=st.floats(0, 2))
 def test_mutated_mat_files(compress, mutations, length):
     data = mutate(mat(ROWS, compress=compress), mutations)

@@ -95,7 +95,7 @@ def check(kind, folder, full, may_lose):
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_any_value_of_a_document_may_be_of_another_type(folders, kind, data):
     numbers = [1] if kind == "labelme" else [1, 2]
@@ -112,7 +112,7 @@ def test_any_value_of_a_document_may_be_of_another_type(folders, kind, data):
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_key_of_a_document_may_be_missing(folders, kind, data):
     numbers = [1] if kind == "labelme" else [1, 2]
@@ -139,7 +139,7 @@ def mutate(data, mutations):
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=4))
 def test_any_bytes_of_a_file_may_be_damaged(folders, kind, mutations):
     good = encode(kind, document(kind, [1] if kind == "labelme" else [1, 2]))
@@ -149,7 +149,7 @@ def test_any_bytes_of_a_file_may_be_damaged(folders, kind, mutations):
     write(folders[kind] / FILES[kind], good)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=4))
 def test_mutated_icdar_lines_are_instances_or_named(folders, mutations):
     good = f"{','.join(map(str, FLAT_WORD))},word".encode()
@@ -190,13 +190,13 @@ def test_text_that_is_no_compressed_mask(text):
         decompress_counts(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 10**7), max_size=12))
 def test_compressed_counts(counts):
     assert decompress_counts(compress(counts)) == counts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pixels=st.lists(st.booleans(), min_size=1, max_size=60), height=st.integers(1, 8), compressed=st.booleans())
 def test_masks(pixels, height, compressed):
     width = -(-len(pixels) // height)
@@ -212,7 +212,7 @@ def test_masks(pixels, height, compressed):
     np.testing.assert_array_equal(decode_mask(value), mask)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=[chr(code) for code in range(44, 116)], max_size=12))
 def test_any_text_as_a_mask_is_refused_with_a_reason(text):
     try:

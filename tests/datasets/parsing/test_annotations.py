@@ -100,7 +100,7 @@ def test_crosses_itself():
     assert crosses_itself(as_polygon([0, 20, 20, 10, 10, 0], [0, 0, 10, 10, -5, 10]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), min_size=3, max_size=7, unique=True))
 def test_crosses_itself_agrees_with_shapely(points):
     polygon = as_polygon([x for x, _ in points], [y for _, y in points])
@@ -245,7 +245,7 @@ def mutate(line, mutations):
 
 
 @pytest.mark.parametrize("reader", LINES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
 def test_mutated_lines(reader, mutations):
     good = LINES[reader].encode()
@@ -264,7 +264,7 @@ def test_mutated_lines(reader, mutations):
         assert np.isfinite(polygon).all()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
 def test_mutated_records(mutations):
     good = RECORDS[0].encode()
@@ -274,7 +274,7 @@ def test_mutated_records(mutations):
     assert len(annotation.polygons) >= 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.binary(max_size=60), reader=st.sampled_from(list(LINES)))
 def test_any_bytes_parse(data, reader):
     try:

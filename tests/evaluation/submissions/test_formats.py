@@ -113,7 +113,7 @@ def test_bad_truth_lines_are_named(line: str) -> None:
     assert said(truth)[0].startswith("gt_a.txt:2: ")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=80) | st.text('0123456789.,-+en#\n\r "', max_size=80).map(str.encode))
 def test_whatever_is_in_a_file_every_line_is_a_polygon_or_a_problem(data: bytes) -> None:
     found = parse_detections(data, "a.txt")
