@@ -181,7 +181,7 @@ def test_the_card_tells_what_the_run_left(workdir, tmp_path, cli):
     assert card.data == "synthetic (train), mixed with synthetic*2, from random weights."
     first, second = card.scores
     assert (first.data, first.protocol, first.images, first.metrics["recall"]) == ("synthetic, test", "iou", 4, 1.0)
-    assert (second.data, second.protocol, second.hmean) == ("y", "deteval", 0.667)
+    assert (second.data, second.protocol, second.metrics["hmean"]) == ("y", "deteval", 0.667)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", card.date)
     assert card.commit == code_version()
     assert "/data" not in card.command
