@@ -1,7 +1,8 @@
 """Detection and training of the network alone, dbnet_jax against a plain PyTorch twin: the same maps, losses, steps.
 
     python benchmarks/network.py
-    python benchmarks/network.py --backbone=resnet50 --dtype=bfloat16 --batch 16 32 --compile --channels-last
+    python benchmarks/network.py --width=24 --inner=64 --size 736 1280 --batch=1 --passes forward
+    python benchmarks/network.py --backbone=resnet50 --dtype=bfloat16 --batch 16 32 --compile
 
 Needs PyTorch. benchmarks/README.md says how to read the numbers.
 """
@@ -64,8 +65,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, nargs="+", default=[8], help="images; one size after another")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="PyTorch's side goes through torch.compile")
-    parser.add_argument("--channels-last", action="store_true", help="PyTorch's memory format")
-    parser.add_argument("--keep-memory", action="store_true", help="PyTorch keeps freed memory too, as `run.py` does")
+    switch = {"action": argparse.BooleanOptionalAction, "default": True}
+    parser.add_argument("--channels-last", **switch, help="PyTorch's memory format")
+    parser.add_argument("--keep-memory", **switch, help="PyTorch keeps freed memory, as ours does")
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=PASSES)
     parser.add_argument("--repeats", type=int, default=9, help="turns of each, of which the median is shown")
     parser.add_argument("--steps", type=int, help="steps a turn (default: 1 on a CPU, 10 on a GPU)")

@@ -1,8 +1,9 @@
-"""Convolutions and matrix products over pixels. The gradient of their weights has a fast form for each platform."""
+"""Convolutions and matrix products over pixels, and their gradients, in the form that each platform finds fastest."""
 
 import functools
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,13 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
-# Of weights: made of the input, the gradient of the output, and the weights.
-Gradient = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-# Pixels in a block of rows: what stays in a core's cache. With fewer in all, XLA's own gradient is as fast.
-BLOCK = 1024
+SAME = ((1, 1), (1, 1))
+# Pixels in a block of rows: they stay in a core's cache.
+BLOCK = 2048
+# With fewer pixels in all, XLA's own forms are as fast.
+SMALL = 1024
+# XLA:CPU's own choice is the faster one for a convolution with fewer channels out.
+FEW = 16
 
 
 def convolve(
@@ -24,10 +28,15 @@ def convolve(
 ) -> Float[Array, "batch height_out width_out features"]:
     """A plain convolution (a correlation, as everywhere in this field) with zeros around the image.
 
-    It is XLA's on every platform. The gradient of its kernel is a sum over pixels, for which XLA:CPU transposes whole
-    feature maps; on one CPU device it is made of blocks of rows instead, in half of the time (benchmarks/README.md).
-    The choice falls when the program is lowered, so one exported for several platforms holds both. It has gradients
-    (`jax.grad`, `jax.vjp`) and no forward-mode derivative (`jax.jvp`).
+    Accelerators get XLA's convolution and XLA's gradients. One CPU device gets the same sums in three faster forms
+    (benchmarks/README.md has the times):
+
+    - The convolution has stride 1: it computes one more row, and all cores share it (`_taller`).
+    - The gradient of the input of a 3×3 convolution with stride 2 multiplies no zeros (`_phases`).
+    - The gradient of the kernel is a sum over blocks of rows. XLA:CPU transposes whole feature maps for it.
+
+    JAX chooses when it lowers the program: a program for several platforms contains all forms. The function has
+    gradients (`jax.grad`, `jax.vjp`) and no forward-mode derivative (`jax.jvp`).
 
     **Arguments:**
 
@@ -51,6 +60,59 @@ def _plain(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> j
     return lax.conv_general_dilated(x, kernel, (strides, strides), padding, dimension_numbers=numbers)
 
 
+def _taller(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
+    """`_plain` with stride 1. It computes rows below the image until the output has more rows than the input.
+
+    XLA:CPU (0.10) gives a convolution to YNNPACK, unless the output is larger than the input. YNNPACK shares pieces of
+    512 columns among the cores: one core computes a narrower image alone. Eigen uses all cores.
+    """
+    (above, below), sides = padding
+    rows = x.shape[1] + above + below - kernel.shape[0] + 1
+    more = max(0, x.shape[1] + 1 - rows)
+    return _plain(x, kernel, 1, ((above, below + more), sides))[:, :rows]
+
+
+def _turned(kernel: jax.Array, padding: Padding) -> Padding:
+    """The padding of the output's gradient, for the gradient of the input with stride 1."""
+    (top, bottom), (left, right) = padding
+    rows, cols = kernel.shape[0] - 1, kernel.shape[1] - 1
+    return (rows - top, rows - bottom), (cols - left, cols - right)
+
+
+def _plain_input_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
+    return jax.linear_transpose(lambda x: _plain(x, kernel, strides, padding), x)(g)[0]
+
+
+def _cpu_input_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
+    if strides == 1:
+        return _convolve(g, kernel[::-1, ::-1].swapaxes(2, 3), 1, _turned(kernel, padding))
+    if strides == 2 and kernel.shape[:2] == (3, 3) and padding == SAME and not (x.shape[1] % 2 or x.shape[2] % 2):
+        return _phases(g, kernel)
+    return _plain_input_gradient(x, g, kernel, strides, padding)
+
+
+def _phases(g: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The gradient of the input of a 3×3 convolution with stride 2 and padding 1, whose sides are even.
+
+    Along rows, the kernel is (a, b, c). Row 2i of the gradient is b · g[i], and row 2i+1 is c · g[i] + a · g[i+1]. So
+    one convolution by 2×2 windows gives four pixels at once. XLA puts zeros between the pixels of `g` instead: it
+    multiplies 36 times where this form multiplies 16 times.
+    """
+    for axis in (0, 2):
+        a, b, c = jnp.split(kernel, 3, axis)
+        kernel = jnp.stack([jnp.concatenate([b, jnp.zeros_like(b)], axis), jnp.concatenate([c, a], axis)], axis + 1)
+    rows, _, cols, _, channels, features = kernel.shape
+    windows = kernel.transpose(0, 2, 5, 1, 3, 4).reshape(rows, cols, features, 4 * channels)
+    return pixels_apart(_convolve(g, windows, 1, ((0, 1), (0, 1))))
+
+
+def pixels_apart(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols features"]:
+    """Twice the height and the width: the channels of a pixel are those of 2×2 pixels, row by row."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height, width, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, 2 * height, 2 * width, channels // 4)
+
+
 def _plain_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
     return jax.linear_transpose(lambda kernel: _plain(x, kernel, strides, padding), kernel)(g)[0]
 
@@ -59,8 +121,8 @@ def _block_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int,
     size = kernel.shape[:2]
     # The narrower one has its pixels copied, once for each pixel of the kernel.
     if strides == 1 and g.shape[-1] < x.shape[-1]:
-        turned = [(n - 1 - before, n - 1 - after) for n, (before, after) in zip(size, padding, strict=True)]
-        sums = _correlate(x, jnp.pad(g, ((0, 0), *turned, (0, 0))), size, 1)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+        padded = jnp.pad(g, ((0, 0), *_turned(kernel, padding), (0, 0)))
+        sums = _correlate(x, padded, size, 1)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
     else:
         padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         sums = _correlate(g, padded, size, strides).transpose(1, 2, 3, 0)
@@ -69,24 +131,27 @@ def _block_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int,
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    return _plain(x, kernel, strides, padding)
+    plain = functools.partial(_plain, strides=strides, padding=padding)
+    if strides > 1 or kernel.shape[-1] < FEW:
+        return plain(x, kernel)
+    return _by_platform(plain, functools.partial(_taller, padding=padding), x, kernel)
 
 
 def _convolve_forward(
     x: jax.Array, kernel: jax.Array, strides: int, padding: Padding
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _plain(x, kernel, strides, padding), (x, kernel)
+    return _convolve(x, kernel, strides, padding), (x, kernel)
 
 
 def _convolve_backward(
     strides: int, padding: Padding, saved: tuple[jax.Array, jax.Array], g: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    to_x = jax.linear_transpose(lambda x: _plain(x, kernel, strides, padding), x)(g)[0]
-    plain, blocks = (
-        functools.partial(form, strides=strides, padding=padding) for form in (_plain_gradient, _block_gradient)
+    to_x, cpu_to_x, to_kernel, cpu_to_kernel = (
+        functools.partial(form, strides=strides, padding=padding)
+        for form in (_plain_input_gradient, _cpu_input_gradient, _plain_gradient, _block_gradient)
     )
-    return to_x, _by_platform(plain, blocks, x, g, kernel)
+    return _by_platform(to_x, cpu_to_x, x, g, kernel), _by_platform(to_kernel, cpu_to_kernel, x, g, kernel)
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
@@ -121,11 +186,13 @@ def _block_product_gradient(x: jax.Array, g: jax.Array, matrix: jax.Array) -> ja
     return _correlate(g, x, (1, 1), 1)[:, 0, 0].T.astype(matrix.dtype)
 
 
-def _by_platform(plain: Gradient, blocks: Gradient, x: jax.Array, g: jax.Array, weights: jax.Array) -> jax.Array:
-    # On several devices each block's sum would go around all of them.
-    if g.size // g.shape[-1] < BLOCK or jax.device_count() > 1:
-        return plain(x, g, weights)
-    return lax.platform_dependent(x, g, weights, cpu=blocks, default=plain)
+def _by_platform(
+    plain: Callable[..., jax.Array], cpu: Callable[..., jax.Array], x: jax.Array, *arguments: Any
+) -> jax.Array:
+    # The sum over a block would go around all devices, were there several.
+    if x.size // x.shape[-1] < SMALL or jax.device_count() > 1:
+        return plain(x, *arguments)
+    return lax.platform_dependent(x, *arguments, cpu=cpu, default=plain)
 
 
 def _correlate(fixed: jax.Array, moving: jax.Array, size: tuple[int, ...], strides: int) -> jax.Array:

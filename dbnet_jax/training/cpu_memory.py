@@ -1,4 +1,4 @@
-"""A training on a CPU keeps its memory from step to step."""
+"""Training and detection on a CPU keep their memory from step to step."""
 
 import ctypes
 import sys
@@ -10,15 +10,22 @@ M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 
 
 def keep_memory() -> None:
-    """Makes this process keep freed memory for its next allocation, where a CPU computes and the C library is glibc.
+    """Makes this process keep freed memory for its next allocation.
 
-    A step on a CPU takes one large piece of memory for all of its arrays, more than a gigabyte for a ResNet-50, and
-    frees it at the end. glibc gives such a piece back to the system, so each step finds its pages new and zeroed again:
-    a quarter of its time (benchmarks/README.md). Steps run on the thread that calls them from now on, whose memory
-    glibc can keep.
+    It needs Linux with glibc; elsewhere it does nothing.
 
-    Must be called before the first use of a device; on an accelerator nothing is left of it but the memory kept.
-    Elsewhere than on Linux with glibc it does nothing.
+    A step on a CPU takes one large piece of memory for all of its arrays, and frees it at the end. glibc gives such a
+    piece back to the system. So each step gets new pages, which the system fills with zeros: an eighth of the time of
+    a detection, and up to a quarter of a training step (benchmarks/README.md). From now on, steps run on the thread
+    that calls them: glibc can keep that thread's memory.
+
+    Every command of `run.py` calls it. `Detector` does not: the setting counts for the whole process, whose memory
+    stays at its peak. A program that detects much calls it once, before its first use of a device.
+
+        from dbnet_jax import Detector, keep_memory
+
+        keep_memory()
+        detector = Detector.from_pretrained()
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

@@ -1,4 +1,4 @@
-"""A training on a CPU must not take its memory anew from the system at every step."""
+"""A step on a CPU must not take its memory anew from the system at every step."""
 
 import ctypes
 import subprocess
@@ -15,7 +15,7 @@ import statistics
 import sys
 import jax
 import jax.numpy as jnp
-from dbnet_jax.training.cpu_memory import keep_memory
+from dbnet_jax import keep_memory
 if sys.argv[1] == "keep":
     keep_memory()
 step = jax.jit(lambda x: jax.lax.optimization_barrier(jnp.sin(x)).sum())

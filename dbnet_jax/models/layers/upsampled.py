@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from dbnet_jax.models.layers.conv import Dtype, upsample
 from dbnet_jax.models.layers.initialization import he_normal
-from dbnet_jax.ops.convolution import convolve
+from dbnet_jax.ops.convolution import convolve, pixels_apart
 
 # Features from coarse to fine, each of twice the height and width of the one before it.
 Levels = list[Float[Array, "batch _ _ _"]]
@@ -53,14 +53,11 @@ def convolve_doubled(
     the two outputs 2i+1 and 2i+2 between the inputs i and i+1 are theirs by (a+b, c) and (a, b+c): one convolution by
     2×2 windows, with four outputs each. The sums are made in the type of `kernel`, the rest in that of `x`.
     """
-    batch, height, width, _ = x.shape
     for axis in (0, 2):
         a, b, c = jnp.split(kernel, 3, axis)
         kernel = jnp.stack([jnp.concatenate([a + b, c], axis), jnp.concatenate([a, b + c], axis)], axis + 1)
-    rows, phases, cols, _, channels, features = kernel.shape
+    rows, _, cols, _, channels, _ = kernel.shape
     windows = kernel.transpose(0, 2, 4, 1, 3, 5).reshape(rows, cols, channels, -1).astype(x.dtype)
-    y = convolve(x, windows, 1, ((1, 1), (1, 1)))
-    y = y.reshape(batch, height + 1, width + 1, phases, phases, features).transpose(0, 1, 3, 2, 4, 5)
-    y = y.reshape(batch, 2 * (height + 1), 2 * (width + 1), features)
+    y = pixels_apart(convolve(x, windows, 1, ((1, 1), (1, 1))))
     # The windows over the border have outputs outside of it.
     return y[:, 1:-1, 1:-1]
