@@ -89,6 +89,8 @@ def parse(words: Sequence[str], runs: pathlib.Path) -> Options:
         raise UsageError(f"unknown argument {options.inputs[0]!r}; the commands are {', '.join(COMMANDS)}; {_HINT}")
     if without := [key for key, equals, _ in fields if not equals]:
         raise UsageError(f"--config.{without[0]} has no value: --config.{without[0]}=VALUE")
+    if options.mode == "score" and (fields or options.config is not None):
+        raise UsageError("--config is refused: score reads no config; --protocol chooses the protocol")
     options.fields = [(key, text) for key, _, text in fields]
     for name in _PATHS:
         if (path := getattr(options, name)) is not None:  # behind an equals sign shells leave ~ alone

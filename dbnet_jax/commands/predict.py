@@ -176,7 +176,7 @@ def run(options: Options) -> None:
     name = first.parent.name if len(options.inputs) > 1 else first.name if first.is_dir() else first.stem
     folder = f"{options.workdir}/detections" if options.workdir else options.runs / "detections" / name
     output = options.output or folder
-    formats = options.formats.split(",") if options.formats else tuple(WRITERS)
+    formats = tuple(WRITERS) if options.formats is None else [name.strip() for name in options.formats.split(",")]
     found = predict_files(detector, options.inputs, output, formats)
     print(f"results: {found.page or output}")
     if not found.pictures:

@@ -82,7 +82,11 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def default_config(self) -> ConfigDict:
-        """Every field with its default; unlocked. All tasks have the sections `init`, `data` and `train`."""
+        """Every field with its default; unlocked. All tasks have the sections of detection.
+
+        The fields of `init`, `data` and `train` are common. The other sections are the task's own; `predict` has the
+        field `checkpoint`.
+        """
 
     @abc.abstractmethod
     def check(self, config: ConfigDict) -> None:
@@ -94,7 +98,10 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def open(self, config: ConfigDict, purpose: str) -> Any:
-        """The data set to "train" on, or for "eval", with `len`, `[index]` and `problems`."""
+        """The data set to "train" on, or for "eval".
+
+        It has `len`, `[index]`, `problems` and `pass_length`, the number of samples in one pass.
+        """
 
     @abc.abstractmethod
     def batches(
@@ -127,7 +134,11 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def report(self, workdir: str | os.PathLike[str], evaluation: Any, predictor: Any, dataset: Any) -> dict[str, Any]:
-        """Writes `<workdir>/evaluation.json` and a page; returns the content of the file."""
+        """Writes `<workdir>/evaluation.json` and a page; returns the content of the file.
+
+        Its keys are the `metrics`, "protocol", "images" (the number of samples) and "measured_with" with "data", "split"
+        and "predict", the section of the config.
+        """
 
     def example(self, config: ConfigDict) -> jax.ShapeDtypeStruct:
         """The shape of an input that `model.init` takes."""

@@ -2,7 +2,7 @@
 
     python docs/images/render_samples.py [FOLDER]
 
-The scenes are those of the day on which it ran: what changes in `input_pipeline/datasets/scenes` changes them.
+The scenes are those of the day on which it ran: what changes in `input_pipeline/datasets/rendered/scenes` changes them.
 """
 
 import pathlib

@@ -5,7 +5,7 @@ With this module imported, TFDS's own tools know them; `manual_dir` is where the
     config = tfds.download.DownloadConfig(manual_dir="data/icdar2015")
     tfds.load("scene_text/icdar2015", download_and_prepare_kwargs={"download_config": config})
 
-Beside the pipeline, the only module (with `prepared_examples` and `beam_shards`, which are its own) that imports
+Beside the pipeline, the only module (with `records` and `beam_shards`, which are its own) that imports
 TensorFlow.
 """
 
@@ -44,7 +44,7 @@ class SceneText(tfds.core.GeneratorBasedBuilder):
     A feature `image` holds the owner's file byte for byte, and a picture that cannot be used is kept with the
     reason in `error`: nothing is decided at preparation that reading the files would decide otherwise.
 
-    `info.metadata` says what was found: see `prepared_examples.describe_copy`. Whatever differs from the owner's
+    `info.metadata` says what was found: see `records.describe_copy`. Whatever differs from the owner's
     release is logged as a warning, and prepared all the same.
 
     SynthText is prepared by Apache Beam where that is installed, as any configuration is after `with_beam = True`.
