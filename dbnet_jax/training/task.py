@@ -136,8 +136,8 @@ class Task(abc.ABC):
     def report(self, workdir: str | os.PathLike[str], evaluation: Any, predictor: Any, dataset: Any) -> dict[str, Any]:
         """Writes `<workdir>/evaluation.json` and a page; returns the content of the file.
 
-        Its keys are the `metrics`, "protocol", "images" (the number of samples) and "measured_with" with "data", "split"
-        and "predict", the section of the config.
+        Its keys are the `metrics`, "protocol", "images" (the number of samples) and "measured_with" with "data",
+        "split" and "predict", the section of the config.
         """
 
     def example(self, config: ConfigDict) -> jax.ShapeDtypeStruct:
