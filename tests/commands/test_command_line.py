@@ -95,11 +95,7 @@ def test_it_fails_when_no_picture_could_be_read_and_all_is_written(cli, photo, t
 
 def test_what_a_command_cannot_use_is_said_by_its_flag(cli, photo, tmp_path):
     for words, kind, named in [
-        (
-            ["--mode=predict", f"--input={photo}", f"--output={photo}"],
-            app.UsageError,
-            "--output=.* is a file: a",
-        ),
+        (["--mode=predict", f"--input={photo}", f"--output={photo}"], app.UsageError, "--output=.* is a file: a"),
         (["--config=configs/quickstrat.py"], FileNotFoundError, r"quickstrat\.py is not there; .*has quickstart\.py$"),
         (["--config=xyz.py:steps=3"], FileNotFoundError, r"xyz\.py is not there; .*configs has .*icdar2015\.py, "),
     ]:
@@ -156,14 +152,8 @@ def test_a_field_is_set_in_the_same_way_in_a_file_a_run_and_weights(shipped, tmp
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (
-            [f"{QUICKSTART}:box_threshold=0.99"],
-            "box_threshold=0.99 in --config .*--config.predict.box_threshold=0.99",
-        ),
-        (
-            [f"{QUICKSTART}:eval_pictures=3, predict.size = 640"],
-            "predict.size=640 in --config is refused",
-        ),
+        ([f"{QUICKSTART}:box_threshold=0.99"], "box_threshold=0.99 in --config .*--config.predict.box_threshold=0.99"),
+        ([f"{QUICKSTART}:eval_pictures=3, predict.size = 640"], "predict.size=640 in --config is refused"),
         ([f"{QUICKSTART}:crop=(64,64),width=8"], "width=8 in --config is refused: the weights decide it$"),
         ([f"{QUICKSTART}:checkpoint=latest"], "checkpoint=latest in --config"),
         ([f"{QUICKSTART}:normalization=official"], "normalization=official in --config"),

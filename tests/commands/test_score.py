@@ -42,10 +42,7 @@ def pack(path: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
 
 
 def test_names_belong_to_pictures() -> None:
-    assert by_picture(["x/gt_img_1.txt", "x/gt_img_2.txt"]) == {
-        "img_1": "x/gt_img_1.txt",
-        "img_2": "x/gt_img_2.txt",
-    }
+    assert by_picture(["x/gt_img_1.txt", "x/gt_img_2.txt"]) == {"img_1": "x/gt_img_1.txt", "img_2": "x/gt_img_2.txt"}
     assert by_picture(["a/res_1.txt", "a/b/res_1.txt"]) == {"1": "a/res_1.txt", "b/1": "a/b/res_1.txt"}
     files = ["poly_gt_img11.txt", "img12.jpg.txt", "IMG_0059.gt", "res_v1.2.txt", "picture.JPG"]
     assert set(by_picture(files)) == {"img11", "img12", "IMG_0059", "v1.2", "picture"}

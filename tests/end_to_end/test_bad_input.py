@@ -291,14 +291,8 @@ def run(*flags: str) -> str:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (
-            ["--config=configs/quickstart.py", "--config.train.batchsize=4"],
-            "unknown; is it train.batch_size",
-        ),
-        (
-            ["--config=configs/quickstart.py", "--config.trian.batch_size=4"],
-            "unknown; is it train.batch_size",
-        ),
+        (["--config=configs/quickstart.py", "--config.train.batchsize=4"], "unknown; is it train.batch_size"),
+        (["--config=configs/quickstart.py", "--config.trian.batch_size=4"], "unknown; is it train.batch_size"),
         (["--config=configs/nowhere.py", "--workdir=w"], "configs/nowhere.py"),
     ],
 )

@@ -229,11 +229,7 @@ def test_empty_pictures() -> None:
         (([], [], []), "coco", r"`protocol` \(='coco'\) must be one of 'iou', 'deteval', 'pascal'"),
         (([[]], [], []), "iou", "must be of as many pictures, not 1, 0 and 0"),
         (([[]], [[]], [[True]]), "iou", "picture 0: `ignore` holds 1 flags for 0 truths"),
-        (
-            ([[], [[[1, 2, 3]] * 4]], [[], []], [[], []]),
-            "iou",
-            r"picture 1: a polygon must be of shape .* \[4, 3\]",
-        ),
+        (([[], [[[1, 2, 3]] * 4]], [[], []], [[], []]), "iou", r"picture 1: a polygon must be of shape .* \[4, 3\]"),
     ],
 )
 def test_bad_arguments_are_named(arguments: Any, protocol: str, message: str) -> None:

@@ -51,10 +51,7 @@ FILES = {
     "ctw1500": ("train_images/000{}.jpg", "ctw1500_train_labels/000000{}.txt"),
     "ctw1500 boxes": ("train/text_image/000{}.jpg", "train/text_label_curve/000{}.txt"),
     "ctw1500 xml": ("train_images/000{}.jpg", "ctw1500_train_labels/000{}.xml"),
-    "mlt2017": (
-        "ch8_training_images_1/img_{}.jpg",
-        "ch8_training_localization_transcription_gt_v2/gt_img_{}.txt",
-    ),
+    "mlt2017": ("ch8_training_images_1/img_{}.jpg", "ch8_training_localization_transcription_gt_v2/gt_img_{}.txt"),
     "hust_tr400": ("img_{}.jpg", "img_{}.gt"),
     "synthtext": ("1/img_{}.jpg", "gt.mat"),
 }

@@ -48,13 +48,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """`python run.py` on the tiny config in a process of its own, on one CPU device."""
     fields = ",".join(filter(None, (FIELDS, extra)))
-    command = [
-        sys.executable,
-        "run.py",
-        f"--config=configs/quickstart.py:{fields}",
-        f"--workdir={workdir}",
-        *flags,
-    ]
+    command = [sys.executable, "run.py", f"--config=configs/quickstart.py:{fields}", f"--workdir={workdir}", *flags]
     return subprocess.Popen(
         command,
         cwd=ROOT,

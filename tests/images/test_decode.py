@@ -112,10 +112,7 @@ def test_exif_orientation_is_followed_only_when_told():
 
 
 @settings(max_examples=60)
-@given(
-    share=st.floats(0, 1, exclude_max=True),
-    data=st.sampled_from([JPEG, PNG, with_exif(JPEG, 1, thumbnail=JPEG)]),
-)
+@given(share=st.floats(0, 1, exclude_max=True), data=st.sampled_from([JPEG, PNG, with_exif(JPEG, 1, thumbnail=JPEG)]))
 def test_every_truncation_is_refused(share, data):
     with pytest.raises(BadPicture, match=r"^cut\.pic: .*(truncated|empty|cannot be decoded)"):
         decode_image(data[: int(share * len(data))], "cut.pic")
@@ -151,12 +148,7 @@ def test_a_flipped_bit_in_a_png_is_found():
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [
-        (b"", "empty"),
-        (b"plain text", "not a picture"),
-        (b"\0" * 500, "not a picture"),
-        (b"\xff\xd8", "truncated"),
-    ],
+    [(b"", "empty"), (b"plain text", "not a picture"), (b"\0" * 500, "not a picture"), (b"\xff\xd8", "truncated")],
 )
 def test_no_picture(data, reason):
     with pytest.raises(BadPicture, match=rf"^img_1\.jpg: .*{reason}"):
@@ -177,10 +169,7 @@ def test_refusals_are_silent(capfd):
 
 
 @settings(max_examples=200)
-@given(
-    data=st.binary(max_size=80),
-    start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM"]),
-)
+@given(data=st.binary(max_size=80), start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM"]))
 def test_garbage_never_crashes(data, start):
     try:
         image = decode_image(start + data, "garbage")

@@ -16,12 +16,7 @@ from input_pipeline.labels import make_labels
 from tests.helpers.paths import DATA
 
 RECTANGLE = np.array([[10, 10], [110, 10], [110, 50], [10, 50]], np.float32)
-NAMES = {
-    "shrink_map": "gt",
-    "shrink_mask": "mask",
-    "threshold_map": "thresh_map",
-    "threshold_mask": "thresh_mask",
-}
+NAMES = {"shrink_map": "gt", "shrink_mask": "mask", "threshold_map": "thresh_map", "threshold_mask": "thresh_mask"}
 
 
 def assert_equals_official(path: pathlib.Path) -> None:
@@ -269,12 +264,7 @@ def test_maps_keep_their_meaning(polygon: np.ndarray) -> None:
 
 
 @settings(max_examples=60)
-@given(
-    st.lists(
-        st.lists(st.tuples(*[st.floats(-100, 200, width=32)] * 2), min_size=3, max_size=9),
-        max_size=3,
-    )
-)
+@given(st.lists(st.lists(st.tuples(*[st.floats(-100, 200, width=32)] * 2), min_size=3, max_size=9), max_size=3))
 def test_polygons_of_any_shape_give_maps_in_range(polygons: list[list[tuple[float, float]]]) -> None:
     arrays = [np.array(polygon, np.float32) for polygon in polygons]
     labels = make_labels(arrays, [False] * len(arrays), 90, 110)

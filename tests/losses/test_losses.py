@@ -15,12 +15,7 @@ from dbnet_jax.losses.hard_negatives import hard_negative_weights
 from tests.helpers.paths import DATA
 
 OUTPUTS = {"probability_map": "binary", "threshold_map": "thresh", "binary_map": "thresh_binary"}
-LABELS = {
-    "shrink_map": "gt",
-    "shrink_mask": "mask",
-    "threshold_map": "thresh_map",
-    "threshold_mask": "thresh_mask",
-}
+LABELS = {"shrink_map": "gt", "shrink_mask": "mask", "threshold_map": "thresh_map", "threshold_mask": "thresh_mask"}
 PARTS = {"probability": "bce_loss", "binary": "thresh_loss", "threshold": "l1_loss"}
 
 
@@ -56,12 +51,7 @@ def sample(seed: int = 0, text: float = 0.2) -> tuple[dict[str, jax.Array], dict
     }
     shrink = jnp.asarray(rng.random((2, 16, 16)) < text, jnp.float32)
     ones = jnp.ones((2, 16, 16))
-    labels = {
-        "shrink_map": shrink,
-        "shrink_mask": ones,
-        "threshold_map": threshold * 0.9,
-        "threshold_mask": ones,
-    }
+    labels = {"shrink_map": shrink, "shrink_mask": ones, "threshold_map": threshold * 0.9, "threshold_mask": ones}
     return outputs, labels
 
 

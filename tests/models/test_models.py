@@ -50,12 +50,7 @@ def shapes_of(name: str, **options: Any) -> tuple[dict[str, jax.ShapeDtypeStruct
 
 
 # Backbones without their classifiers and dead weights; counted by torchvision's and the official modules.
-PARAMETERS = {
-    "resnet18": 11_176_512,
-    "resnet34": 21_284_672,
-    "resnet50": 23_508_032,
-    "resnet101": 42_500_160,
-}
+PARAMETERS = {"resnet18": 11_176_512, "resnet34": 21_284_672, "resnet50": 23_508_032, "resnet101": 42_500_160}
 
 
 @pytest.mark.parametrize("name", ["resnet34", "resnet101", "deformable_resnet18", "deformable_resnet50"])
@@ -179,12 +174,7 @@ def test_pixel_patches_are_a_transposed_convolution():
     variables = layer.init(jax.random.key(0), x)
     kernel = variables["params"]["kernel"]
     expected = lax.conv_transpose(
-        x,
-        kernel[::-1, ::-1],
-        (2, 2),
-        "VALID",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        transpose_kernel=False,
+        x, kernel[::-1, ::-1], (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"), transpose_kernel=False
     )
     patches = layer.apply(variables, x).reshape(1, 3, 4, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 6, 8, 2)
     # conv_transpose of lax correlates with the kernel as it lies: flipped, it scatters it.

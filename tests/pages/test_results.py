@@ -202,11 +202,7 @@ def test_sections_follow_the_numbers(tmp_path):
 
 def test_groups_without_a_judgement():
     groups = group_polygons(_judged(matched_detections=None))
-    assert {kind: len(entries) for kind, entries in groups.items()} == {
-        "detected": 3,
-        "truth": 2,
-        "ignored": 1,
-    }
+    assert {kind: len(entries) for kind, entries in groups.items()} == {"detected": 3, "truth": 2, "ignored": 1}
     assert list(group_polygons(_judged(matched_detections=None, truths=None, ignore=None))) == ["detected"]
 
 

@@ -29,10 +29,7 @@ def assert_equals_official(path: pathlib.Path, shape: str) -> None:
     with np.load(path) as case:
         for percent in (50, 60, 70):
             found = extract_polygons(
-                case["pred"],
-                image_size=tuple(case["dest_hw"].tolist()),
-                shape=shape,
-                box_threshold=percent / 100,
+                case["pred"], image_size=tuple(case["dest_hw"].tolist()), shape=shape, box_threshold=percent / 100
             )
             polygons, scores = official_detections(case, shape, percent)
             assert len(found.polygons) == len(polygons)

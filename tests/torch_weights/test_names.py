@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax.models import create_model
-from dbnet_jax.torch_weights import (
-    describe,
-    export_torch_weights,
-    load_torch_weights,
-)
+from dbnet_jax.torch_weights import describe, export_torch_weights, load_torch_weights
 from dbnet_jax.torch_weights.layouts import Layout
 from dbnet_jax.torch_weights.names import NameTable, is_dead
 from dbnet_jax.torch_weights.options import option_of

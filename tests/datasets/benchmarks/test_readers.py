@@ -34,10 +34,7 @@ def write(path, text):
 def make_icdar2015(folder, count=23):
     for number in range(1, count + 1):
         write_picture(folder / f"ch4_training_images/img_{number}.jpg")
-        write(
-            folder / f"ch4_training_localization_transcription_gt/gt_img_{number}.txt",
-            f"{WORD},word {number}\n",
-        )
+        write(folder / f"ch4_training_localization_transcription_gt/gt_img_{number}.txt", f"{WORD},word {number}\n")
     return folder
 
 
@@ -105,10 +102,7 @@ def test_total_text_flat_layout(tmp_path):
 
 @pytest.mark.parametrize("reader", BENCHMARKS.values())
 def test_a_missing_or_empty_folder_says_what_to_do(tmp_path, reader):
-    for folder, found in (
-        (tmp_path / "nowhere", "there is no such folder"),
-        (tmp_path, "the folder is empty"),
-    ):
+    for folder, found in ((tmp_path / "nowhere", "there is no such folder"), (tmp_path, "the folder is empty")):
         with pytest.raises(FileNotFoundError) as error:
             reader(folder, "train")
         message = str(error.value)

@@ -55,12 +55,7 @@ def test_labels_in_utf_16_are_read():
 
 
 def make_mlt2017(folder):
-    for part, number, script in (
-        (1, 1, "Latin"),
-        (1, 2, "Arabic"),
-        (3, 7, "Chinese"),
-        ("", 11, "Korean"),
-    ):
+    for part, number, script in ((1, 1, "Latin"), (1, 2, "Arabic"), (3, 7, "Chinese"), ("", 11, "Korean")):
         images = f"ch8_training_images_{part}" if part else "ch8_training_images"
         write_picture(folder / images / f"img_{number}.{'png' if number == 7 else 'jpg'}", height=50 + number)
         write(

@@ -7,11 +7,7 @@ from dbnet_jax.images.decode import BadPicture
 from input_pipeline.datasets import open_dataset
 from input_pipeline.datasets.own_data.icdar_folder import IcdarFolder, parse_line
 from tests.helpers import own_labels
-from tests.helpers.own_labels import (
-    names,
-    write,
-    write_picture,
-)
+from tests.helpers.own_labels import names, write, write_picture
 from tests.helpers.problems import said
 
 

@@ -15,17 +15,7 @@ from input_pipeline.datasets.own_data.labelme import LabelMe
 from input_pipeline.datasets.own_data.paddleocr import PaddleOcr
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.from_config import open_split
-from tests.helpers.own_labels import (
-    BLURRED,
-    FILES,
-    HEIGHT,
-    WIDTH,
-    WORD,
-    make,
-    names,
-    write,
-    write_picture,
-)
+from tests.helpers.own_labels import BLURRED, FILES, HEIGHT, WIDTH, WORD, make, names, write, write_picture
 from tests.helpers.problems import said
 
 KINDS = tuple(FILES)

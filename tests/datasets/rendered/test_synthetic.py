@@ -178,11 +178,7 @@ def nearest(line, points):
 
 
 def test_text_box_is_the_ink_with_its_margin():
-    for font in (
-        Font(),
-        Font("italic", 800, outline=0.05),
-        Font("uni", tracking=0.1, outline=0.05, hollow=True),
-    ):
+    for font in (Font(), Font("italic", 800, outline=0.05), Font("uni", tracking=0.1, outline=0.05, hollow=True)):
         for text in ("sea", "harp", "$19.95"):
             _, _, width, height = cv2.boundingRect((draw_text(text, font)[..., 1] >= 64).astype(np.uint8))
             margin = round(BOX_MARGIN * height)
@@ -254,12 +250,7 @@ def test_it_opens_by_name_and_ends_by_index_error():
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [
-        ({"count": -1}, "count"),
-        ({"seed": 2**32}, "seed"),
-        ({"size": (32, 256)}, "size"),
-        ({"split": "dev"}, "split"),
-    ],
+    [({"count": -1}, "count"), ({"seed": 2**32}, "seed"), ({"size": (32, 256)}, "size"), ({"split": "dev"}, "split")],
 )
 def test_arguments_out_of_range_are_refused(arguments, named):
     # Type checking, which the tests switch on, refuses a wrong split first, with an error of its own.

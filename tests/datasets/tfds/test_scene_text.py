@@ -49,8 +49,7 @@ def folder(tmp_path):
         (labels / f"gt_img_{number}.txt").write_text(f"{WORD},word {number}\n")
     (labels / "gt_img_1.txt").write_text("")
     (labels / "gt_img_2.txt").write_text(
-        f"{WORD},a, b\n{WORD},###\n1,2,3\n0,0,20,10,20,0,0,12,été\n60,0,70,0,70,9,60,9,right\n",
-        encoding="utf-8",
+        f"{WORD},a, b\n{WORD},###\n1,2,3\n0,0,20,10,20,0,0,12,été\n60,0,70,0,70,9,60,9,right\n", encoding="utf-8"
     )
     (images / "img_3.jpg").write_bytes((images / "img_3.jpg").read_bytes()[:500])
     (labels / "gt_img_4.txt").unlink()
@@ -109,11 +108,7 @@ def test_what_the_samples_hold(folder, tmp_path):
     sample = prepared[1]
     assert sample.texts == ["a, b", "###", "été"]
     assert sample.ignore == [False, True, False]
-    assert [problem.split(": ")[0] for problem in said(sample)] == [
-        "gt_img_2.txt:3",
-        "gt_img_2.txt:4",
-        "img_2.jpg",
-    ]
+    assert [problem.split(": ")[0] for problem in said(sample)] == ["gt_img_2.txt:3", "gt_img_2.txt:4", "img_2.jpg"]
     with pytest.raises(BadPicture, match=r"img_3\.jpg: .*truncated"):
         prepared[2]
     with pytest.raises(BadPicture, match=r"img_4\.jpg: has no annotation file"):
@@ -173,10 +168,7 @@ def test_tfds_finds_the_builder_by_name(folder, tmp_path, scene_text, file_forma
     builder = tfds.builder("scene_text/icdar2015", **{key: value for key, value in arguments.items() if value})
     assert isinstance(builder, scene_text.SceneText)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder))
-    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
-        "train": 10,
-        "validation": 2,
-    }
+    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 10, "validation": 2}
 
     def load(split, **options):
         return tfds.load("scene_text/icdar2015", data_dir=tmp_path / "tfds", split=split, download=False, **options)
