@@ -92,8 +92,6 @@ def test_detection_asks_for_the_map_of_the_config_alone():
 
 
 # Files
-
-
 def test_a_file_is_detected_as_its_pixels_and_turned_as_told(tmp_path: pathlib.Path):
     image, box = boxed((80, 120))
     path = tmp_path / "picture.png"
@@ -115,8 +113,6 @@ def test_a_file_is_detected_as_its_pixels_and_turned_as_told(tmp_path: pathlib.P
 
 
 # Errors
-
-
 def test_an_error_in_post_processing_is_no_bad_picture(monkeypatch):
     detector = BrightnessDetector(resize="none")
     pictures = [boxed((64, 64 + index))[0] for index in range(12)]

@@ -65,8 +65,6 @@ def detector() -> BrightnessDetector:
 
 
 # Pictures
-
-
 @pytest.mark.parametrize("name", GOOD)
 def test_pictures_of_every_kind_are_detected_alike(detector, tmp_path, name):
     (tmp_path / name).write_bytes(GOOD[name])
@@ -148,8 +146,6 @@ def test_training_examples_come_from_every_picture_that_decodes(tmp_path):
 
 
 # Polygons
-
-
 def one(polygons: list[list[list[float]]], size: tuple[int, int] = (80, 120)) -> tuple[Examples, BadSamples]:
     """Examples of one picture with these polygons."""
     sample = Sample(
@@ -250,8 +246,6 @@ def test_photos_without_text_are_all_background(size):
 
 
 # Data directories, configs and runs
-
-
 @pytest.mark.parametrize(
     ("experiment", "reader"), [(icdar2015, Icdar2015), (msra_td500, MsraTd500), (totaltext, TotalText)]
 )

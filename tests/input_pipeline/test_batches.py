@@ -67,8 +67,6 @@ def assert_equal(a: Example | Batch, b: Example | Batch) -> None:
 
 
 # Examples
-
-
 def test_an_example_is_a_function_of_its_position():
     positions = list(range(30))
     in_order = dict(zip(positions, map(make_examples()[0].__getitem__, positions), strict=True))
@@ -160,8 +158,6 @@ def test_a_set_that_does_not_fit_is_cached_in_part():
 
 
 # Batches
-
-
 @pytest.fixture(scope="module")
 def uninterrupted() -> list[tuple[Batch, list[str]]]:
     return take(7)

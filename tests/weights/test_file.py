@@ -55,8 +55,6 @@ def file(variables, tmp_path_factory) -> pathlib.Path:
 
 
 # What survives
-
-
 def test_every_weight_keeps_its_precision_and_every_statistic_its_value(file, variables):
     loaded = load_weights(file).variables
     assert jax.tree.structure(loaded) == jax.tree.structure(variables)
@@ -129,8 +127,6 @@ def test_training_starts_from_it(file, variables, caplog):
 
 
 # What it tells of itself
-
-
 def test_the_card_can_be_read_beside_it(file):
     text = file.with_suffix(".md").read_text(encoding="utf-8")
     assert "| icdar2015, validation | iou | 100 | 0.700 | 0.500 | 0.583 |" in text
@@ -190,8 +186,6 @@ def test_the_changed_fields_are_those_that_differ():
 
 
 # What is refused
-
-
 def test_a_file_that_is_not_there_or_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.safetensors'\) is not there"):
         Detector.from_checkpoint(tmp_path / "gone.safetensors")

@@ -203,8 +203,6 @@ def test_open_dataset(tmp_path):
 
 
 # The real data
-
-
 def _totals(dataset):
     annotations = [dataset.annotation(index) for index in range(len(dataset))]
     return (

@@ -52,8 +52,6 @@ def test_labels_in_utf_16_are_read():
 
 
 # MLT 2017
-
-
 def make_mlt2017(folder):
     for part, number, script in ((1, 1, "Latin"), (1, 2, "Arabic"), (3, 7, "Chinese"), ("", 11, "Korean")):
         images = f"ch8_training_images_{part}" if part else "ch8_training_images"
@@ -138,8 +136,6 @@ def test_scripts_of_outlines_outside_of_the_picture_go_with_them():
 
 
 # HUST-TR400
-
-
 @pytest.mark.parametrize("inner", [".", "HUST-TR400"])
 def test_hust_tr400_layout(tmp_path, inner):
     for number in (3, 20, 100):
@@ -162,7 +158,6 @@ def test_hust_tr400_holds_nothing_back(tmp_path, split):
 
 
 # Whatever the bytes are, they give an annotation or BadPicture, and a bad line takes no neighbour along.
-
 LINES = [
     (Ctw1500, FIRST),
     (Ctw1500, f"{WORD},####a, word"),

@@ -227,7 +227,6 @@ def test_outlines_outside_of_the_picture_are_named():
 
 
 # Whatever happens to a line, it becomes an instance or a problem, and the lines around it are untouched.
-
 LINES = {
     Icdar2015: f"{WORD},a word",
     MsraTd500: "3 0 749 860 47 105 -0.048040",
