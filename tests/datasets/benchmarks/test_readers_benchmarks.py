@@ -14,8 +14,10 @@ from input_pipeline.datasets.benchmarks.ctw1500 import Ctw1500
 from input_pipeline.datasets.benchmarks.hust_tr400 import HustTr400
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.mlt2017 import Mlt2017
+from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
+from input_pipeline.datasets.own_data.icdar_folder import IcdarFolder, parse_line
+from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample, parse_instances, text_lines
 from input_pipeline.datasets.sample import Annotation, Sample
 from tests.helpers.benchmark_labels import FIRST, SQUARE, WORD, check_places
 from tests.helpers.mutations import MUTATIONS, check, check_outcome, mutate
@@ -158,7 +160,13 @@ def test_hust_tr400_holds_nothing_back(tmp_path, split):
 
 
 # Whatever the bytes are, they give an annotation or BadPicture, and a bad line takes no neighbour along.
+RECORD = "x: [[206 251 386 542]], y: [[633 811 931 946]], ornt: [u'c'], transcriptions: [u'PETROSAINS']"
 LINES = [
+    (Icdar2015, f"{WORD},a word"),
+    (MsraTd500, "3 0 749 860 47 105 -0.048040"),
+    (TotalText, "697,196,890,202,892,261,694,259,KELUAR"),
+    (TotalText, RECORD),
+    (IcdarFolder, f"{WORD},word"),
     (Ctw1500, FIRST),
     (Ctw1500, f"{WORD},####a, word"),
     (Mlt2017, f"{WORD},Latin,a, word"),
@@ -190,25 +198,32 @@ def test_dont_care_in_quotes(line):
     assert parse_truth(line.encode(), "gt_img_1.txt").ignore == [True]
 
 
+def parse_in_folder(data, file):
+    """What `IcdarFolder` makes of a file."""
+    lines, problems = text_lines(data, file)
+    return parse_instances(lines, file, parse_line, problems)
+
+
 @pytest.mark.parametrize(("reader", "line"), LINES)
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(mutations=MUTATIONS)
 def test_mutated_lines(reader, line, mutations):
     good = line.encode()
     bad = re.sub(rb"[\r\n]", b"", mutate(good, mutations))
-    annotation = reader.parse(b"\n".join([good, bad, good]), "file.txt")
+    parse = parse_in_folder if reader is IcdarFolder else reader.parse
+    annotation = parse(b"\n".join([good, bad, good]), "file.txt")
     check(annotation)
     blank = not bad.decode("latin-1").strip("\ufeff \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
     left_out = [problem for problem in said(annotation) if not any(kept in problem for kept in KEPT)]
     assert len(annotation.polygons) + len(left_out) == (2 if blank else 3)
     assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in said(annotation))
-    expected = reader.parse(good, "file.txt")
+    expected = parse(good, "file.txt")
     for index in (0, -1):
         np.testing.assert_array_equal(annotation.polygons[index], expected.polygons[0])
         assert annotation.texts[index] == expected.texts[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=400)
 @given(
     data=st.binary(max_size=60),
     reader=st.sampled_from(PARSERS),

@@ -1,7 +1,6 @@
 """Annotation lines, good and bad: each becomes an instance or a problem that names its file and line."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -9,23 +8,13 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbnet_jax.images.decode import BadPicture
-from dbnet_jax.messages import Problem
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
 from input_pipeline.datasets.parsing.outline import crosses_itself
-from input_pipeline.datasets.sample import Annotation
+from tests.helpers.benchmark_labels import SQUARE, WORD
 from tests.helpers.problems import said
-
-WORD = "10,10,30,10,30,20,10,20"
-SQUARE = [[10, 10], [30, 10], [30, 20], [10, 20]]
-KEPT = ("kept as it is", "read as Latin-1")  # what is reported though nothing is left out
-
-
-def left_out(annotation):
-    return [problem for problem in said(annotation) if not any(kept in problem for kept in KEPT)]
 
 
 def test_icdar2015_lines():
@@ -224,60 +213,3 @@ def test_outlines_outside_of_the_picture_are_named():
         "img_1.jpg: the outline from (40, 0) lies outside of the picture",
         "img_1.jpg: the outline from (0, -9) lies outside of the picture",
     ]
-
-
-# Whatever happens to a line, it becomes an instance or a problem, and the lines around it are untouched.
-LINES = {
-    Icdar2015: f"{WORD},a word",
-    MsraTd500: "3 0 749 860 47 105 -0.048040",
-    TotalText: "697,196,890,202,892,261,694,259,KELUAR",
-}
-PIECES = st.sampled_from([b",", b" ", b"nan", b"-", b"1e9", b"9" * 40, b".", b"#", b"\x00", b"\xff", b"[[", b"'"])
-MUTATION = st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES | st.binary(max_size=4))
-
-
-def mutate(line, mutations):
-    for where, length, piece in mutations:
-        position = int(where * len(line))
-        line = line[:position] + piece + line[position + length :]
-    return re.sub(rb"[\r\n]", b"", line)
-
-
-@pytest.mark.parametrize("reader", LINES)
-@settings(max_examples=300)
-@given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
-def test_mutated_lines(reader, mutations):
-    good = LINES[reader].encode()
-    line = mutate(good, mutations)
-    annotation = reader.parse(b"\n".join([good, line, good]), "file.txt")
-    blank = not line.decode("latin-1").strip("\ufeff \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
-    assert len(annotation.polygons) + len(left_out(annotation)) == (2 if blank else 3)
-    assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in said(annotation))
-    expected = reader.parse(good, "file.txt")
-    for index in (0, -1):
-        np.testing.assert_array_equal(annotation.polygons[index], expected.polygons[0])
-        assert annotation.texts[index] == expected.texts[0]
-    for polygon in annotation.polygons:
-        assert polygon.dtype == np.float32
-        assert len(polygon) >= 3
-        assert np.isfinite(polygon).all()
-
-
-@settings(max_examples=300)
-@given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
-def test_mutated_records(mutations):
-    good = RECORDS[0].encode()
-    annotation = TotalText.parse(b"\n".join([good, mutate(good, mutations), good]), "file.txt")
-    assert len(annotation.polygons) + len(left_out(annotation)) == (3 if mutate(good, mutations).strip() else 2)
-    assert annotation.texts[0] == annotation.texts[-1] == "PETROSAINS"
-    assert len(annotation.polygons) >= 2
-
-
-@settings(max_examples=200)
-@given(data=st.binary(max_size=60), reader=st.sampled_from(list(LINES)))
-def test_any_bytes_parse(data, reader):
-    try:
-        annotation = reader.parse(data, "file.txt")
-    except BadPicture as error:
-        annotation = Annotation(problems=[Problem("", str(error))])
-    assert len(annotation.polygons) == len(annotation.ignore) == len(annotation.texts)

@@ -18,15 +18,16 @@ from dbnet_jax.images.decode import BadPicture
 from input_pipeline.datasets import BENCHMARKS, open_dataset
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.datasets.tfds.publications import PUBLICATIONS
-from tests.datasets.benchmarks.test_readers import with_orientation, write_picture
-from tests.datasets.benchmarks.test_synthtext import QUAD, make_synthtext
+from tests.helpers.benchmark_labels import QUAD, WORD, make_synthtext
+from tests.helpers.own_labels import write_picture
+from tests.helpers.paths import ROOT
+from tests.helpers.pictures import with_orientation
 from tests.helpers.problems import said
 
 # Of TFDS with protobuf 6, which is the one that Apache Beam takes.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
 RNG = np.random.default_rng(0)
-WORD = "10,10,30,10,30,20,10,20"
 
 
 @pytest.fixture(scope="module")
