@@ -2,11 +2,8 @@
 
 import json
 import pathlib
-from collections.abc import Callable
 
 import cv2
-import jax
-import numpy as np
 import pytest
 from absl import app
 
@@ -14,14 +11,9 @@ from dbnet_jax.commands import main
 from dbnet_jax.commands.options import COMMANDS, parse
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved
 from dbnet_jax.config.saved import save_config
-from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights import shipped as pretrained
-from dbnet_jax.weights.file import save_weights
-from dbnet_jax.weights.model_card import ModelCard
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import white_box
-from tests.helpers.command_line import call_run
 
 QUICKSTART = f"--config={tiny.ROOT}/configs/quickstart.py"
 
@@ -29,22 +21,12 @@ QUICKSTART = f"--config={tiny.ROOT}/configs/quickstart.py"
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory) -> pathlib.Path:
     """A folder with small-word alone, whose weights are zeros."""
-    folder, config = tmp_path_factory.mktemp("weights"), tiny.config()
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), variable_shapes(model_from_config(config)))
-    save_weights(folder / "small-word.safetensors", zeros, config, ModelCard(name="small-word"))
-    return folder
+    return tiny.save_zeros(tmp_path_factory.mktemp("weights") / "small-word.safetensors").parent
 
 
-@pytest.fixture
-def cli(shipped, capsys, monkeypatch, tmp_path) -> Callable[..., str]:
-    """`python run.py`, which gives what it prints."""
+@pytest.fixture(autouse=True)
+def shipped_alone(shipped, monkeypatch) -> None:
     monkeypatch.setattr(pretrained, "FOLDER", shipped)
-
-    def run(*words: str) -> str:
-        call_run(*words, runs=tmp_path / "runs")
-        return str(capsys.readouterr().out)
-
-    return run
 
 
 @pytest.fixture

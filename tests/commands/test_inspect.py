@@ -23,9 +23,9 @@ from input_pipeline.datasets.wrappers.mixed import MixedDataset
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
 from tests.helpers import tiny_run as tiny
+from tests.helpers.numbered import Numbered
+from tests.helpers.page import Page
 from tests.helpers.problems import said
-from tests.input_pipeline.test_batches import Numbered
-from tests.pages.test_results import Page
 
 DEVICE = "pixels=device,canvas=(64,64)"
 

@@ -13,7 +13,7 @@ from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
 from tests.helpers import tiny_run as tiny
-from tests.input_pipeline.test_batches import CROP, Numbered
+from tests.helpers.numbered import CROP, Numbered
 
 CANVAS = (80, 80)
 

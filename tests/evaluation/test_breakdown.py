@@ -13,10 +13,7 @@ from dbnet_jax.evaluation.breakdown import make_score_report, shape_of, size_of,
 from dbnet_jax.evaluation.errors import PictureErrors, find_errors, worst_first
 from dbnet_jax.evaluation.protocols import PROTOCOLS, compare, evaluate_detections, score
 from dbnet_jax.pages.scores import matches_of, score_sections
-
-
-def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+from tests.helpers.brightness import quad as box
 
 
 def turned(width: float, height: float, degrees: float) -> np.ndarray:

@@ -20,8 +20,8 @@ from dbnet_jax.messages import Problem
 from dbnet_jax.pages.evaluation import write_report
 from input_pipeline.datasets.sample import Sample
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.page import Page
 from tests.helpers.problems import said
-from tests.pages.test_results import Page
 
 
 class Boxes:

@@ -115,8 +115,6 @@ def content(kind: str, numbers: Sequence[int]) -> bytes:
         names = [FILES[kind][0].format(n) for n in numbers]
         texts = [["two  words", "Söhne\n  "]] * len(numbers)
         return synthtext_mat(names, [boxes] * len(numbers), texts, compress=False)
-            names, [boxes] * len(numbers), [["two  words", "Söhne\n  "]] * len(numbers), compress=False
-        )
     if kind == "total_text mat":
         return mat([[["x:"], [[10, 30, 30, 10]], *row[2:]] for row in ROWS[1:]])
     if kind == "ctw1500 xml":

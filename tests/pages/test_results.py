@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from html.parser import HTMLParser
 
 import cv2
 import numpy as np
@@ -12,37 +11,7 @@ from markupsafe import Markup
 from dbnet_jax.files import MANIFEST
 from dbnet_jax.images import drawing
 from dbnet_jax.pages.results import KINDS, ResultPicture, group_polygons, write_results_page
-
-VOID = {"meta", "img", "br", "link"}
-
-
-class Page(HTMLParser):
-    """Collects what the page refers to and says; fails on tags that do not close."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.open, self.references, self.alts, self.words, self.classes = [], [], [], [], [], []
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href"):
-                self.references.append(value)
-            elif name == "alt":
-                self.alts.append(value)
-            elif name == "class":
-                self.classes.append(value)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data.strip())
+from tests.helpers.page import Page
 
 
 def _square(left, top=10.0, side=20.0):

@@ -75,10 +75,7 @@ def test_every_weight_keeps_its_precision_and_every_statistic_its_value(file, va
 def test_what_float16_cannot_hold_stays_float32(variables, tmp_path, scale):
     extreme = jax.tree.map(lambda leaf: (leaf * scale).astype(np.float32), variables)
     save_weights(tmp_path / "x.safetensors", extreme, tiny.config(), CARD)
-    for found, array in zip(
-        jax.tree.leaves(load_weights(tmp_path / "x.safetensors").variables), jax.tree.leaves(extreme), strict=True
-    ):
-        np.testing.assert_array_equal(found, array)
+    jax.tree.map(np.testing.assert_array_equal, load_weights(tmp_path / "x.safetensors").variables, extreme)
 
 
 def test_float32_is_exact_and_twice_as_large(file, variables, tmp_path):

@@ -89,11 +89,8 @@ def test_a_missing_or_empty_folder_says_what_to_do(tmp_path, reader):
     for folder, found in ((tmp_path / "nowhere", "there is no such folder"), (tmp_path, "the folder is empty")):
         with pytest.raises(FileNotFoundError) as error:
             reader(folder, "train")
-        message = str(error.value)
-        assert str(folder) in message
-        assert found in message
-        assert reader.layout in message
-        assert reader.source in message
+        for part in (str(folder), found, reader.layout, reader.source):
+            assert part in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,8 @@ def test_icdar2015_lines():
     assert annotation.polygons[3][0].tolist() == [-3.5, 10]
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
+BAD_LINES = {
+    Icdar2015: [
         ("10,10,30,10,30,20,10", "7 numbers where 8 are needed"),
         ("10,10,30,10,30,20,10,word", "7 numbers where 8 are needed"),
         ("word", "0 numbers where 8 are needed"),
@@ -52,11 +51,35 @@ def test_icdar2015_lines():
         ("10,10,20,20,30,30,40,40,a", "the outline has no area"),
         ("5,5,5,5,5,5,5,5,a", "the outline has no area"),
     ],
+    MsraTd500: [
+        ("0 0 30 25 40 10", "6 numbers where 7 are needed"),
+        ("0 0 30 25 40 10 0 7", "8 fields where 7 are needed"),
+        ("0 2 30 25 40 10 0", "difficult (=2) must be 0 or 1"),
+        ("0 0 30 25 0 10 0", "width (=0) and height (=10) must be positive"),
+        ("0 0 30 25 40 -1 0", "width (=40) and height (=-1) must be positive"),
+        ("0 0 30 25 40 10 nan", "'nan' is not a finite number"),
+    ],
+    TotalText: [
+        ("534,294,###", "1 points where at least 3 are needed"),
+        ("###", "0 points where at least 3 are needed"),
+        (WORD, "7 numbers before the transcription where pairs are needed"),
+        ("10,10,30,10,30,20,10,SALE", "7 numbers before the transcription where pairs are needed"),
+        ("10,10,30,10,30,20,1O,20,SALE", "the coordinates cannot be told from the transcription"),
+        ("10,10,30,10,30,20,nan,20,SALE", "the coordinates cannot be told from the transcription"),
+        ("10,10,30,10,30,20,10,inf,SALE", "the coordinates cannot be told from the transcription"),
+        (f"{WORD},12,a", "9 numbers before the transcription where pairs are needed"),
+    ],
+}
+GOOD = {Icdar2015: f"{WORD},a", MsraTd500: "0 0 1 1 5 5 0", TotalText: f"{WORD},a"}
+
+
+@pytest.mark.parametrize(
+    ("reader", "line", "reason"), [(reader, *case) for reader, cases in BAD_LINES.items() for case in cases]
 )
-def test_a_bad_line_is_named_and_the_others_are_kept(line, reason):
-    annotation = Icdar2015.parse(f"{WORD},a\n\n{line}\n{WORD},b".encode(), "gt_img_1.txt")
-    assert annotation.texts == ["a", "b"]
-    assert said(annotation) == [f"gt_img_1.txt:3: {reason}: {line!r}"]
+def test_a_bad_line_is_named_and_the_others_are_kept(reader, line, reason):
+    annotation = reader.parse(f"{GOOD[reader]}\n\n{line}\n{GOOD[reader]}".encode(), "gt.txt")
+    assert annotation.texts == [reader.parse(GOOD[reader].encode(), "gt.txt").texts[0]] * 2
+    assert said(annotation) == [f"gt.txt:3: {reason}: {line!r}"]
 
 
 def test_a_long_bad_line_is_shortened():
@@ -109,23 +132,6 @@ def test_msra_td500_rotation():
     np.testing.assert_allclose(tilted.mean(axis=0), [50, 30], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("0 0 30 25 40 10", "6 numbers where 7 are needed"),
-        ("0 0 30 25 40 10 0 7", "8 fields where 7 are needed"),
-        ("0 2 30 25 40 10 0", "difficult (=2) must be 0 or 1"),
-        ("0 0 30 25 0 10 0", "width (=0) and height (=10) must be positive"),
-        ("0 0 30 25 40 -1 0", "width (=40) and height (=-1) must be positive"),
-        ("0 0 30 25 40 10 nan", "'nan' is not a finite number"),
-    ],
-)
-def test_msra_td500_bad_lines(line, reason):
-    annotation = MsraTd500.parse(f"0 0 1 1 5 5 0\n{line}".encode(), "IMG_1.gt")
-    assert len(annotation.polygons) == 1
-    assert said(annotation) == [f"IMG_1.gt:2: {reason}: {line!r}"]
-
-
 def test_total_text_lines():
     data = f"{WORD},SALE\n0,0,9,0,9,9,###\n{WORD},2016\n{WORD},Tea, Coffee\n0,0,5,1,9,0,9,9,5,8,0,9,a\n{WORD},"
     annotation = TotalText.parse(data.encode(), "img1.jpg.txt")
@@ -133,25 +139,6 @@ def test_total_text_lines():
     assert annotation.texts == ["SALE", "###", "2016", "Tea, Coffee", "a", ""]
     assert annotation.ignore == [False, True, False, False, False, False]
     assert [len(polygon) for polygon in annotation.polygons] == [4, 3, 4, 4, 6, 4]
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("534,294,###", "1 points where at least 3 are needed"),
-        ("###", "0 points where at least 3 are needed"),
-        (WORD, "7 numbers before the transcription where pairs are needed"),
-        ("10,10,30,10,30,20,10,SALE", "7 numbers before the transcription where pairs are needed"),
-        ("10,10,30,10,30,20,1O,20,SALE", "the coordinates cannot be told from the transcription"),
-        ("10,10,30,10,30,20,nan,20,SALE", "the coordinates cannot be told from the transcription"),
-        ("10,10,30,10,30,20,10,inf,SALE", "the coordinates cannot be told from the transcription"),
-        (f"{WORD},12,a", "9 numbers before the transcription where pairs are needed"),
-    ],
-)
-def test_total_text_bad_lines(line, reason):
-    annotation = TotalText.parse(f"{WORD},a\n{line}\n{WORD},b".encode(), "img1.jpg.txt")
-    assert annotation.texts == ["a", "b"]
-    assert said(annotation) == [f"img1.jpg.txt:2: {reason}: {line!r}"]
 
 
 RECORDS = (

@@ -8,24 +8,14 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, Polygon
 
-from input_pipeline.datasets import open_dataset
 from input_pipeline.datasets.rendered.synthetic.dataset import SyntheticDataset
 from input_pipeline.datasets.rendered.synthetic.layout import MAX_TEXT_HEIGHT, MIN_TEXT_HEIGHT, TEXT_FREE, lay_out
 from input_pipeline.datasets.rendered.synthetic.text import BOX_MARGIN, Font, draw_text
 from input_pipeline.datasets.rendered.synthetic.warp import Warp, text_height
 from input_pipeline.datasets.rendered.synthetic.words import WORDS, pick_text, word_split
+from tests.helpers.scenes import check_opens_by_name, same
 
 SIZES = [(256, 256), (200, 330), (64, 64)]
-
-
-def same(first, second):
-    return (
-        first.name == second.name
-        and np.array_equal(first.image, second.image)
-        and len(first.polygons) == len(second.polygons)
-        and all(map(np.array_equal, first.polygons, second.polygons))
-        and first.texts == second.texts
-    )
 
 
 @pytest.fixture(scope="module")
@@ -240,12 +230,7 @@ def test_text_stands_out_from_its_surroundings(samples):
 
 
 def test_it_opens_by_name_and_ends_by_index_error():
-    dataset = open_dataset("synthetic", "", "test", count=3, seed=1, size=(96, 128))
-    assert len(dataset) == 3
-    assert [sample.name for sample in dataset] == [dataset.name(index) for index in range(3)]
-    assert dataset[2].image.shape == (96, 128, 3)
-    with pytest.raises(IndexError, match="3"):
-        dataset[3]
+    check_opens_by_name("synthetic")
 
 
 @pytest.mark.parametrize(

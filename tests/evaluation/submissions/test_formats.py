@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 from dbnet_jax.evaluation.submissions.formats import parse_detections, parse_detections_json, parse_truth
 from input_pipeline.datasets.parsing.annotations import text_lines
 from tests.helpers.problems import said
+from tests.helpers.submissions import OTHER, WORD, quad
 
-WORD, OTHER, THIRD = "0,0,100,0,100,20,0,20", "0,50,100,50,100,70,0,70", "0,90,80,90,80,99,0,99"
 CURVED = "0,0,50,-5,100,0,100,20,50,15,0,20"
-
-
-def quad(line: str) -> np.ndarray:
-    return np.array(line.split(","), np.float32).reshape(-1, 2)
 
 
 @pytest.mark.parametrize(
