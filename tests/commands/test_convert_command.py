@@ -202,8 +202,3 @@ def test_the_weights_must_fit_the_config(trained):
     config = tiny.config(f"init.backbone={file}")
     with pytest.raises(ValueError, match=r"(?s)`width` = 4; this one has 8.*misshapen: "):
         initial_variables(config, create_model("resnet18", width=8))
-
-
-def test_a_bare_backbone_is_the_models():
-    config = tiny.config("backbone=resnet50,init.backbone=x.pth")
-    assert (config.model.backbone, config.init.backbone) == ("resnet50", "x.pth")

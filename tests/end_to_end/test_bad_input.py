@@ -17,12 +17,13 @@ from dbnet_jax.weights.run_folder import load_config
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Sample
 from input_pipeline.examples import LABELS, Example, Examples
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.numbered import Numbered
 
 BOX = (30, 20, 90, 50)
 RGB = white_box((80, 120), *BOX)
@@ -148,22 +149,13 @@ def one(polygons: list[list[list[float]]], size: tuple[int, int] = (80, 120)) ->
         ["word"] * len(polygons),
     )
 
-    class One(Dataset):
-        def __init__(self) -> None:
-            self.problems = []
-
-        def __len__(self) -> int:
-            return 1
-
-        def name(self, index: int) -> str:
-            return sample.name
-
+    class One(Numbered):
         def __getitem__(self, index: int) -> Sample:
             return sample
 
     bad_samples = BadSamples(1, max_share=0.0)
     augmentation = Augmentation((64, 96), flip=0.5, rotation=10.0, scale=(0.5, 1.5))
-    return Examples(One(), 0, augmentation, {}, bad_samples), bad_samples
+    return Examples(One(1), 0, augmentation, {}, bad_samples), bad_samples
 
 
 POLYGONS = {

@@ -5,14 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from dbnet_jax.train import train_and_evaluate
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.batches.threads import thread_batches
 from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
-from tests.helpers import tiny_run as tiny
 from tests.helpers.numbered import CROP, Numbered
 
 CANVAS = (80, 80)
@@ -91,16 +89,3 @@ def test_outlines_without_room_are_named_and_end_the_run(room, words):
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(ValueError, match=r"`batch_size` \(=4\)"):
         take(1, examples_of(Numbered(6))[0], process_count=3)
-
-
-@pytest.mark.parametrize(
-    ("extra", "words"),
-    [
-        ("cache=device", r"`config\.data\.cache` \(='device'\) needs `config\.data\.pixels`"),
-        ("pixels=device,threshold_distance=official", r"threshold_distance.*pixels"),
-        ("pixels=gpu", r"`config\.data\.pixels` \(='gpu'\)"),
-    ],
-)
-def test_choices_that_do_not_go_together_are_refused(tmp_path, extra, words):
-    with pytest.raises(ValueError, match=words):
-        train_and_evaluate(tiny.config(extra), tmp_path)

@@ -20,19 +20,17 @@ from dbnet_jax.messages import Problem
 from dbnet_jax.pages.evaluation import write_report
 from input_pipeline.datasets.sample import Sample
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.numbered import Numbered
 from tests.helpers.page import Page
 from tests.helpers.problems import said
 
 
-class Boxes:
+class Boxes(Numbered):
     """Pictures of different sizes with one white box each; every third has a truth that the picture does not show."""
 
     def __init__(self, count: int, bad: tuple[int, ...] = (), odd: tuple[int, ...] = ()):
-        self.count, self.bad, self.odd = count, bad, odd
-        self.problems: list[Problem] = []
-
-    def __len__(self) -> int:
-        return self.count
+        super().__init__(count, bad)
+        self.odd = odd
 
     def name(self, index: int) -> str:
         return f"box_{index}"

@@ -169,26 +169,23 @@ def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
         make_labels(**arguments | change)
 
 
-def distance_to_outline(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The distance of each pixel to the nearest edge, edge by edge over the whole picture in float64."""
-    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
-    nearest = np.full((height, width), np.inf)
-    for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        edge = end - start
-        share = np.clip((pixels - start) @ edge / max(edge @ edge, 1e-30), 0, 1)
-        nearest = np.minimum(nearest, np.linalg.norm(pixels - start - share[..., None] * edge, axis=-1))
-    return nearest
+def distance_to_outline(polygon: np.ndarray, height: int, width: int, kind: str = "true") -> np.ndarray:
+    """The distance of each pixel to the nearest edge, edge by edge over the whole picture in float64.
 
-
-def official_distance_to_outline(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
-    """That to the line of an edge, and outside of the circle over the edge that to its nearer end, in float64."""
+    The official one is that to the line of an edge, and outside of the circle over the edge that to its nearer end.
+    """
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
     nearest = np.full((height, width), np.inf)
     for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         to_start, to_end, edge = pixels - start, pixels - end, end - start
-        to_line = np.abs(to_start[..., 0] * edge[1] - to_start[..., 1] * edge[0]) / np.linalg.norm(edge)
-        to_ends = np.minimum(np.linalg.norm(to_start, axis=-1), np.linalg.norm(to_end, axis=-1))
-        nearest = np.minimum(nearest, np.where((to_start * to_end).sum(axis=-1) <= 0, to_line, to_ends))
+        if kind == "true":
+            share = np.clip(to_start @ edge / max(edge @ edge, 1e-30), 0, 1)
+            distance = np.linalg.norm(to_start - share[..., None] * edge, axis=-1)
+        else:
+            to_line = np.abs(to_start[..., 0] * edge[1] - to_start[..., 1] * edge[0]) / np.linalg.norm(edge)
+            to_ends = np.minimum(np.linalg.norm(to_start, axis=-1), np.linalg.norm(to_end, axis=-1))
+            distance = np.where((to_start * to_end).sum(axis=-1) <= 0, to_line, to_ends)
+        nearest = np.minimum(nearest, distance)
     return nearest
 
 
@@ -210,10 +207,10 @@ def test_distances_to_edges_are_those_of_each_edge(kind: str, seed: int) -> None
     lowered = np.full((height, width), 0.9, np.float32)
     lower_to_edges(lowered, polygons, reaches, boxes, kind)
     expected = np.full((height, width), 0.9)
-    distance = distance_to_outline if kind == "true" else official_distance_to_outline
     for polygon, reach, (left, top, right, bottom) in zip(polygons, reaches, boxes, strict=True):
         box = expected[top:bottom, left:right]
-        np.minimum(box, distance(polygon, height, width)[top:bottom, left:right] / reach, out=box)
+        distance = distance_to_outline(polygon, height, width, kind)[top:bottom, left:right]
+        np.minimum(box, distance / reach, out=box)
     np.testing.assert_allclose(lowered, expected, atol=1e-5)
     assert lowered.min() < 0.5
     assert width > 8 * TILE

@@ -134,10 +134,3 @@ def test_hard_negatives_equal_sorting_on_random_losses():
         chosen = np.zeros(losses.size, bool)
         chosen[np.argsort(np.where(candidates, losses, -1).ravel())[::-1][:count]] = True
         np.testing.assert_array_equal(np.asarray(weights).ravel(), chosen)
-
-
-def test_no_sort_is_compiled():
-    outputs, labels = sample()
-    text = jax.jit(jax.grad(lambda o: db_loss(o, labels)[0])).lower(outputs).compile().as_text()
-    assert "sort(" not in text
-    assert "topk" not in text.lower()

@@ -167,9 +167,8 @@ def test_pixel_patches_are_a_transposed_convolution():
     layer = PixelPatches(2)
     variables = layer.init(jax.random.key(0), x)
     kernel = variables["params"]["kernel"]
-    expected = lax.conv_transpose(
-        x, kernel[::-1, ::-1], (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"), transpose_kernel=False
-    )
+    numbers = ("NHWC", "HWIO", "NHWC")
+    expected = lax.conv_transpose(x, kernel[::-1, ::-1], (2, 2), "VALID", dimension_numbers=numbers)
     patches = layer.apply(variables, x).reshape(1, 3, 4, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 6, 8, 2)
     # conv_transpose of lax correlates with the kernel as it lies: flipped, it scatters it.
     np.testing.assert_allclose(patches, expected, atol=1e-5)

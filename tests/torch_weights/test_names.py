@@ -42,10 +42,8 @@ def test_every_official_name_comes_in_and_goes_out(shared, name):
     }
     options = describe(weights)
     backbone = name.removesuffix("_scale_fusion")
-    assert (options["backbone"], options["dcn"]) == (
-        backbone.removeprefix("deformable_"),
-        backbone.startswith("deformable_"),
-    )
+    plain = backbone.removeprefix("deformable_")
+    assert (options["backbone"], options["dcn"]) == (plain, plain != backbone)
     assert options["scale_fusion"] == name.endswith("_scale_fusion")
     assert options["dcn_offsets"] == ("official" if backbone == "deformable_resnet50" else "strided")
     assert options["normalization"] == "official"

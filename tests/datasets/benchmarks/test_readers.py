@@ -1,8 +1,6 @@
 """The benchmarks' readers: layouts, splits, what is missing, and the real data. Pictures are made here."""
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -170,13 +168,6 @@ def test_unknownnames():
         open_dataset("icdar2015", "x", "train", source="tar")
 
 
-def test_open_dataset(tmp_path):
-    make_icdar2015(tmp_path)
-    dataset = open_dataset("icdar2015", tmp_path, "validation")
-    assert isinstance(dataset, Icdar2015)
-    assert len(dataset) == 3
-
-
 # The real data
 def _totals(dataset):
     annotations = [dataset.annotation(index) for index in range(len(dataset))]
@@ -220,8 +211,3 @@ def test_real_total_text(shared):
     dataset = TotalText(shared / "data/total_text", "trainval")
     assert names(dataset) == ["img3.jpg", "img310.jpg", "img564.jpg"]
     assert [len(dataset[index].polygons) for index in range(3)] == [4, 3, 14]
-
-
-def test_readers_do_not_import_tensorflow():
-    code = "import sys, input_pipeline.datasets.benchmarks.total_text; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -44,15 +44,6 @@ def test_scripts_describe_the_instances():
         Sample("a", image, [polygon], [False], scripts=["Latin", "Latin"])
 
 
-def test_labels_in_utf_16_are_read():
-    text = f"{WORD},Söhne\r\n{WORD},二"
-    for encoding in ("utf-16", "utf-8-sig"):
-        annotation = Icdar2015.parse(text.encode(encoding), "gt_img_1.txt")
-        assert (annotation.texts, said(annotation)) == (["Söhne", "二"], [])
-    big_endian = Icdar2015.parse(b"\xfe\xff" + text.encode("utf-16-be"), "gt_img_1.txt")
-    assert big_endian.texts == ["Söhne", "二"]
-
-
 # MLT 2017
 def make_mlt2017(folder):
     for part, number, script in ((1, 1, "Latin"), (1, 2, "Arabic"), (3, 7, "Chinese"), ("", 11, "Korean")):
@@ -181,7 +172,8 @@ KEPT = ("kept as it is", "read as Latin-1")
 def test_a_file_of_something_else_is_no_picture_without_text(reader, data):
     with pytest.raises(BadPicture, match=r"^a\.txt: "):
         reader.parse(data, "a.txt")
-    assert reader.parse(b"\xef\xbb\xbf\r\n \n", "a.txt") == Annotation()
+    for nothing in (b"", b"\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n \n", b"\r\n \r\n\t"):
+        assert reader.parse(nothing, "a.txt") == Annotation()
 
 
 def test_single_points_not_to_care_for_are_no_loss():
@@ -192,10 +184,12 @@ def test_single_points_not_to_care_for_are_no_loss():
         TotalText.parse(b"534,294,word", "img1.jpg.txt")
 
 
-@pytest.mark.parametrize("line", [f'{WORD},"###"', f"{WORD}, ### "])
+@pytest.mark.parametrize("line", [f'{WORD},"###"', f'{WORD}, "###" ', f"{WORD}, ### ", f"{WORD},###"])
 def test_dont_care_in_quotes(line):
     assert Icdar2015.parse(line.encode(), "gt_img_1.txt").ignore == [True]
     assert parse_truth(line.encode(), "gt_img_1.txt").ignore == [True]
+    assert parse_line(line).ignore
+    assert not parse_line(f'{WORD},"##"').ignore
 
 
 def parse_in_folder(data, file):

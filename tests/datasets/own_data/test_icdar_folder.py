@@ -138,12 +138,6 @@ def test_labels_that_two_pictures_share_are_named(tmp_path):
     assert said(IcdarFolder(tmp_path, "trainval")) == ["gt_23.txt: belongs to 23.jpg and to 23.png by its name"]
 
 
-@pytest.mark.parametrize("quoted", ['"###"', ' "###" ', "###"])
-def test_dont_care_in_quotes(quoted):
-    assert parse_line(f"10,10,30,10,30,20,10,20,{quoted}").ignore
-    assert not parse_line('10,10,30,10,30,20,10,20,"##"').ignore
-
-
 def test_real_icdar2015_labels(shared, tmp_path):
     source = shared / "data/icdar2015"
     (tmp_path / "images").symlink_to(source / "ch4_training_images")

@@ -177,13 +177,6 @@ def test_total_text_bad_records_take_no_neighbour_along():
     ]
 
 
-@pytest.mark.parametrize("reader", [Icdar2015, MsraTd500, TotalText])
-@pytest.mark.parametrize("data", [b"", b"\n", b"\xef\xbb\xbf", b"\r\n \r\n\t"])
-def test_an_empty_file_is_a_picture_without_text(reader, data):
-    annotation = reader.parse(data, "a.txt")
-    assert (annotation.polygons, said(annotation)) == ([], [])
-
-
 def test_outlines_outside_of_the_picture_are_named():
     image = np.zeros((20, 40, 3), np.uint8)
     lines = [

@@ -18,22 +18,21 @@ from configs import common
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Sample
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
 from input_pipeline.from_config import open_split
+from tests.helpers.numbered import Numbered
 from tests.helpers.paths import ROOT
 from tests.helpers.problems import said
 from tests.helpers.scenes import same
 
 
-class Picky(Dataset):
+class Picky(Numbered):
     """A data set whose third picture is bad and whose last two take their process down, one in the midst of telling."""
 
     def __init__(self):
+        super().__init__(5)
         self.problems = [Problem("labels.txt:1", "odd")]
-
-    def __len__(self):
-        return 5
 
     def name(self, index):
         return f"picture_{index}"

@@ -103,19 +103,6 @@ def test_a_photo_whose_labels_follow_its_orientation(tmp_path):
     assert outcome(prepared, 1) == outcome(files, 1)
 
 
-def test_what_the_samples_hold(folder, tmp_path):
-    prepared = open_dataset("icdar2015", folder, "trainval", source="tfds", tfds_dir=tmp_path / "tfds")
-    assert prepared[0].polygons == []
-    sample = prepared[1]
-    assert sample.texts == ["a, b", "###", "été"]
-    assert sample.ignore == [False, True, False]
-    assert [problem.split(": ")[0] for problem in said(sample)] == ["gt_img_2.txt:3", "gt_img_2.txt:4", "img_2.jpg"]
-    with pytest.raises(BadPicture, match=r"img_3\.jpg: .*truncated"):
-        prepared[2]
-    with pytest.raises(BadPicture, match=r"img_4\.jpg: has no annotation file"):
-        prepared[3]
-
-
 def test_prepares_once_and_again_when_a_file_changes(folder, tmp_path, scene_text, monkeypatch):
     read = []
     example = scene_text.make_example
