@@ -16,16 +16,9 @@ from tests.helpers.numbered import CROP, Numbered
 CANVAS = (80, 80)
 
 
-def examples_of(dataset, *, stored: bool = False, max_instances: int = 4, max_vertices: int = 16):
-    device = DeviceGeometry(
-        CANVAS,
-        CROP,
-        shrink_ratio=0.4,
-        min_text_size=8,
-        max_instances=max_instances,
-        max_vertices=max_vertices,
-        stored=stored,
-    )
+def examples_of(dataset, **options):
+    options = {"max_instances": 4, "max_vertices": 16, "stored": False} | options
+    device = DeviceGeometry(CANVAS, CROP, shrink_ratio=0.4, min_text_size=8, **options)
     bad_samples = BadSamples(len(dataset), 0.5)
     augmentation = Augmentation(CROP, scale=(0.5, 1.5), jitter=0.2)
     return Examples(dataset, 0, augmentation, {}, bad_samples, device), bad_samples

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from dbnet_jax.geometry import clip_to_image, offset_distance, offset_polygon
 from input_pipeline.edge_distance import TILE, lower_to_edges
 from input_pipeline.labels import make_labels
+from tests.helpers.official import LABELS
 from tests.helpers.paths import DATA
 
 RECTANGLE = np.array([[10, 10], [110, 10], [110, 50], [10, 50]], np.float32)
-NAMES = {"shrink_map": "gt", "shrink_mask": "mask", "threshold_map": "thresh_map", "threshold_mask": "thresh_mask"}
 
 
 def assert_equals_official(path: pathlib.Path) -> None:
@@ -24,7 +24,7 @@ def assert_equals_official(path: pathlib.Path) -> None:
         polygons = np.split(case["poly_pts"], np.cumsum(case["poly_len"])[:-1])
         height, width = case["shape"].tolist()
         labels = make_labels(polygons, case["ignore_in"].astype(bool).tolist(), height, width)
-        for name, official in NAMES.items():
+        for name, official in LABELS.items():
             assert labels[name].dtype == np.float32
             if name == "threshold_map":
                 # Ours is the true distance to an edge, the official one is larger beyond an edge's ends.
@@ -100,7 +100,7 @@ def test_ignored_regions_clear_only_the_mask() -> None:
 
 def test_no_polygons() -> None:
     labels = make_labels([], [], 5, 7)
-    assert {name: label.shape for name, label in labels.items()} == dict.fromkeys(NAMES, (5, 7))
+    assert {name: label.shape for name, label in labels.items()} == dict.fromkeys(LABELS, (5, 7))
     assert {name: label.ravel()[0] for name, label in labels.items()} == {
         "shrink_map": 0,
         "shrink_mask": 1,

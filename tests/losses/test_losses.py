@@ -12,10 +12,9 @@ import pytest
 
 from dbnet_jax.losses import db_loss
 from dbnet_jax.losses.hard_negatives import hard_negative_weights
+from tests.helpers.official import LABELS, OUTPUTS
 from tests.helpers.paths import DATA
 
-OUTPUTS = {"probability_map": "binary", "threshold_map": "thresh", "binary_map": "thresh_binary"}
-LABELS = {"shrink_map": "gt", "shrink_mask": "mask", "threshold_map": "thresh_map", "threshold_mask": "thresh_mask"}
 PARTS = {"probability": "bce_loss", "binary": "thresh_loss", "threshold": "l1_loss"}
 
 
