@@ -220,7 +220,10 @@ WHOLE_FILES = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", WHOLE_FILES)
 def test_a_file_of_something_else(cases, kind, name):
-    check(cases[kind], WHOLE_FILES[name], may_lose=name == "nothing")
+    found = check(cases[kind], WHOLE_FILES[name], may_lose=name == "nothing")
+    if kind in OWN and kind not in ("icdar_folder", "labelme", "paddleocr"):
+        assert found.error
+        assert cases[kind].path.name in found.problems[0]
 
 
 DEEP = json.loads("[" * 50 + "]" * 50)
