@@ -5,7 +5,7 @@ import importlib.util
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import hypothesis
 import numpy as np
@@ -30,6 +30,7 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
 import jax  # noqa: E402  (the hook must stand before anything that it checks)
+import jaxtyping  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -57,3 +58,23 @@ def official_weights(shared: pathlib.Path) -> Callable[[str], dict[str, np.ndarr
         return {name: module.named_array(name, tuple(shape)) for name, (shape, _) in shapes.items()}
 
     return make
+
+
+@pytest.fixture
+def as_users_run_it() -> Iterator[None]:
+    """No shape checker, which only the tests have, and which would raise first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -> Callable[..., str]:
+    """`python run.py` in this process; it returns what it prints. `runs` takes results that no flag places."""
+    from tests.helpers.command_line import call_run
+
+    def run(*words: str) -> str:
+        call_run(*words, runs=tmp_path / "runs")
+        return capsys.readouterr().out
+
+    return run

@@ -2,11 +2,8 @@
 
 import json
 import pathlib
-from collections.abc import Callable
 
 import cv2
-import jax
-import numpy as np
 import pytest
 from absl import app
 
@@ -14,14 +11,9 @@ from dbnet_jax.commands import main
 from dbnet_jax.commands.options import COMMANDS, parse
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved
 from dbnet_jax.config.saved import save_config
-from dbnet_jax.models.from_config import model_from_config
-from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.weights import shipped as pretrained
-from dbnet_jax.weights.file import save_weights
-from dbnet_jax.weights.model_card import ModelCard
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import white_box
-from tests.helpers.command_line import call_run
 
 QUICKSTART = f"--config={tiny.ROOT}/configs/quickstart.py"
 
@@ -29,22 +21,12 @@ QUICKSTART = f"--config={tiny.ROOT}/configs/quickstart.py"
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory) -> pathlib.Path:
     """A folder with small-word alone, whose weights are zeros."""
-    folder, config = tmp_path_factory.mktemp("weights"), tiny.config()
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), variable_shapes(model_from_config(config)))
-    save_weights(folder / "small-word.safetensors", zeros, config, ModelCard(name="small-word"))
-    return folder
+    return tiny.save_zeros(tmp_path_factory.mktemp("weights") / "small-word.safetensors").parent
 
 
-@pytest.fixture
-def cli(shipped, capsys, monkeypatch, tmp_path) -> Callable[..., str]:
-    """`python run.py`, which gives what it prints."""
+@pytest.fixture(autouse=True)
+def shipped_alone(shipped, monkeypatch) -> None:
     monkeypatch.setattr(pretrained, "FOLDER", shipped)
-
-    def run(*words: str) -> str:
-        call_run(*words, runs=tmp_path / "runs")
-        return str(capsys.readouterr().out)
-
-    return run
 
 
 @pytest.fixture
@@ -95,11 +77,7 @@ def test_it_fails_when_no_picture_could_be_read_and_all_is_written(cli, photo, t
 
 def test_what_a_command_cannot_use_is_said_by_its_flag(cli, photo, tmp_path):
     for words, kind, named in [
-        (
-            ["--mode=predict", f"--input={photo}", f"--output={photo}"],
-            app.UsageError,
-            "--output=.* is a file: a",
-        ),
+        (["--mode=predict", f"--input={photo}", f"--output={photo}"], app.UsageError, "--output=.* is a file: a"),
         (["--config=configs/quickstrat.py"], FileNotFoundError, r"quickstrat\.py is not there; .*has quickstart\.py$"),
         (["--config=xyz.py:steps=3"], FileNotFoundError, r"xyz\.py is not there; .*configs has .*icdar2015\.py, "),
     ]:
@@ -156,14 +134,8 @@ def test_a_field_is_set_in_the_same_way_in_a_file_a_run_and_weights(shipped, tmp
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (
-            [f"{QUICKSTART}:box_threshold=0.99"],
-            "box_threshold=0.99 in --config .*--config.predict.box_threshold=0.99",
-        ),
-        (
-            [f"{QUICKSTART}:eval_pictures=3, predict.size = 640"],
-            "predict.size=640 in --config is refused",
-        ),
+        ([f"{QUICKSTART}:box_threshold=0.99"], "box_threshold=0.99 in --config .*--config.predict.box_threshold=0.99"),
+        ([f"{QUICKSTART}:eval_pictures=3, predict.size = 640"], "predict.size=640 in --config is refused"),
         ([f"{QUICKSTART}:crop=(64,64),width=8"], "width=8 in --config is refused: the weights decide it$"),
         ([f"{QUICKSTART}:checkpoint=latest"], "checkpoint=latest in --config"),
         ([f"{QUICKSTART}:normalization=official"], "normalization=official in --config"),

@@ -37,9 +37,7 @@ def trained(tmp_path_factory):
 
 
 def assert_same(a, b) -> None:
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_array_equal(x, y)
+    jax.tree.map(np.testing.assert_array_equal, a, b)  # which refuses trees of another structure
 
 
 # ---------------------------------------------------------------- --mode=convert
@@ -93,12 +91,8 @@ def test_every_option_of_the_model_is_written_down(tmp_path):
     found = converted({"state_dict": state_dict}, tmp_path, common.get_config())
     assert found["dead_arrays"] == 1
     saved = load_config(tmp_path).model
-    assert (saved.backbone, saved.dcn, saved.dcn_offsets, saved.binarization) == (
-        "resnet50",
-        True,
-        "official",
-        "standard",
-    )
+    assert (saved.backbone, saved.dcn) == ("resnet50", True)
+    assert (saved.dcn_offsets, saved.binarization) == ("official", "standard")
     assert (saved.scale_fusion, saved.attention, saved.attention_channels) == (True, "scale_spatial", 8)
 
 
@@ -208,8 +202,3 @@ def test_the_weights_must_fit_the_config(trained):
     config = tiny.config(f"init.backbone={file}")
     with pytest.raises(ValueError, match=r"(?s)`width` = 4; this one has 8.*misshapen: "):
         initial_variables(config, create_model("resnet18", width=8))
-
-
-def test_a_bare_backbone_is_the_models():
-    config = tiny.config("backbone=resnet50,init.backbone=x.pth")
-    assert (config.model.backbone, config.init.backbone) == ("resnet50", "x.pth")

@@ -23,9 +23,9 @@ from input_pipeline.datasets.wrappers.mixed import MixedDataset
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
 from tests.helpers import tiny_run as tiny
+from tests.helpers.numbered import Numbered
+from tests.helpers.page import Page
 from tests.helpers.problems import said
-from tests.input_pipeline.test_batches import Numbered
-from tests.pages.test_results import Page
 
 DEVICE = "pixels=device,canvas=(64,64)"
 
@@ -53,8 +53,6 @@ def rectangle(width, height, degrees, at=(100.0, 80.0)):
 
 
 # What is shown
-
-
 def test_examples_are_those_of_training_and_their_outlines_make_their_labels():
     config = tiny.config("seed=3,jitter=0.3,scale=(1.0,3.0)")
     dataset, bad_samples = opened(config)
@@ -108,8 +106,6 @@ def test_ignored_regions_are_greyed_and_text_keeps_its_colours():
 
 
 # What is measured
-
-
 @settings(max_examples=100)
 @given(st.floats(2, 80), st.floats(1.6, 9), st.floats(-89.5, 89.5))
 def test_a_turned_rectangle_is_measured(height, ratio, degrees):
@@ -194,8 +190,6 @@ def test_of_a_mix_no_more_is_made_than_is_asked_for(monkeypatch):
 
 
 # What is written
-
-
 def test_the_title_names_the_mix_and_the_page_what_it_does_not_show(tmp_path, monkeypatch):
     monkeypatch.setattr(inspect, "open_split", lambda config, purpose: Numbered(2))
     config = tiny.config()

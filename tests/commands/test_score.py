@@ -6,7 +6,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import zipfile
 
 import cv2
 import numpy as np
@@ -18,13 +17,7 @@ from dbnet_jax.evaluation.submissions.archive import by_picture
 from dbnet_jax.postprocess import Detections
 from tests.helpers.paths import ROOT
 from tests.helpers.problems import said
-
-WORD, OTHER, THIRD = "0,0,100,0,100,20,0,20", "0,50,100,50,100,70,0,70", "0,90,80,90,80,99,0,99"
-CURVED = "0,0,50,-5,100,0,100,20,50,15,0,20"
-
-
-def quad(line: str) -> np.ndarray:
-    return np.array(line.split(","), np.float32).reshape(-1, 2)
+from tests.helpers.submissions import OTHER, THIRD, WORD, pack, quad
 
 
 def write(folder: pathlib.Path, **files: str) -> pathlib.Path:
@@ -34,18 +27,8 @@ def write(folder: pathlib.Path, **files: str) -> pathlib.Path:
     return folder
 
 
-def pack(path: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
 def test_names_belong_to_pictures() -> None:
-    assert by_picture(["x/gt_img_1.txt", "x/gt_img_2.txt"]) == {
-        "img_1": "x/gt_img_1.txt",
-        "img_2": "x/gt_img_2.txt",
-    }
+    assert by_picture(["x/gt_img_1.txt", "x/gt_img_2.txt"]) == {"img_1": "x/gt_img_1.txt", "img_2": "x/gt_img_2.txt"}
     assert by_picture(["a/res_1.txt", "a/b/res_1.txt"]) == {"1": "a/res_1.txt", "b/1": "a/b/res_1.txt"}
     files = ["poly_gt_img11.txt", "img12.jpg.txt", "IMG_0059.gt", "res_v1.2.txt", "picture.JPG"]
     assert set(by_picture(files)) == {"img11", "img12", "IMG_0059", "v1.2", "picture"}
@@ -83,9 +66,8 @@ def test_a_submission_is_scored_picture_by_picture(tmp_path: pathlib.Path) -> No
     assert found.page == tmp_path / "out/index.html"
     page = found.page.read_text()
     # img_2 has two errors, img_1 and img_10 one each.
-    assert [page.index(f'title="{name}"') for name in ("img_2", "img_1", "img_10")] == sorted(
-        page.index(f'title="{name}"') for name in ("img_1", "img_2", "img_10")
-    )
+    places = [page.index(f'title="{name}"') for name in ("img_2", "img_1", "img_10")]
+    assert places == sorted(places)
     assert page.count("<article>") == len(list((tmp_path / "out/pictures").iterdir())) == 3
 
 
@@ -216,36 +198,26 @@ def test_names_that_are_no_text_are_scored_and_shown(tmp_path: pathlib.Path) -> 
     assert r"res_caf\udce9.txt:2: " in (tmp_path / "out/problems.txt").read_text()
 
 
-def test_the_command_line_names_bad_lines_and_scores(tmp_path: pathlib.Path) -> None:
+def test_the_command_line_names_bad_lines_and_scores(tmp_path: pathlib.Path, cli) -> None:
     truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n")
     found = write(tmp_path / "det", res_a=f"{WORD}\noops\n")
-    command = [
-        sys.executable,
-        "run.py",
-        "--mode=score",
-        f"--detections={found}",
-        f"--truth={truth}",
-        "--protocol=td500",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "res_a.txt:2: 0 numbers" in done.stdout
-    assert "precision 1.0000  recall 1.0000  hmean 1.0000  protocol td500  images 1" in done.stdout
-    assert "sweep" not in done.stdout
+    printed = cli("--mode=score", f"--detections={found}", f"--truth={truth}", "--protocol=td500")
+    assert "res_a.txt:2: 0 numbers" in printed
+    assert "precision 1.0000  recall 1.0000  hmean 1.0000  protocol td500  images 1" in printed
+    assert "sweep" not in printed
 
 
-def test_the_command_line_names_the_first_problems_and_says_where_the_others_are(tmp_path: pathlib.Path) -> None:
+def test_the_command_line_names_the_first_problems_and_says_where_the_others_are(tmp_path: pathlib.Path, cli) -> None:
     truth = write(tmp_path / "gt", **{f"gt_{n}": f"{WORD},a\n" for n in range(200)})
     found = write(tmp_path / "det", res_1=f"{WORD}\n" + "oops\n" * 30)
-    command = [sys.executable, "run.py", "--mode=score", f"--detections={found}", f"--truth={truth}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
+    words = ("--mode=score", f"--detections={found}", f"--truth={truth}")
+    lines = cli(*words).splitlines()
     assert len(lines) == 22
     assert lines[20] == "… and 11 more (--output=DIR writes them all)"
-    command.append(f"--output={tmp_path / 'out'}")
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert f"… and 11 more in {tmp_path}/out/problems.txt" in done.stdout
+    printed = cli(*words, f"--output={tmp_path / 'out'}")
+    assert f"… and 11 more in {tmp_path}/out/problems.txt" in printed
     assert len((tmp_path / "out/problems.txt").read_text().splitlines()) == 31
-    assert max(map(len, done.stdout.splitlines())) < 300
+    assert max(map(len, printed.splitlines())) < 300
 
 
 @pytest.mark.parametrize(

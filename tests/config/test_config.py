@@ -54,12 +54,8 @@ def test_numbers_that_could_train_nothing_are_refused(fields, message):
 
 def test_words_are_variants_and_pairs_set_fields():
     config = icdar2015.get_config("cpu,backbone=resnet50,steps=10,crop=(64,96),learning_rate=1,train.batch_size=4")
-    assert config.model.width == 16
-    assert config.model.backbone == "resnet50"
-    assert config.train.steps == 10
-    assert config.train.batch_size == 4
-    assert config.data.crop == (64, 96)
-    assert config.train.learning_rate == 1.0
+    assert (config.model.width, config.model.backbone, config.data.crop) == (16, "resnet50", (64, 96))
+    assert (config.train.steps, config.train.batch_size, config.train.learning_rate) == (10, 4, 1.0)
 
 
 def test_true_and_false_are_written_in_either_way():
@@ -93,11 +89,18 @@ def test_what_is_unknown_or_unclear_is_refused(arg, words):
         ("binary_loss=bce", "`config.loss.binary_loss`.*cross_entropy"),
         ("schedule=cosine", "`config.train.schedule`"),
         ("threshold_weight=-1", r"`config.loss.threshold_weight` \(=-1.0\)"),
+        ("cache=device", r"`config\.data\.cache` \(='device'\) needs `config\.data\.pixels`"),
+        ("pixels=device,threshold_distance=official", r"threshold_distance.*pixels"),
+        ("pixels=gpu", r"`config\.data\.pixels` \(='gpu'\)"),
+        ("protocol=IoU", "protocol"),
+        ("predict.checkpoint=bset", "bset"),
+        ("shape=oval", "oval"),
     ],
 )
 def test_what_could_not_train_is_refused_before_anything_is_read(arg, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         train_and_evaluate(icdar2015.get_config(f"dir=nowhere,{arg}"), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_misspelt_word_is_answered_with_what_is_near():

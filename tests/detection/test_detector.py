@@ -14,6 +14,7 @@ from dbnet_jax.images.resize import RULES
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.postprocess import extract_polygons
 from tests.helpers.brightness import BrightnessDetector, assert_same, noise, quad, white_box
+from tests.helpers.pictures import with_orientation
 
 SIZES = [(97, 131), (131, 97), (160, 160), (60, 500), (333, 70), (41, 45), (300, 640)]
 
@@ -92,8 +93,6 @@ def test_detection_asks_for_the_map_of_the_config_alone():
 
 
 # Files
-
-
 def test_a_file_is_detected_as_its_pixels_and_turned_as_told(tmp_path: pathlib.Path):
     image, box = boxed((80, 120))
     path = tmp_path / "picture.png"
@@ -102,10 +101,9 @@ def test_a_file_is_detected_as_its_pixels_and_turned_as_told(tmp_path: pathlib.P
     for source in (path, str(path)):
         assert_same(detector.detect(source), detector.detect(image))
     # Orientation 6: viewers turn it a quarter clockwise, (x, y) to (79 − y, x).
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     jpeg = cv2.imencode(".jpg", image[..., ::-1])[1].tobytes()
     turned = tmp_path / "turned.jpg"
-    turned.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    turned.write_bytes(with_orientation(jpeg, 6))
     (stored,) = BrightnessDetector(resize="none", follow_exif=False).detect(turned).polygons
     np.testing.assert_allclose(stored, box, atol=2)
     (upright,) = BrightnessDetector(resize="none", follow_exif=True).detect(turned).polygons
@@ -115,8 +113,6 @@ def test_a_file_is_detected_as_its_pixels_and_turned_as_told(tmp_path: pathlib.P
 
 
 # Errors
-
-
 def test_an_error_in_post_processing_is_no_bad_picture(monkeypatch):
     detector = BrightnessDetector(resize="none")
     pictures = [boxed((64, 64 + index))[0] for index in range(12)]

@@ -138,13 +138,3 @@ def test_other_weights_give_other_maps_and_leave_the_detector_as_it_was(detector
     other = detector.with_variables(jax.tree.map(lambda leaf: leaf * 0.5, variables))
     assert np.abs(other.detect_with_maps(image)[1]["probability_map"] - before["probability_map"]).max() > 1e-3
     np.testing.assert_array_equal(detector.detect_with_maps(image)[1]["probability_map"], before["probability_map"])
-
-
-def test_the_program_that_detects_holds_no_threshold_branch(detector, variables):
-    images = np.zeros((2, 64, 64, 3), np.uint8)
-    text = {
-        names: detector._eval_step.lower(variables, images, names).compile().as_text()
-        for names in (("probability_map",), MAPS)
-    }
-    assert ["threshold_head" in program for program in text.values()] == [False, True]
-    assert all("probability_head" in program for program in text.values())

@@ -94,8 +94,6 @@ def soon(event: threading.Event) -> None:
 
 
 # What comes out
-
-
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 @pytest.mark.parametrize("count", [0, 1, 2, 8, 100])
 def test_every_picture_comes_out_once_in_order_through_a_batch_of_its_shape(batch_size, count):
@@ -124,8 +122,6 @@ def test_pictures_that_cannot_be_read_keep_their_places():
 
 
 # Batches
-
-
 def expected_batches(sides: Sequence[int], batch_size: int, least: int) -> list[list[int]]:
     """The rule: full, or the first of them saw `PATIENCE` batches' pictures come after it, or the end."""
     waiting: list[list[int]] = []
@@ -162,8 +158,6 @@ def test_batches_depend_on_the_order_of_the_pictures_and_not_on_how_long_anythin
 
 
 # Side by side
-
-
 def test_the_next_batch_is_sent_before_the_one_before_it_has_arrived_and_no_third():
     second, arrived, waiting = threading.Event(), itertools.count(1), []
 
@@ -211,8 +205,6 @@ def test_few_pictures_are_held_however_many_there_are(batch_size):
 
 
 # How it ends
-
-
 class Broken(Exception):
     """Not what any stage expects."""
 

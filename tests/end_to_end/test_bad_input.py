@@ -6,27 +6,24 @@ import subprocess
 import sys
 
 import cv2
-import jaxtyping
 import numpy as np
 import pytest
 
-from configs import icdar2015, msra_td500, totaltext
+from configs import icdar2015
 from dbnet_jax.commands.predict import predict_files
 from dbnet_jax.detector import Detector
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.weights.run_folder import load_config
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
-from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
-from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Sample
 from input_pipeline.examples import LABELS, Example, Examples
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.numbered import Numbered
 
 BOX = (30, 20, 90, 50)
 RGB = white_box((80, 120), *BOX)
@@ -65,8 +62,6 @@ def detector() -> BrightnessDetector:
 
 
 # Pictures
-
-
 @pytest.mark.parametrize("name", GOOD)
 def test_pictures_of_every_kind_are_detected_alike(detector, tmp_path, name):
     (tmp_path / name).write_bytes(GOOD[name])
@@ -93,19 +88,15 @@ def test_what_does_not_decode_is_named(detector, tmp_path, name):
         detector.detect(tmp_path / "nowhere.png")
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     "image",
     [GREY, rgba(), RGB.astype(np.uint16), RGB.astype(np.float32), np.zeros((0, 5, 3), np.uint8)],
     ids=["grey", "RGBA", "16-bit", "float", "empty"],
 )
 def test_arrays_of_another_kind_are_refused_by_name(detector, image):
-    # As users run it: the tests' own shape checker would speak first.
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        with pytest.raises(ValueError, match=r"`image` \(\w+ \(.*\)\) must be uint8 \[height, width, 3\], RGB"):
-            detector.detect(image)
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+    with pytest.raises(ValueError, match=r"`image` \(\w+ \(.*\)\) must be uint8 \[height, width, 3\], RGB"):
+        detector.detect(image)
 
 
 def test_prediction_goes_on_past_bad_pictures(detector, tmp_path):
@@ -148,8 +139,6 @@ def test_training_examples_come_from_every_picture_that_decodes(tmp_path):
 
 
 # Polygons
-
-
 def one(polygons: list[list[list[float]]], size: tuple[int, int] = (80, 120)) -> tuple[Examples, BadSamples]:
     """Examples of one picture with these polygons."""
     sample = Sample(
@@ -160,22 +149,13 @@ def one(polygons: list[list[list[float]]], size: tuple[int, int] = (80, 120)) ->
         ["word"] * len(polygons),
     )
 
-    class One(Dataset):
-        def __init__(self) -> None:
-            self.problems = []
-
-        def __len__(self) -> int:
-            return 1
-
-        def name(self, index: int) -> str:
-            return sample.name
-
+    class One(Numbered):
         def __getitem__(self, index: int) -> Sample:
             return sample
 
     bad_samples = BadSamples(1, max_share=0.0)
     augmentation = Augmentation((64, 96), flip=0.5, rotation=10.0, scale=(0.5, 1.5))
-    return Examples(One(), 0, augmentation, {}, bad_samples), bad_samples
+    return Examples(One(1), 0, augmentation, {}, bad_samples), bad_samples
 
 
 POLYGONS = {
@@ -250,22 +230,6 @@ def test_photos_without_text_are_all_background(size):
 
 
 # Data directories, configs and runs
-
-
-@pytest.mark.parametrize(
-    ("experiment", "reader"), [(icdar2015, Icdar2015), (msra_td500, MsraTd500), (totaltext, TotalText)]
-)
-@pytest.mark.parametrize("purpose", ["train", "eval"])
-def test_a_missing_or_empty_data_directory_says_what_belongs_there(tmp_path, experiment, reader, purpose):
-    assert issubclass(reader, Benchmark)
-    for folder, found in ((tmp_path / "nowhere", "there is no such folder"), (tmp_path, "the folder is empty")):
-        config = experiment.get_config(f"dir={folder}")
-        with pytest.raises(FileNotFoundError) as error:
-            open_split(config, purpose)
-        for part in (str(folder), found, reader.layout, reader.source):
-            assert part in str(error.value)
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -291,14 +255,7 @@ def run(*flags: str) -> str:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (
-            ["--config=configs/quickstart.py", "--config.train.batchsize=4"],
-            "unknown; is it train.batch_size",
-        ),
-        (
-            ["--config=configs/quickstart.py", "--config.trian.batch_size=4"],
-            "unknown; is it train.batch_size",
-        ),
+        (["--config=configs/quickstart.py", "--config.trian.batch_size=4"], "unknown; is it train.batch_size"),
         (["--config=configs/nowhere.py", "--workdir=w"], "configs/nowhere.py"),
     ],
 )

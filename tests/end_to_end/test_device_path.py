@@ -5,29 +5,20 @@ import itertools
 import numpy as np
 import pytest
 
-from dbnet_jax.train import train_and_evaluate
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.batches.threads import thread_batches
 from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
-from tests.helpers import tiny_run as tiny
-from tests.input_pipeline.test_batches import CROP, Numbered
+from tests.helpers.numbered import CROP, Numbered
 
 CANVAS = (80, 80)
 
 
-def examples_of(dataset, *, stored: bool = False, max_instances: int = 4, max_vertices: int = 16):
-    device = DeviceGeometry(
-        CANVAS,
-        CROP,
-        shrink_ratio=0.4,
-        min_text_size=8,
-        max_instances=max_instances,
-        max_vertices=max_vertices,
-        stored=stored,
-    )
+def examples_of(dataset, **options):
+    options = {"max_instances": 4, "max_vertices": 16, "stored": False} | options
+    device = DeviceGeometry(CANVAS, CROP, shrink_ratio=0.4, min_text_size=8, **options)
     bad_samples = BadSamples(len(dataset), 0.5)
     augmentation = Augmentation(CROP, scale=(0.5, 1.5), jitter=0.2)
     return Examples(dataset, 0, augmentation, {}, bad_samples, device), bad_samples
@@ -91,16 +82,3 @@ def test_outlines_without_room_are_named_and_end_the_run(room, words):
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(ValueError, match=r"`batch_size` \(=4\)"):
         take(1, examples_of(Numbered(6))[0], process_count=3)
-
-
-@pytest.mark.parametrize(
-    ("extra", "words"),
-    [
-        ("cache=device", r"`config\.data\.cache` \(='device'\) needs `config\.data\.pixels`"),
-        ("pixels=device,threshold_distance=official", r"threshold_distance.*pixels"),
-        ("pixels=gpu", r"`config\.data\.pixels` \(='gpu'\)"),
-    ],
-)
-def test_choices_that_do_not_go_together_are_refused(tmp_path, extra, words):
-    with pytest.raises(ValueError, match=words):
-        train_and_evaluate(tiny.config(extra), tmp_path)

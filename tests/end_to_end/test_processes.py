@@ -23,11 +23,6 @@ def start_pair(workdir: pathlib.Path, extra: str) -> list[subprocess.Popen[str]]
     ]
 
 
-def losses(workdir: pathlib.Path) -> list[dict[str, float]]:
-    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    return [line for line in lines if "loss" in line]
-
-
 def test_two_processes_train_what_one_does_and_a_second_pair_goes_on_until_one_is_told_to_stop(tmp_path):
     for process in start_pair(tmp_path / "two", EXTRA):
         tiny.finish(process)
@@ -35,7 +30,7 @@ def test_two_processes_train_what_one_does_and_a_second_pair_goes_on_until_one_i
     one, two = (tiny.weights(tmp_path / name) for name in ("one", "two"))
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    one, two = ([line["loss"] for line in losses(tmp_path / name)] for name in ("one", "two"))
+    one, two = ([line["loss"] for line in tiny.losses(tmp_path / name)] for name in ("one", "two"))
     np.testing.assert_allclose(one, two, rtol=1e-5)
     one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
     assert one["images"] == two["images"] == 4
@@ -47,12 +42,12 @@ def assert_a_signal_to_one_saves_on_both(workdir: pathlib.Path) -> None:
     # Nothing but the signal makes it save.
     never = "steps=100000,checkpoint_every=100000,evaluate_every=100000,picture_every=100000"
     pair = start_pair(workdir, f"{EXTRA},{never},pixels=device,canvas=(64,64)")
-    while len(losses(workdir)) < 5:
+    while len(tiny.losses(workdir)) < 5:
         assert all(process.poll() is None for process in pair), [process.communicate()[0] for process in pair]
         time.sleep(0.05)
     pair[1].send_signal(signal.SIGTERM)
     outputs = [tiny.finish(process, code=143) for process in pair]
     saved = max(int(folder.name) for folder in (workdir / "checkpoints").glob("[0-9]*"))
     assert f"step {saved} is saved" in outputs[0]
-    assert [line["step"] for line in losses(workdir)] == list(range(1, saved + 1))
+    assert [line["step"] for line in tiny.losses(workdir)] == list(range(1, saved + 1))
     assert all(np.isfinite(array).all() for array in tiny.weights(workdir))

@@ -30,11 +30,6 @@ def run(tmp_path_factory) -> pathlib.Path:
     return workdir
 
 
-def losses(workdir: pathlib.Path) -> list[dict[str, float]]:
-    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    return [line for line in lines if "loss" in line]
-
-
 def test_a_run_leaves_its_config_metrics_scores_checkpoints_and_page(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
@@ -71,8 +66,7 @@ def test_the_detector_comes_back_from_the_workdir(run):
     detector = Detector.from_checkpoint(run, box_threshold=0.0, threshold=0.01, checkpoint="latest")
     found = detector.detect(np.random.default_rng(0).integers(0, 255, (70, 90, 3)).astype(np.uint8))
     assert len(found.polygons) == len(found.scores)
-    for have, saved in zip(jax.tree.leaves(detector._variables), tiny.weights(run), strict=True):
-        np.testing.assert_array_equal(have, saved)
+    jax.tree.map(np.testing.assert_array_equal, jax.tree.leaves(detector._variables), tiny.weights(run))
     with pytest.raises(ValueError, match="box_treshold"):
         Detector.from_checkpoint(run, box_treshold=0.5)
     with pytest.raises(FileNotFoundError, match="no run"):
@@ -87,7 +81,7 @@ def test_a_loss_that_is_not_finite_stops_names_the_pictures_and_keeps_the_last_g
 
 def test_the_path_without_tensorflow_learns_the_same(run, tmp_path):
     train_and_evaluate(tiny.config("pixels=device,canvas=(64,64)"), tmp_path)
-    ours, theirs = ([line["loss"] for line in losses(folder)] for folder in (tmp_path, run))
+    ours, theirs = ([line["loss"] for line in tiny.losses(folder)] for folder in (tmp_path, run))
     assert len(ours) == len(theirs) == 6
     # From the same weights: the losses differ by what borders and rounding differ.
     np.testing.assert_allclose(ours, theirs, rtol=0.05)
@@ -113,14 +107,13 @@ def test_a_killed_run_without_tensorflow_ends_with_the_weights_of_one_that_was_n
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert losses(tmp_path / "killed")[-1]["step"] < 40
+    assert tiny.losses(tmp_path / "killed")[-1]["step"] < 40
     for process in (start("killed", "device"), start("whole", "none")):
         assert "hmean" in tiny.finish(process)
     whole_state, killed_state = (tiny.everything(tmp_path / name, extra) for name in ("whole", "killed"))
     assert len(whole_state) > 100
-    for a, b in zip(whole_state, killed_state, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert [line["step"] for line in losses(tmp_path / "killed")] == list(range(1, 41))
+    jax.tree.map(np.testing.assert_array_equal, whole_state, killed_state)
+    assert [line["step"] for line in tiny.losses(tmp_path / "killed")] == list(range(1, 41))
 
 
 def test_sigterm_saves_and_the_same_command_goes_on_as_if_nothing_had_happened(run, tmp_path, monkeypatch, capsys):
@@ -139,9 +132,8 @@ def test_sigterm_saves_and_the_same_command_goes_on_as_if_nothing_had_happened(r
     assert [folder.name for folder in (tmp_path / "checkpoints").glob("[0-9]*")] == ["3"]
     train_and_evaluate(tiny.config("checkpoint_every=0"), tmp_path)
     assert "another config" not in capsys.readouterr().err
-    assert [line["step"] for line in losses(tmp_path)] == [1, 2, 3, 4, 5, 6]
-    for a, b in zip(tiny.weights(run), tiny.weights(tmp_path), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert [line["step"] for line in tiny.losses(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    jax.tree.map(np.testing.assert_array_equal, tiny.weights(run), tiny.weights(tmp_path))
 
 
 def test_a_run_that_learned_nothing_leaves_no_checkpoint(tmp_path, monkeypatch):
@@ -188,14 +180,4 @@ def test_an_evaluation_that_fails_or_is_stopped_loses_no_step_and_is_made_up(run
     assert [line["step"] for line in lines if "evaluation/hmean" in line] == [3, 6]
     with Checkpoints(tmp_path) as checkpoints:
         assert all(checkpoints.is_scored(step) for step in (3, 6))
-    for a, b in zip(tiny.weights(run), tiny.weights(tmp_path), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize(
-    ("extra", "word"), [("protocol=IoU", "protocol"), ("predict.checkpoint=bset", "bset"), ("shape=oval", "oval")]
-)
-def test_a_misspelt_word_is_refused_before_training(tmp_path, extra, word):
-    with pytest.raises(ValueError, match=word):
-        train_and_evaluate(tiny.config(extra), tmp_path)
-    assert not (tmp_path / "metrics.jsonl").exists()
+    jax.tree.map(np.testing.assert_array_equal, tiny.weights(run), tiny.weights(tmp_path))

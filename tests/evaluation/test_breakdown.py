@@ -13,10 +13,7 @@ from dbnet_jax.evaluation.breakdown import make_score_report, shape_of, size_of,
 from dbnet_jax.evaluation.errors import PictureErrors, find_errors, worst_first
 from dbnet_jax.evaluation.protocols import PROTOCOLS, compare, evaluate_detections, score
 from dbnet_jax.pages.scores import matches_of, score_sections
-
-
-def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+from tests.helpers.brightness import quad as box
 
 
 def turned(width: float, height: float, degrees: float) -> np.ndarray:
@@ -41,25 +38,16 @@ def test_size_is_that_of_the_shorter_side(width: float, height: float, size: str
         assert size_of(turned(width, height, degrees)) == size
 
 
-@pytest.mark.parametrize(
-    ("polygon", "shape"),
-    [
-        (turned(100, 20, 0), "straight"),
-        (turned(100, 20, 9), "straight"),
-        (turned(100, 20, -9), "straight"),
-        (turned(100, 20, 189), "straight"),
-        (turned(100, 20, 11), "oriented"),
-        (turned(100, 20, 45), "oriented"),
-        (turned(100, 20, 90), "oriented"),
-        (turned(20, 28, 0), "straight"),  # an upright "a" is taller than long
-        (turned(20, 31, 0), "oriented"),
-        (turned(20, 24, 20), "oriented"),
-        (arc(10), "straight"),
-        (arc(120), "curved"),
-        (arc(120)[:, ::-1], "curved"),
-        (arc(120)[[0, 6, 7, 13]], "straight"),  # four points have no curve
-    ],
-)
+SHAPES = {
+    "straight": [turned(100, 20, degrees) for degrees in (0, 9, -9, 189)]
+    # An upright "a" is taller than long; four points have no curve.
+    + [turned(20, 28, 0), arc(10), arc(120)[[0, 6, 7, 13]]],
+    "oriented": [turned(100, 20, 11), turned(100, 20, 45), turned(100, 20, 90), turned(20, 31, 0), turned(20, 24, 20)],
+    "curved": [arc(120), arc(120)[:, ::-1]],
+}
+
+
+@pytest.mark.parametrize(("polygon", "shape"), [(one, shape) for shape, several in SHAPES.items() for one in several])
 def test_shape(polygon: np.ndarray, shape: str) -> None:
     assert shape_of(polygon) == shape
 

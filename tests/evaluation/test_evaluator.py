@@ -20,19 +20,17 @@ from dbnet_jax.messages import Problem
 from dbnet_jax.pages.evaluation import write_report
 from input_pipeline.datasets.sample import Sample
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.numbered import Numbered
+from tests.helpers.page import Page
 from tests.helpers.problems import said
-from tests.pages.test_results import Page
 
 
-class Boxes:
+class Boxes(Numbered):
     """Pictures of different sizes with one white box each; every third has a truth that the picture does not show."""
 
     def __init__(self, count: int, bad: tuple[int, ...] = (), odd: tuple[int, ...] = ()):
-        self.count, self.bad, self.odd = count, bad, odd
-        self.problems: list[Problem] = []
-
-    def __len__(self) -> int:
-        return self.count
+        super().__init__(count, bad)
+        self.odd = odd
 
     def name(self, index: int) -> str:
         return f"box_{index}"
@@ -73,13 +71,8 @@ def test_it_scores_what_the_detector_finds_picture_by_picture(detector):
     assert found.ignore == [sample.ignore for sample in samples]
     # Seven of ten truths are shown.
     assert (found.scores.precision, found.scores.recall) == (1, 0.7)
-    assert found.summary() == {
-        "precision": 1.0,
-        "recall": 0.7,
-        "hmean": pytest.approx(2 * 0.7 / 1.7),
-        "protocol": "iou",
-        "images": 7,
-    }
+    hmean = pytest.approx(2 * 0.7 / 1.7)
+    assert found.summary() == {"precision": 1.0, "recall": 0.7, "hmean": hmean, "protocol": "iou", "images": 7}
 
 
 def test_it_says_where_the_detector_is_good_and_where_it_is_not(detector):

@@ -18,14 +18,11 @@ from dbnet_jax.evaluation.regions import (
     valid_polygons,
 )
 from tests.helpers.paths import DATA
+from tests.helpers.scored import box, evaluate_one
 
 OFFICIAL = ("iou", "deteval", "pascal")  # of which there are the official scripts' outputs
 
 FIGURE_EIGHT = [[0, 0], [10, 10], [10, 0], [0, 10]]
-
-
-def box(left: float, top: float, right: float, bottom: float) -> list[list[float]]:
-    return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
 def evaluate_official(folder: pathlib.Path, protocol: str) -> tuple[Any, list[dict[str, Any]], list[dict[str, Any]]]:
@@ -69,11 +66,6 @@ def test_equals_the_official_pairs_and_counts() -> None:
             assert ours["pairs"] == [(pair["gt"], pair["det"]) for pair in official["pairs"]]
             assert ours["ignored_truths"] == official["gtDontCare"]
             assert ours["ignored_detections"] == official["detDontCare"]
-
-
-def evaluate_one(detections: Any, truths: Any, ignore: Any = None, protocol: str = "iou") -> Any:
-    ignore = [False] * len(truths) if ignore is None else ignore
-    return evaluate_detections([detections], [truths], [ignore], protocol=protocol)
 
 
 def test_iou_by_hand() -> None:
@@ -229,11 +221,7 @@ def test_empty_pictures() -> None:
         (([], [], []), "coco", r"`protocol` \(='coco'\) must be one of 'iou', 'deteval', 'pascal'"),
         (([[]], [], []), "iou", "must be of as many pictures, not 1, 0 and 0"),
         (([[]], [[]], [[True]]), "iou", "picture 0: `ignore` holds 1 flags for 0 truths"),
-        (
-            ([[], [[[1, 2, 3]] * 4]], [[], []], [[], []]),
-            "iou",
-            r"picture 1: a polygon must be of shape .* \[4, 3\]",
-        ),
+        (([[], [[[1, 2, 3]] * 4]], [[], []], [[], []]), "iou", r"picture 1: a polygon must be of shape .* \[4, 3\]"),
     ],
 )
 def test_bad_arguments_are_named(arguments: Any, protocol: str, message: str) -> None:

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbnet_jax.evaluation import evaluate_detections
 from dbnet_jax.evaluation.regions import min_area_rectangles, read_polygons
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
-
-
-def box(left: float, top: float, right: float, bottom: float) -> list[list[float]]:
-    return [[left, top], [right, top], [right, bottom], [left, bottom]]
-
-
-def evaluate_one(detections: Any, truths: Any, ignore: Any = None, protocol: str = "iou") -> Any:
-    ignore = [False] * len(truths) if ignore is None else ignore
-    return evaluate_detections([detections], [truths], [ignore], protocol=protocol)
+from tests.helpers.scored import box, evaluate_one
 
 
 def turned(width: float, height: float, degrees: float, centre: tuple[float, float] = (100, 100)) -> list[list[float]]:

@@ -85,10 +85,7 @@ def test_a_file_and_its_card_are_written_again(run, tmp_path):
 # The card
 @pytest.mark.parametrize(
     ("words", "text"),
-    [
-        ("resize=none", "pictures keep their size;"),
-        ("resize=long,predict.size=96", "the rule 'long', size 96; box"),
-    ],
+    [("resize=none", "pictures keep their size;"), ("resize=long,predict.size=96", "the rule 'long', size 96; box")],
 )
 def test_the_card_tells_the_size_of_the_pictures_and_of_the_file(run, tmp_path, words, text):
     # So many characters that the header shows in the first decimal.

@@ -113,22 +113,8 @@ def test_offset_truncates_coordinates_toward_zero() -> None:
 
 def test_offset_may_leave_nothing_or_several_pieces() -> None:
     assert offset_polygon(RECTANGLE, -20.5) == []
-    dumbbell = np.array(
-        [
-            [0, 0],
-            [40, 0],
-            [40, 18],
-            [60, 18],
-            [60, 0],
-            [100, 0],
-            [100, 40],
-            [60, 40],
-            [60, 22],
-            [40, 22],
-            [40, 40],
-            [0, 40],
-        ]
-    )
+    upper = [[0, 0], [40, 0], [40, 18], [60, 18], [60, 0], [100, 0]]
+    dumbbell = np.array(upper + [[x, 40 - y] for x, y in upper[::-1]])
     pieces = offset_polygon(dumbbell, -5.0)
     assert sorted(piece[:, 0].mean() < 50 for piece in pieces) == [False, True]
     # The two squares of 40 by 40, five pixels in from each side.

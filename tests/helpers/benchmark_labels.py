@@ -13,6 +13,7 @@ from tests.helpers.own_labels import write, write_picture
 WORD = "10,10,30,10,30,20,10,20"
 SQUARE = [[10, 10], [30, 10], [30, 20], [10, 20]]
 QUAD = np.array(SQUARE, float).T  # 2×4, as SynthText has it
+NAMES = ["8/ballet_106_0.jpg", "8/ballet_106_1.jpg", "200/wall_1_0.jpg", "9/none.jpg"]  # of SynthText
 # Fourteen points along the upper and back along the lower edge of a box from (10, 10) to (22, 15).
 CURVE = [(2 * i, 0) for i in range(7)] + [(12 - 2 * i, 5) for i in range(7)]
 OFFSETS = ",".join(f"{x},{y}" for x, y in CURVE)
@@ -51,10 +52,7 @@ FILES = {
     "ctw1500": ("train_images/000{}.jpg", "ctw1500_train_labels/000000{}.txt"),
     "ctw1500 boxes": ("train/text_image/000{}.jpg", "train/text_label_curve/000{}.txt"),
     "ctw1500 xml": ("train_images/000{}.jpg", "ctw1500_train_labels/000{}.xml"),
-    "mlt2017": (
-        "ch8_training_images_1/img_{}.jpg",
-        "ch8_training_localization_transcription_gt_v2/gt_img_{}.txt",
-    ),
+    "mlt2017": ("ch8_training_images_1/img_{}.jpg", "ch8_training_localization_transcription_gt_v2/gt_img_{}.txt"),
     "hust_tr400": ("img_{}.jpg", "img_{}.gt"),
     "synthtext": ("1/img_{}.jpg", "gt.mat"),
 }
@@ -97,12 +95,26 @@ def synthtext_mat(names: Sequence[str], boxes: Sequence[Any], texts: Sequence[An
     return file.getvalue()
 
 
+def make_synthtext(
+    folder: pathlib.Path, names: Sequence[str] = NAMES, boxes: Any = None, texts: Any = None
+) -> pathlib.Path:
+    """A SynthText of four pictures, which have one word, three words, none, and a text of two for one box."""
+    for name in names:
+        write_picture(folder / name)
+    # Padded with spaces, as MATLAB does.
+    boxes = boxes or [QUAD, np.stack([QUAD, QUAD + 20, QUAD + 5], axis=2), np.zeros((2, 4, 0)), QUAD]
+    texts = texts or [["  one  "], ["two  words", "four\n  "], [""], ["a\nb"]]
+    write(folder / "gt.mat", synthtext_mat(names, boxes, texts))
+    return folder
+
+
 def content(kind: str, numbers: Sequence[int]) -> bytes:
     """What a label file holds: three instances of a picture, or of each where one file is of all of them."""
     if kind == "synthtext":
         boxes = np.stack([QUAD, QUAD + 20, QUAD + 5], axis=2)
         names = [FILES[kind][0].format(n) for n in numbers]
-        return synthtext_mat(names, [boxes] * len(numbers), [["two  words", "Söhne\n  "]] * len(numbers))
+        texts = [["two  words", "Söhne\n  "]] * len(numbers)
+        return synthtext_mat(names, [boxes] * len(numbers), texts, compress=False)
     if kind == "total_text mat":
         return mat([[["x:"], [[10, 30, 30, 10]], *row[2:]] for row in ROWS[1:]])
     if kind == "ctw1500 xml":

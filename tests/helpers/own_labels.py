@@ -103,8 +103,11 @@ def write_picture(path: pathlib.Path, height: int = HEIGHT, width: int = WIDTH) 
     write(path, cv2.imencode(path.suffix, np.full((height, width, 3), 90, np.uint8))[1].tobytes())
 
 
-def make(kind: str, folder: pathlib.Path, numbers: list[int], labels: str = "") -> pathlib.Path:
-    """A data set of a format: pictures in `train`, for the formats that do not look there in the folder itself."""
+def make(kind: str, folder: pathlib.Path, numbers: list[int], labels: str = "", *, content: Any = None) -> pathlib.Path:
+    """A data set of a format; `content` is another document for its label file.
+
+    Its pictures lie in `train`, for the formats that do not look there in the folder itself.
+    """
     if kind in ("labelme", "icdar_folder"):
         part = folder / (labels or "train")
         for n in numbers:
@@ -117,7 +120,7 @@ def make(kind: str, folder: pathlib.Path, numbers: list[int], labels: str = "") 
     pictures = folder / "train" if kind == "hiertext" else folder
     for n in numbers:
         write_picture(pictures / f"img_{n}.jpg")
-    write(folder / (labels or FILES[kind]), encode(kind, document(kind, numbers)))
+    write(folder / (labels or FILES[kind]), encode(kind, content or document(kind, numbers)))
     return folder
 
 

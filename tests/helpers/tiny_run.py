@@ -1,5 +1,6 @@
 """The smallest run that is a real one: shared by the tests that train."""
 
+import json
 import os
 import pathlib
 import socket
@@ -20,6 +21,8 @@ from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh
 from dbnet_jax.training.checkpoint import Checkpoints
 from dbnet_jax.training.state import create_state
+from dbnet_jax.weights.file import save_weights
+from dbnet_jax.weights.model_card import ModelCard
 from tests.helpers.paths import ROOT
 
 FIELDS = (
@@ -43,18 +46,25 @@ def make_run(folder: pathlib.Path, extra: str = "", step: int = 0) -> pathlib.Pa
     return folder
 
 
+def save_zeros(file: pathlib.Path) -> pathlib.Path:
+    """A file of weights that are zeros."""
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), variable_shapes(model_from_config(config())))
+    save_weights(file, zeros, config(), ModelCard(name=file.stem))
+    return file
+
+
+def losses(workdir: pathlib.Path) -> list[dict[str, float]]:
+    """The lines of a run's metrics that have a loss."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [line for line in lines if "loss" in line]
+
+
 def start(
     workdir: pathlib.Path, *flags: str, extra: str = "", environment: Mapping[str, str] = MappingProxyType({})
 ) -> subprocess.Popen[str]:
     """`python run.py` on the tiny config in a process of its own, on one CPU device."""
     fields = ",".join(filter(None, (FIELDS, extra)))
-    command = [
-        sys.executable,
-        "run.py",
-        f"--config=configs/quickstart.py:{fields}",
-        f"--workdir={workdir}",
-        *flags,
-    ]
+    command = [sys.executable, "run.py", f"--config=configs/quickstart.py:{fields}", f"--workdir={workdir}", *flags]
     return subprocess.Popen(
         command,
         cwd=ROOT,

@@ -1,7 +1,6 @@
 """A task that knows nothing of text: a line through points. As a program, it trains a run in the folder it is given."""
 
 import json
-import os
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -127,15 +126,12 @@ class Line(Task):
         return np.zeros((8, 8, 3), np.uint8)
 
     def report(self, workdir: Any, evaluation: Any, predictor: Any, dataset: Any) -> dict[str, Any]:
+        workdir = pathlib.Path(workdir)
         found = {**evaluation.metrics, "protocol": "distance", "images": evaluation.count}
-        found["measured_with"] = {"data": NAME, "split": "all", "predict": json.loads(predict_of(workdir))}
-        (pathlib.Path(workdir) / "evaluation.json").write_text(json.dumps(found))
+        predict = json.loads((workdir / "config.json").read_text())["predict"]
+        found["measured_with"] = {"data": NAME, "split": "all", "predict": predict}
+        (workdir / "evaluation.json").write_text(json.dumps(found))
         return found
-
-
-def predict_of(workdir: str | os.PathLike[str]) -> str:
-    """The section `predict` of the run's config."""
-    return json.dumps(json.loads((pathlib.Path(workdir) / "config.json").read_text())["predict"])
 
 
 def config() -> ConfigDict:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.images.decode import BadPicture, decode_image
+from tests.helpers.pictures import with_orientation
 
 # Smooth, so that JPEG keeps it; every channel and every corner differs.
 ROWS, COLUMNS = np.mgrid[0:40, 0:56]
@@ -21,6 +22,7 @@ def encode(rgb, suffix):
 
 
 JPEG, PNG = encode(PICTURE, ".jpg"), encode(PICTURE, ".png")
+THUMBED = with_orientation(JPEG, 1, thumbnail=JPEG)
 
 
 def png(width, height, bits, colour_type, rows, palette=None):
@@ -33,13 +35,6 @@ def png(width, height, bits, colour_type, rows, palette=None):
     content = zlib.compress(b"".join(b"\0" + row for row in rows))
     palette_chunk = chunk(b"PLTE", palette) if palette else b""
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + palette_chunk + chunk(b"IDAT", content) + chunk(b"IEND", b"")
-
-
-def with_exif(jpeg, orientation, thumbnail=b""):
-    """The JPEG with an EXIF segment that holds an orientation, and a thumbnail's bytes behind it."""
-    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, orientation, 0)
-    content = b"Exif\0\0" + tiff + thumbnail
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
 
 
 @pytest.mark.parametrize(
@@ -105,17 +100,14 @@ def test_one_pixel(suffix, channels):
 
 
 def test_exif_orientation_is_followed_only_when_told():
-    data = with_exif(JPEG, 6)
+    data = with_orientation(JPEG, 6)
     np.testing.assert_array_equal(decode_image(data, "a.jpg"), decode_image(JPEG, "a.jpg"))
     turned = decode_image(data, "a.jpg", follow_exif=True)
     np.testing.assert_array_equal(turned, np.rot90(decode_image(JPEG, "a.jpg"), -1))
 
 
 @settings(max_examples=60)
-@given(
-    share=st.floats(0, 1, exclude_max=True),
-    data=st.sampled_from([JPEG, PNG, with_exif(JPEG, 1, thumbnail=JPEG)]),
-)
+@given(share=st.floats(0, 1, exclude_max=True), data=st.sampled_from([JPEG, PNG, THUMBED]))
 def test_every_truncation_is_refused(share, data):
     with pytest.raises(BadPicture, match=r"^cut\.pic: .*(truncated|empty|cannot be decoded)"):
         decode_image(data[: int(share * len(data))], "cut.pic")
@@ -151,12 +143,7 @@ def test_a_flipped_bit_in_a_png_is_found():
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [
-        (b"", "empty"),
-        (b"plain text", "not a picture"),
-        (b"\0" * 500, "not a picture"),
-        (b"\xff\xd8", "truncated"),
-    ],
+    [(b"", "empty"), (b"plain text", "not a picture"), (b"\0" * 500, "not a picture"), (b"\xff\xd8", "truncated")],
 )
 def test_no_picture(data, reason):
     with pytest.raises(BadPicture, match=rf"^img_1\.jpg: .*{reason}"):
@@ -177,10 +164,7 @@ def test_refusals_are_silent(capfd):
 
 
 @settings(max_examples=200)
-@given(
-    data=st.binary(max_size=80),
-    start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM"]),
-)
+@given(data=st.binary(max_size=80), start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM"]))
 def test_garbage_never_crashes(data, start):
     try:
         image = decode_image(start + data, "garbage")

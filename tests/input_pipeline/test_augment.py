@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 
-from dbnet_jax.geometry import polygon_area
 from input_pipeline.augment import Augmentation, sample_placement
 
 
@@ -79,13 +78,6 @@ def test_a_picture_without_text_gives_a_placement_too():
     assert placement.polygons == []
     assert placement.ignore == []
     assert np.isfinite(placement.matrix).all()
-
-
-def test_areas_grow_with_the_square_of_the_scale():
-    polygon = np.array([[10, 10], [40, 10], [40, 20], [10, 20]], np.float32)
-    augmentation = Augmentation(crop=(640, 640), rotation=10.0, scale=(2.0, 2.0))
-    placement = sample_placement(np.random.default_rng(3), (100, 100), [polygon], [False], augmentation)
-    assert polygon_area(placement.polygons[0]) == pytest.approx(4 * 300, rel=1e-3)
 
 
 @pytest.mark.parametrize("image_size", [(50, 400), (400, 50), (50, 50)])

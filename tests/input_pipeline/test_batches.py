@@ -4,7 +4,6 @@ import itertools
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,33 +14,10 @@ from dbnet_jax.images.decode import BadPicture
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import Sample
 from input_pipeline.datasets.wrappers.cached import CachedDataset
 from input_pipeline.examples import LABELS, Example, Examples
-
-CROP = (32, 48)
-
-
-class Numbered(Dataset):
-    """Noise with a word each, named by their number; those in `bad` cannot be used."""
-
-    def __init__(self, count: int, bad: tuple[int, ...] = ()):
-        self.count, self.bad, self.reads = count, bad, Counter[int]()
-        self.problems = []
-
-    def __len__(self) -> int:
-        return self.count
-
-    def name(self, index: int) -> str:
-        return f"picture_{index}.jpg"
-
-    def __getitem__(self, index: int) -> Sample:
-        self.reads[index] += 1
-        if index in self.bad:
-            raise BadPicture(f"{self.name(index)}: cannot be decoded")
-        image = np.random.default_rng(index).integers(0, 256, (50 + index, 60, 3)).astype(np.uint8)
-        word = np.array([[10, 10], [45, 12], [45, 30], [10, 28]], np.float32)
-        return Sample(self.name(index), image, [word], [False])
+from tests.helpers.numbered import CROP, Numbered
 
 
 def make_examples(
@@ -67,8 +43,6 @@ def assert_equal(a: Example | Batch, b: Example | Batch) -> None:
 
 
 # Examples
-
-
 def test_an_example_is_a_function_of_its_position():
     positions = list(range(30))
     in_order = dict(zip(positions, map(make_examples()[0].__getitem__, positions), strict=True))
@@ -160,8 +134,6 @@ def test_a_set_that_does_not_fit_is_cached_in_part():
 
 
 # Batches
-
-
 @pytest.fixture(scope="module")
 def uninterrupted() -> list[tuple[Batch, list[str]]]:
     return take(7)

@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 from dbnet_jax.geometry import clip_to_image, offset_distance, offset_polygon
 from input_pipeline.edge_distance import TILE, lower_to_edges
 from input_pipeline.labels import make_labels
+from tests.helpers.official import LABELS
 from tests.helpers.paths import DATA
 
 RECTANGLE = np.array([[10, 10], [110, 10], [110, 50], [10, 50]], np.float32)
-NAMES = {
-    "shrink_map": "gt",
-    "shrink_mask": "mask",
-    "threshold_map": "thresh_map",
-    "threshold_mask": "thresh_mask",
-}
 
 
 def assert_equals_official(path: pathlib.Path) -> None:
@@ -29,7 +24,7 @@ def assert_equals_official(path: pathlib.Path) -> None:
         polygons = np.split(case["poly_pts"], np.cumsum(case["poly_len"])[:-1])
         height, width = case["shape"].tolist()
         labels = make_labels(polygons, case["ignore_in"].astype(bool).tolist(), height, width)
-        for name, official in NAMES.items():
+        for name, official in LABELS.items():
             assert labels[name].dtype == np.float32
             if name == "threshold_map":
                 # Ours is the true distance to an edge, the official one is larger beyond an edge's ends.
@@ -105,7 +100,7 @@ def test_ignored_regions_clear_only_the_mask() -> None:
 
 def test_no_polygons() -> None:
     labels = make_labels([], [], 5, 7)
-    assert {name: label.shape for name, label in labels.items()} == dict.fromkeys(NAMES, (5, 7))
+    assert {name: label.shape for name, label in labels.items()} == dict.fromkeys(LABELS, (5, 7))
     assert {name: label.ravel()[0] for name, label in labels.items()} == {
         "shrink_map": 0,
         "shrink_mask": 1,
@@ -174,26 +169,23 @@ def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
         make_labels(**arguments | change)
 
 
-def distance_to_outline(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The distance of each pixel to the nearest edge, edge by edge over the whole picture in float64."""
-    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
-    nearest = np.full((height, width), np.inf)
-    for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        edge = end - start
-        share = np.clip((pixels - start) @ edge / max(edge @ edge, 1e-30), 0, 1)
-        nearest = np.minimum(nearest, np.linalg.norm(pixels - start - share[..., None] * edge, axis=-1))
-    return nearest
+def distance_to_outline(polygon: np.ndarray, height: int, width: int, kind: str = "true") -> np.ndarray:
+    """The distance of each pixel to the nearest edge, edge by edge over the whole picture in float64.
 
-
-def official_distance_to_outline(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
-    """That to the line of an edge, and outside of the circle over the edge that to its nearer end, in float64."""
+    The official one is that to the line of an edge, and outside of the circle over the edge that to its nearer end.
+    """
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
     nearest = np.full((height, width), np.inf)
     for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         to_start, to_end, edge = pixels - start, pixels - end, end - start
-        to_line = np.abs(to_start[..., 0] * edge[1] - to_start[..., 1] * edge[0]) / np.linalg.norm(edge)
-        to_ends = np.minimum(np.linalg.norm(to_start, axis=-1), np.linalg.norm(to_end, axis=-1))
-        nearest = np.minimum(nearest, np.where((to_start * to_end).sum(axis=-1) <= 0, to_line, to_ends))
+        if kind == "true":
+            share = np.clip(to_start @ edge / max(edge @ edge, 1e-30), 0, 1)
+            distance = np.linalg.norm(to_start - share[..., None] * edge, axis=-1)
+        else:
+            to_line = np.abs(to_start[..., 0] * edge[1] - to_start[..., 1] * edge[0]) / np.linalg.norm(edge)
+            to_ends = np.minimum(np.linalg.norm(to_start, axis=-1), np.linalg.norm(to_end, axis=-1))
+            distance = np.where((to_start * to_end).sum(axis=-1) <= 0, to_line, to_ends)
+        nearest = np.minimum(nearest, distance)
     return nearest
 
 
@@ -215,10 +207,10 @@ def test_distances_to_edges_are_those_of_each_edge(kind: str, seed: int) -> None
     lowered = np.full((height, width), 0.9, np.float32)
     lower_to_edges(lowered, polygons, reaches, boxes, kind)
     expected = np.full((height, width), 0.9)
-    distance = distance_to_outline if kind == "true" else official_distance_to_outline
     for polygon, reach, (left, top, right, bottom) in zip(polygons, reaches, boxes, strict=True):
         box = expected[top:bottom, left:right]
-        np.minimum(box, distance(polygon, height, width)[top:bottom, left:right] / reach, out=box)
+        distance = distance_to_outline(polygon, height, width, kind)[top:bottom, left:right]
+        np.minimum(box, distance / reach, out=box)
     np.testing.assert_allclose(lowered, expected, atol=1e-5)
     assert lowered.min() < 0.5
     assert width > 8 * TILE
@@ -269,12 +261,7 @@ def test_maps_keep_their_meaning(polygon: np.ndarray) -> None:
 
 
 @settings(max_examples=60)
-@given(
-    st.lists(
-        st.lists(st.tuples(*[st.floats(-100, 200, width=32)] * 2), min_size=3, max_size=9),
-        max_size=3,
-    )
-)
+@given(st.lists(st.lists(st.tuples(*[st.floats(-100, 200, width=32)] * 2), min_size=3, max_size=9), max_size=3))
 def test_polygons_of_any_shape_give_maps_in_range(polygons: list[list[tuple[float, float]]]) -> None:
     arrays = [np.array(polygon, np.float32) for polygon in polygons]
     labels = make_labels(arrays, [False] * len(arrays), 90, 110)

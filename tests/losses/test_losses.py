@@ -12,15 +12,9 @@ import pytest
 
 from dbnet_jax.losses import db_loss
 from dbnet_jax.losses.hard_negatives import hard_negative_weights
+from tests.helpers.official import LABELS, OUTPUTS
 from tests.helpers.paths import DATA
 
-OUTPUTS = {"probability_map": "binary", "threshold_map": "thresh", "binary_map": "thresh_binary"}
-LABELS = {
-    "shrink_map": "gt",
-    "shrink_mask": "mask",
-    "threshold_map": "thresh_map",
-    "threshold_mask": "thresh_mask",
-}
 PARTS = {"probability": "bce_loss", "binary": "thresh_loss", "threshold": "l1_loss"}
 
 
@@ -56,12 +50,7 @@ def sample(seed: int = 0, text: float = 0.2) -> tuple[dict[str, jax.Array], dict
     }
     shrink = jnp.asarray(rng.random((2, 16, 16)) < text, jnp.float32)
     ones = jnp.ones((2, 16, 16))
-    labels = {
-        "shrink_map": shrink,
-        "shrink_mask": ones,
-        "threshold_map": threshold * 0.9,
-        "threshold_mask": ones,
-    }
+    labels = {"shrink_map": shrink, "shrink_mask": ones, "threshold_map": threshold * 0.9, "threshold_mask": ones}
     return outputs, labels
 
 
@@ -144,10 +133,3 @@ def test_hard_negatives_equal_sorting_on_random_losses():
         chosen = np.zeros(losses.size, bool)
         chosen[np.argsort(np.where(candidates, losses, -1).ravel())[::-1][:count]] = True
         np.testing.assert_array_equal(np.asarray(weights).ravel(), chosen)
-
-
-def test_no_sort_is_compiled():
-    outputs, labels = sample()
-    text = jax.jit(jax.grad(lambda o: db_loss(o, labels)[0])).lower(outputs).compile().as_text()
-    assert "sort(" not in text
-    assert "topk" not in text.lower()

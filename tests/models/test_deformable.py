@@ -1,20 +1,18 @@
 """Modulated deformable convolution: against the official operation, against the plain convolution, and its limits."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.export
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from flax import linen as nn
-from jax import lax
 
 from dbnet_jax.models.layers.deformable import DeformableConv, _flat_head, deformable_conv
 from dbnet_jax.ops.bilinear import sample
+from tests.helpers.convolutions import plain
 from tests.helpers.paths import DATA
 
 # Compiled whole: an operation at a time takes longer.
@@ -24,25 +22,6 @@ GOLDEN = DATA / "dcn_op.npz"
 
 def random(*shape: int, scale: float = 1.0) -> jax.Array:
     return scale * jax.random.normal(jax.random.key(sum(shape)), shape)
-
-
-@contextlib.contextmanager
-def jaxtyping_disabled() -> Iterator[None]:
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-def plain_conv(x: jax.Array, kernel: jax.Array, strides: int, padding: int, dilation: int) -> jax.Array:
-    pads = ((padding, padding), (padding, padding))
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (strides, strides),
-        pads,
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
 
 
 def golden(strides: int, offsets: str) -> tuple[Callable[..., jax.Array], list[jax.Array], dict[str, np.ndarray]]:
@@ -85,7 +64,7 @@ def test_its_gradients_equal_the_official_ones(strides):
 )
 def test_without_displacement_it_is_the_plain_convolution(size, strides, padding, dilation):
     x, kernel = random(2, 13, 10, 4), random(size, size, 4, 3)
-    expected = plain_conv(x, kernel, strides, padding, dilation)
+    expected = plain(x, kernel, strides, padding, dilation)
     points = (*expected.shape[:3], 1, size**2)
     out = compiled_conv(
         x, jnp.zeros((*points, 2)), jnp.ones(points), kernel, strides=strides, padding=padding, dilation=dilation
@@ -125,7 +104,7 @@ def test_a_fresh_layer_is_half_of_a_plain_convolution_and_its_offsets_learn():
     x = random(1, 8, 9, 4)
     layer = DeformableConv(3, strides=2)
     out, variables = jax.jit(layer.init_with_output)(jax.random.key(0), x)
-    np.testing.assert_allclose(out, 0.5 * plain_conv(x, variables["params"]["kernel"], 2, 1, 1), atol=1e-5)
+    np.testing.assert_allclose(out, 0.5 * plain(x, variables["params"]["kernel"], 2, 1, 1), atol=1e-5)
     gradients = jax.jit(jax.grad(lambda v: (layer.apply(v, x) ** 2).sum()))(variables)["params"]["offset"]
     assert np.abs(gradients["kernel"]).max(axis=(0, 1, 2)).min() > 0  # every offset and every mask
 
@@ -232,15 +211,11 @@ def test_no_array_holds_the_samples_of_all_taps():
     assert max(sizes(jaxpr.jaxpr)) <= max(one_tap, kernel.size)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     ("offset", "mask", "kernel", "words"),
     [
-        (
-            (1, 5, 6, 1, 9, 2),
-            (1, 5, 6, 1, 9),
-            (3, 3, 4, 2),
-            r"`mask` \(=\(1, 5, 6, 1, 9\)\).*\(1, 6, 6, 1, 9\)",
-        ),
+        ((1, 5, 6, 1, 9, 2), (1, 5, 6, 1, 9), (3, 3, 4, 2), r"`mask` \(=\(1, 5, 6, 1, 9\)\).*\(1, 6, 6, 1, 9\)"),
         ((1, 6, 6, 9, 1, 2), (1, 6, 6, 1, 9), (3, 3, 4, 2), r"`offset` \(=\(1, 6, 6, 9, 1, 2\)\)"),
         ((1, 6, 6, 1, 9, 1), (1, 6, 6, 1, 9), (3, 3, 4, 2), r"`offset` \(=\(1, 6, 6, 1, 9, 1\)\)"),
         ((1, 6, 6, 1, 9, 2), (1, 6, 6, 1, 9), (3, 3, 2, 2), r"`kernel`.*4 channels"),
@@ -248,9 +223,8 @@ def test_no_array_holds_the_samples_of_all_taps():
     ],
 )
 def test_sizes_that_do_not_fit_are_named(offset, mask, kernel, words):
-    # Without the tests' own check of shapes, which users do not have.
     x, arrays = random(1, 6, 6, 4), [jnp.zeros(shape) for shape in (offset, mask, kernel)]
-    with jaxtyping_disabled(), pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words):
         deformable_conv(x, *arrays)
 
 

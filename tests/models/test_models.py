@@ -20,6 +20,7 @@ from dbnet_jax.models.head import PixelPatches
 from dbnet_jax.models.layers.batch_norm import BatchNorm
 from dbnet_jax.models.layers.conv import Conv, max_pool
 from dbnet_jax.models.layers.initialization import fresh_variables
+from tests.helpers.convolutions import plain
 
 NARROW = {"width": 8, "inner_channels": 16}
 
@@ -50,12 +51,7 @@ def shapes_of(name: str, **options: Any) -> tuple[dict[str, jax.ShapeDtypeStruct
 
 
 # Backbones without their classifiers and dead weights; counted by torchvision's and the official modules.
-PARAMETERS = {
-    "resnet18": 11_176_512,
-    "resnet34": 21_284_672,
-    "resnet50": 23_508_032,
-    "resnet101": 42_500_160,
-}
+PARAMETERS = {"resnet18": 11_176_512, "resnet34": 21_284_672, "resnet50": 23_508_032, "resnet101": 42_500_160}
 
 
 @pytest.mark.parametrize("name", ["resnet34", "resnet101", "deformable_resnet18", "deformable_resnet50"])
@@ -155,15 +151,8 @@ def test_a_convolution_equals_the_plain_one(size, strides, hw):
     x = random(2, *hw, 3)
     conv = Conv(5, size, strides)
     variables = conv.init(jax.random.key(1), x)
-    pad = (size - 1) // 2
-    plain = lax.conv_general_dilated(
-        x,
-        variables["params"]["kernel"],
-        (strides, strides),
-        ((pad, pad), (pad, pad)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    np.testing.assert_allclose(conv.apply(variables, x), plain, atol=1e-5)
+    expected = plain(x, variables["params"]["kernel"], strides, (size - 1) // 2)
+    np.testing.assert_allclose(conv.apply(variables, x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("hw", [(8, 8), (9, 6)])
@@ -178,14 +167,8 @@ def test_pixel_patches_are_a_transposed_convolution():
     layer = PixelPatches(2)
     variables = layer.init(jax.random.key(0), x)
     kernel = variables["params"]["kernel"]
-    expected = lax.conv_transpose(
-        x,
-        kernel[::-1, ::-1],
-        (2, 2),
-        "VALID",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        transpose_kernel=False,
-    )
+    numbers = ("NHWC", "HWIO", "NHWC")
+    expected = lax.conv_transpose(x, kernel[::-1, ::-1], (2, 2), "VALID", dimension_numbers=numbers)
     patches = layer.apply(variables, x).reshape(1, 3, 4, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 6, 8, 2)
     # conv_transpose of lax correlates with the kernel as it lies: flipped, it scatters it.
     np.testing.assert_allclose(patches, expected, atol=1e-5)
@@ -224,23 +207,26 @@ def test_the_probability_map_alone_compiles_no_threshold_head():
     assert convolutions(alone) < convolutions(both)
 
 
-def test_names_and_sizes_that_cannot_work_are_refused():
-    with pytest.raises(ValueError, match="resnet99"):
-        create_model("resnet99")
-    with pytest.raises(ValueError, match="depth"):
-        create_model("resnet18", depth=3)
-    with pytest.raises(ValueError, match=r"`dcn`.*deformable_resnet50"):
-        create_model("deformable_resnet50", dcn=False)
-    with pytest.raises(ValueError, match=r"`dcn`.*mobilenet_v3_small"):
-        create_model("mobilenet_v3_small", dcn=True)
-    with pytest.raises(ValueError, match="`serial`"):
-        create_model("resnet18", serial=True, adaptive=False)
-    with pytest.raises(ValueError, match=r"`attention` .*loud.*scale_spatial"):
-        create_model("resnet18", scale_fusion=True, attention="loud")
-    with pytest.raises(ValueError, match=r"inner_channels.*multiple of 16"):
-        create_model("resnet18", inner_channels=8, scale_fusion=True)
-    with pytest.raises(ValueError, match="inner_channels"):
-        create_model("resnet18", inner_channels=30)
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("resnet99", {}, "resnet99"),
+        ("resnet18", {"depth": 3}, "depth"),
+        ("deformable_resnet50", {"dcn": False}, r"`dcn`.*deformable_resnet50"),
+        ("mobilenet_v3_small", {"dcn": True}, r"`dcn`.*mobilenet_v3_small"),
+        ("mobilenet_v3_small", {"max_width": 8}, r"`max_width` \(=8\) is an option of resnet18, .* wants None"),
+        ("resnet18", {"serial": True, "adaptive": False}, "`serial`"),
+        ("resnet18", {"scale_fusion": True, "attention": "loud"}, r"`attention` .*loud.*scale_spatial"),
+        ("resnet18", {"inner_channels": 8, "scale_fusion": True}, r"inner_channels.*multiple of 16"),
+        ("resnet18", {"inner_channels": 30}, "inner_channels"),
+    ],
+)
+def test_names_and_options_that_cannot_work_are_refused(name, options, words):
+    with pytest.raises(ValueError, match=words):
+        create_model(name, **options)
+
+
+def test_a_size_that_is_no_multiple_of_32_is_refused():
     with pytest.raises(ValueError, match="multiples of 32"):
         create_model("resnet18", **NARROW).init(jax.random.key(0), random(1, 60, 64, 3))
 

@@ -11,9 +11,9 @@ from flax.traverse_util import flatten_dict
 
 from dbnet_jax.models.decoder import Decoder
 from dbnet_jax.torch_weights import convert_state_dict
+from tests.helpers.official import OUTPUTS
 from tests.helpers.paths import DATA
 
-MAPS = {"probability_map": "binary", "threshold_map": "thresh", "binary_map": "thresh_binary"}
 CASES = {
     "model_dec_small_adaptive": {},
     "model_dec_small_serial": {"serial": True},
@@ -56,15 +56,15 @@ def test_decoders_equal_the_official_ones_in_both_modes(shared, name):
     def loss(params: Any, train: bool) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
         """Σ output · the official gradient of the output: its gradient is that of the official backward pass."""
         outputs, updates = decoder.apply(variables | {"params": params}, features, train, mutable=["batch_stats"])
-        total = sum((outputs[ours] * case[f"bt_gradout_{theirs}"][:, 0]).sum() for ours, theirs in MAPS.items())
+        total = sum((outputs[ours] * case[f"bt_gradout_{theirs}"][:, 0]).sum() for ours, theirs in OUTPUTS.items())
         return total, (outputs, updates["batch_stats"])
 
     outputs = jax.jit(decoder.apply)(variables, features)
-    for ours, theirs in MAPS.items():
+    for ours, theirs in OUTPUTS.items():
         np.testing.assert_allclose(outputs[ours], case[theirs][:, 0], atol=2e-5, err_msg=theirs)
     step = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
     (_, (outputs, statistics)), gradients = step(variables["params"], True)
-    for ours, theirs in MAPS.items():
+    for ours, theirs in OUTPUTS.items():
         np.testing.assert_allclose(outputs[ours], case[f"bt_{theirs}"][:, 0], atol=2e-5, err_msg=theirs)
     expected = to_variables(case, "bt_grad:", {"params": variables["params"]})["params"]
     for path, gradient in flatten_dict(gradients).items():

@@ -5,38 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from jax import export, lax
+from jax import export
 
 from dbnet_jax.models.layers.conv import upsample
 from dbnet_jax.models.layers.upsampled import LevelsConv, convolve_doubled
 from dbnet_jax.models.necks.fpn import FPN
 from dbnet_jax.ops.convolution import SMALL, convolve, pixel_product
-
-SAME = ((1, 1), (1, 1))
+from tests.helpers.convolutions import SAME, plain, random, with_gradients
 
 
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 1)
-
-
-def random(seed: int, *shape: int) -> jax.Array:
-    return jax.random.normal(jax.random.key(seed), shape)
-
-
-def plain(x, kernel, strides=1, padding=SAME):
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, (strides, strides), padding, dimension_numbers=numbers)
-
-
-def with_gradients(function):
-    """(*arguments, cotangent) → the output and the gradients, compiled."""
-
-    def run(*arguments):
-        y, transpose = jax.vjp(function, *arguments[:-1])
-        return y, *transpose(arguments[-1])
-
-    return jax.jit(run)
 
 
 def assert_same(ours, theirs, arguments, tolerance=2e-6):

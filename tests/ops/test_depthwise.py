@@ -6,38 +6,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import export, lax
+from jax import export
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from dbnet_jax.models.layers.depthwise import DepthwiseConv, depthwise_conv
+from tests.helpers import convolutions
+from tests.helpers.convolutions import random
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
-def random(seed: int, *shape: int) -> jax.Array:
-    return jax.random.normal(jax.random.key(seed), shape)
-
-
 def grouped(x: jax.Array, kernel: jax.Array, strides: int) -> jax.Array:
-    pad = (kernel.shape[0] - 1) // 2
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (strides, strides),
-        ((pad, pad), (pad, pad)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1],
-    )
+    return convolutions.plain(x, kernel, strides, (kernel.shape[0] - 1) // 2, groups=x.shape[-1])
 
 
 def with_gradients(conv, strides: int):
     """x, kernel, cotangent → the output and both gradients, compiled."""
-
-    def run(x, kernel, cotangent):
-        y, transpose = jax.vjp(lambda x, kernel: conv(x, kernel, strides), x, kernel)
-        return y, *transpose(cotangent)
-
-    return jax.jit(run)
+    return convolutions.with_gradients(lambda x, kernel: conv(x, kernel, strides))
 
 
 @pytest.mark.parametrize("hw", [(9, 8), (8, 12), (2, 1)])

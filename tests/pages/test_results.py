@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from html.parser import HTMLParser
 
 import cv2
 import numpy as np
@@ -11,38 +10,10 @@ from markupsafe import Markup
 
 from dbnet_jax.files import MANIFEST
 from dbnet_jax.images import drawing
+from dbnet_jax.messages import Problem
+from dbnet_jax.pages.page import MOST_LISTED, problem_list
 from dbnet_jax.pages.results import KINDS, ResultPicture, group_polygons, write_results_page
-
-VOID = {"meta", "img", "br", "link"}
-
-
-class Page(HTMLParser):
-    """Collects what the page refers to and says; fails on tags that do not close."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.open, self.references, self.alts, self.words, self.classes = [], [], [], [], [], []
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href"):
-                self.references.append(value)
-            elif name == "alt":
-                self.alts.append(value)
-            elif name == "class":
-                self.classes.append(value)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data.strip())
+from tests.helpers.page import Page
 
 
 def _square(left, top=10.0, side=20.0):
@@ -67,6 +38,11 @@ def _judged(**changes):
         "seconds": 0.25,
     }
     return ResultPicture(**(fields | changes))
+
+
+def _lefts(groups):
+    """The left edges of each kind's polygons."""
+    return {kind: [int(polygon[0, 0]) for polygon, _ in entries] for kind, entries in groups.items()}
 
 
 def _read(path):
@@ -134,36 +110,20 @@ def test_no_two_kinds_look_alike():
 
 
 def test_summary_numbers(tmp_path):
-    summary = {
-        "precision": 0.86549,
-        "recall": None,
-        "hmean": float("nan"),
-        "protocol": "iou",
-        "images": 100,
-        "seconds": 3725.0,
-        "box_threshold": 0.7,
-        "command": "python run.py",
-    }
+    numbers = {"precision": 0.86549, "recall": None, "hmean": float("nan"), "images": 100, "seconds": 3725.0}
+    summary = numbers | {"protocol": "iou", "box_threshold": 0.7, "command": "python run.py"}
     words = Page(write_results_page(tmp_path, "t", summary, [])).words
     shown = [word for word in words[words.index("precision") :] if word]
-    pairs = dict(zip(shown[:16:2], shown[1:16:2], strict=True))
-    assert pairs == {
-        "precision": "0.865",
-        "recall": "–",
-        "hmean": "–",
-        "protocol": "iou",
-        "pictures": "100",
-        "time": "1:02:05",
-        "box threshold": "0.700",
-        "command": "python run.py",
+    assert dict(zip(shown[:16:2], shown[1:16:2], strict=True)) == {
+        **{"precision": "0.865", "recall": "–", "hmean": "–", "pictures": "100", "time": "1:02:05"},
+        **{"protocol": "iou", "box threshold": "0.700", "command": "python run.py"},
     }
     assert "No pictures." in words
 
 
 def test_groups_follow_the_matches():
     groups = group_polygons(_judged())
-    first = {kind: [int(polygon[0, 0]) for polygon, _ in entries] for kind, entries in groups.items()}
-    assert first == {"found": [10], "false": [50], "missed": [90], "ignored": [130], "aside": [130]}
+    assert _lefts(groups) == {"found": [10], "false": [50], "missed": [90], "ignored": [130], "aside": [130]}
     assert groups["false"][0][1] == pytest.approx(0.7)
 
 
@@ -180,17 +140,9 @@ def test_split_and_merged_are_neither_missed_nor_false():
         split={1: [1, 2]},
         merged={3: [2, 3]},
     )
-    groups = group_polygons(picture)
-    first = {kind: [int(polygon[0, 0]) for polygon, _ in entries] for kind, entries in groups.items()}
-    assert first == {
-        "found": [11],
-        "false": [150],
-        "missed": [130],
-        "ignored": [],
-        "aside": [],
-        "split": [41, 46],
-        "merged": [71],
-        "truth": [40, 70, 100],
+    assert _lefts(group_polygons(picture)) == {
+        **{"found": [11], "false": [150], "missed": [130], "ignored": [], "aside": []},
+        **{"split": [41, 46], "merged": [71], "truth": [40, 70, 100]},
     }
 
 
@@ -202,11 +154,7 @@ def test_sections_follow_the_numbers(tmp_path):
 
 def test_groups_without_a_judgement():
     groups = group_polygons(_judged(matched_detections=None))
-    assert {kind: len(entries) for kind, entries in groups.items()} == {
-        "detected": 3,
-        "truth": 2,
-        "ignored": 1,
-    }
+    assert {kind: len(entries) for kind, entries in groups.items()} == {"detected": 3, "truth": 2, "ignored": 1}
     assert list(group_polygons(_judged(matched_detections=None, truths=None, ignore=None))) == ["detected"]
 
 
@@ -278,3 +226,11 @@ def test_pictures_of_the_earlier_page_go_with_it_and_all_else_stays(tmp_path):
     page = write_results_page(tmp_path, "later", {}, [_judged(name="0.png"), _judged(name="b.png")])
     there = {f"pictures/{file.name}" for file in (tmp_path / "pictures").iterdir()}
     assert there == {*Page(page).references, "pictures/holiday.jpg"}
+
+
+def test_a_page_lists_problems_and_links_the_rest():
+    html = problem_list("2 problems", [Problem("a.txt:1", "<odd>"), Problem("", "b")], "problems.txt")
+    assert '<summary>2 problems <a href="problems.txt">problems.txt</a></summary>' in html
+    assert "<li>a.txt:1: &lt;odd&gt;</li>\n<li>b</li>" in html
+    assert problem_list("no problems", []) == ""
+    assert "… and 9 more" in problem_list("many", [*[Problem("a", "x")] * (MOST_LISTED + 6), Problem("a", "odd", 3)])

@@ -28,12 +28,8 @@ def official_detections(case: Any, shape: str, percent: int) -> tuple[list[np.nd
 def assert_equals_official(path: pathlib.Path, shape: str) -> None:
     with np.load(path) as case:
         for percent in (50, 60, 70):
-            found = extract_polygons(
-                case["pred"],
-                image_size=tuple(case["dest_hw"].tolist()),
-                shape=shape,
-                box_threshold=percent / 100,
-            )
+            size, limit = tuple(case["dest_hw"].tolist()), percent / 100
+            found = extract_polygons(case["pred"], image_size=size, shape=shape, box_threshold=limit)
             polygons, scores = official_detections(case, shape, percent)
             assert len(found.polygons) == len(polygons)
             np.testing.assert_allclose(found.scores, scores, atol=1e-6)

@@ -14,17 +14,12 @@ from dbnet_jax.torch_weights import (
 )
 from tests.helpers.torch_models import SMALL, assert_same, random_variables, shapes_found_once  # noqa: F401  (the fixture works by itself)
 
+MOBILE = ("mobilenet_v3_large", "mobilenet_v3_small")
+
 
 @pytest.mark.parametrize(
     ("source", "name"),
-    [
-        ("torchvision", "resnet101"),
-        ("torchvision", "mobilenet_v3_large"),
-        ("torchvision", "mobilenet_v3_small"),
-        ("timm", "resnet18"),
-        ("timm", "mobilenet_v3_large"),
-        ("timm", "mobilenet_v3_small"),
-    ],
+    [*(("torchvision", name) for name in ("resnet101", *MOBILE)), *(("timm", name) for name in ("resnet18", *MOBILE))],
 )
 def test_an_imagenet_backbone_comes_in(source, name):
     model = create_model(name, **SMALL | {"width": 64 if "mobile" in name else 8}, mobilenet="torchvision")

@@ -9,11 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from dbnet_jax.models import create_model
-from dbnet_jax.torch_weights import (
-    describe,
-    export_torch_weights,
-    load_torch_weights,
-)
+from dbnet_jax.torch_weights import describe, export_torch_weights, load_torch_weights
 from dbnet_jax.torch_weights.files import read_state_dict
 from tests.helpers.torch_models import SMALL, assert_same, random_variables, shapes_found_once  # noqa: F401  (the fixture works by itself)
 

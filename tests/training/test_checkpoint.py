@@ -90,8 +90,7 @@ def test_the_whole_state_comes_back_and_detection_takes_the_average(tmp_path):
         variables, _ = checkpoints.restore_variables(state(0).variables, "latest")
     assert restored is not None
     assert jax.tree.structure(restored) == jax.tree.structure(state(3, average=True))
-    for a, b in zip(jax.tree.leaves(restored), jax.tree.leaves(state(3, average=True)), strict=True):
-        np.testing.assert_array_equal(a, b)
+    jax.tree.map(np.testing.assert_array_equal, restored, state(3, average=True))
     np.testing.assert_array_equal(variables["params"]["kernel"], 3.5)
 
 

@@ -101,12 +101,7 @@ def test_maps_of_any_size_and_of_no_text():
 def test_pictures_of_a_batch_do_not_touch_each_other():
     cases = [read_case(path) for path in sorted(DATA.glob("labels_*.npz"))[:2]]
     size = cases[0][2]
-    examples = []
-    for polygons, ignore, _ in cases:
-        sample = Sample("x", np.zeros((*size, 3), np.uint8), polygons, ignore)
-        examples.append(
-            geometry(size, size)(0, sample, Placement(np.eye(2, 3, dtype=np.float32), polygons, ignore, PLAIN))
-        )
+    examples = [described(polygons, ignore, size) for polygons, ignore, _ in cases]
     batch = {key: np.stack([example[key] for example in examples]) for key in ("polygons", "distances")}
     together = jax.jit(draw_labels, static_argnums=2)(batch["polygons"], batch["distances"], size)
     for row, (polygons, ignore, _) in enumerate(cases):

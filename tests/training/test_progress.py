@@ -100,16 +100,8 @@ def test_odd_numbers_do_not_raise(stream_type):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [
-        (0, "0:00"),
-        (59.6, "1:00"),
-        (754, "12:34"),
-        (11045, "3:04:05"),
-        (2 * 86400 + 3 * 3600 + 240, "2d 03:04"),
-        (math.nan, "--:--"),
-        (math.inf, "--:--"),
-        (-1, "--:--"),
-    ],
+    [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (11045, "3:04:05"), (2 * 86400 + 3 * 3600 + 240, "2d 03:04")]
+    + [(odd, "--:--") for odd in (math.nan, math.inf, -1)],
 )
 def test_duration(seconds, text):
     assert duration(float(seconds)) == text

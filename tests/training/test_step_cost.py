@@ -8,8 +8,7 @@ from jax import lax
 from dbnet_jax.models.layers.depthwise import depthwise_conv
 from dbnet_jax.ops.convolution import convolve
 from dbnet_jax.training.step_cost import count_flops
-
-SAME = ((1, 1), (1, 1))
+from tests.helpers.convolutions import SAME
 
 
 def flops(function, *arguments):

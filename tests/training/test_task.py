@@ -44,18 +44,15 @@ def test_it_learns_and_its_best_checkpoint_is_by_its_own_metric(run):
 def test_killed_and_started_again_it_ends_with_the_same_bits(run, tmp_path):
     killed = start(tmp_path)
     for _ in range(600):
-        if (
-            any((tmp_path / "checkpoints" / str(step)).is_dir() for step in (4, 6, 8, 10, 12))
-            or killed.poll() is not None
-        ):
+        saved = any((tmp_path / "checkpoints" / str(step)).is_dir() for step in (4, 6, 8, 10, 12))
+        if saved or killed.poll() is not None:
             break
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert start(tmp_path).wait(timeout=120) == 0
     variables = [restore_checkpoint(toy_task.config(), folder)[0] for folder in (run[0], tmp_path)]
-    for one, other in zip(*map(jax.tree.leaves, variables), strict=True):
-        np.testing.assert_array_equal(one, other)
+    jax.tree.map(np.testing.assert_array_equal, *variables)
 
 
 def test_its_weights_are_exported_with_its_config_and_a_card(run, tmp_path):

@@ -55,8 +55,6 @@ def file(variables, tmp_path_factory) -> pathlib.Path:
 
 
 # What survives
-
-
 def test_every_weight_keeps_its_precision_and_every_statistic_its_value(file, variables):
     loaded = load_weights(file).variables
     assert jax.tree.structure(loaded) == jax.tree.structure(variables)
@@ -77,10 +75,7 @@ def test_every_weight_keeps_its_precision_and_every_statistic_its_value(file, va
 def test_what_float16_cannot_hold_stays_float32(variables, tmp_path, scale):
     extreme = jax.tree.map(lambda leaf: (leaf * scale).astype(np.float32), variables)
     save_weights(tmp_path / "x.safetensors", extreme, tiny.config(), CARD)
-    for found, array in zip(
-        jax.tree.leaves(load_weights(tmp_path / "x.safetensors").variables), jax.tree.leaves(extreme), strict=True
-    ):
-        np.testing.assert_array_equal(found, array)
+    jax.tree.map(np.testing.assert_array_equal, load_weights(tmp_path / "x.safetensors").variables, extreme)
 
 
 def test_float32_is_exact_and_twice_as_large(file, variables, tmp_path):
@@ -129,8 +124,6 @@ def test_training_starts_from_it(file, variables, caplog):
 
 
 # What it tells of itself
-
-
 def test_the_card_can_be_read_beside_it(file):
     text = file.with_suffix(".md").read_text(encoding="utf-8")
     assert "| icdar2015, validation | iou | 100 | 0.700 | 0.500 | 0.583 |" in text
@@ -190,8 +183,6 @@ def test_the_changed_fields_are_those_that_differ():
 
 
 # What is refused
-
-
 def test_a_file_that_is_not_there_or_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.safetensors'\) is not there"):
         Detector.from_checkpoint(tmp_path / "gone.safetensors")

@@ -26,14 +26,8 @@ CARD = ModelCard(
             {"scores": [{"data": "x", "protocol": "iou", "images": 1}]},
             r"a score .* must have a metric, such as 'hmean'",
         ),
-        (
-            {"scores": [CARD.as_dict()["scores"][0] | {"hmean": True}]},
-            r"'hmean' \(=True\) must be a number in",
-        ),
-        (
-            {"scores": [CARD.as_dict()["scores"][0] | {"hmean": 58.3}]},
-            r"'hmean' \(=58.3\) must be a number in",
-        ),
+        ({"scores": [CARD.as_dict()["scores"][0] | {"hmean": True}]}, r"'hmean' \(=True\) must be a number in"),
+        ({"scores": [CARD.as_dict()["scores"][0] | {"hmean": 58.3}]}, r"'hmean' \(=58.3\) must be a number in"),
         ({"scores": [CARD.as_dict()["scores"][0] | {"images": -5}]}, r"'images' \(=-5\) must not be negative"),
     ],
 )

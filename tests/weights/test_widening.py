@@ -80,8 +80,3 @@ def test_what_cannot_be_widened_is_named(tmp_path, extra, text):
     config = tiny.config(f"init.checkpoint={saved(tmp_path)},init.widen=True,{extra}")
     with pytest.raises(ValueError, match=f"`config.init.widen` .*{text}"):
         initial_variables(config, model_from_config(config))
-
-
-def test_a_limit_of_the_width_is_for_resnets():
-    with pytest.raises(ValueError, match=r"`max_width` \(=8\) is an option of resnet18, .* wants None"):
-        create_model("mobilenet_v3_small", max_width=8)

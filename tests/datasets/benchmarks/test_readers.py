@@ -1,10 +1,7 @@
 """The benchmarks' readers: layouts, splits, what is missing, and the real data. Pictures are made here."""
 
 import re
-import subprocess
-import sys
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,39 +11,25 @@ from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.sample import Dataset
+from tests.helpers.benchmark_labels import SQUARE, WORD
+from tests.helpers.own_labels import names, write, write_picture
+from tests.helpers.pictures import with_orientation
 from tests.helpers.problems import said
-
-WORD = "10,10,30,10,30,20,10,20"
-SQUARE = [[10, 10], [30, 10], [30, 20], [10, 20]]
-
-
-def write_picture(path, height=60, width=80):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = np.full((height, width, 3), sum(map(ord, path.stem)) % 200, np.uint8)
-    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 def make_icdar2015(folder, count=23):
     for number in range(1, count + 1):
         write_picture(folder / f"ch4_training_images/img_{number}.jpg")
-        write(
-            folder / f"ch4_training_localization_transcription_gt/gt_img_{number}.txt",
-            f"{WORD},word {number}\n",
-        )
+        write(folder / f"ch4_training_localization_transcription_gt/gt_img_{number}.txt", f"{WORD},word {number}\n")
     return folder
 
 
 def test_splits_share_the_training_folder_by_number(tmp_path):
     make_icdar2015(tmp_path)
-    names = {split: _names(Icdar2015(tmp_path, split)) for split in ("train", "validation", "trainval")}
-    assert names["trainval"] == [f"img_{number}.jpg" for number in range(1, 24)]
-    assert names["validation"] == ["img_1.jpg", "img_11.jpg", "img_21.jpg"]
-    assert names["train"] == [name for name in names["trainval"] if name not in names["validation"]]
+    found = {split: names(Icdar2015(tmp_path, split)) for split in ("train", "validation", "trainval")}
+    assert found["trainval"] == [f"img_{number}.jpg" for number in range(1, 24)]
+    assert found["validation"] == ["img_1.jpg", "img_11.jpg", "img_21.jpg"]
+    assert found["train"] == [name for name in found["trainval"] if name not in found["validation"]]
     sample = Icdar2015(tmp_path, "validation")[1]
     assert sample.name == "img_11.jpg"
     assert sample.texts == ["word 11"]
@@ -56,16 +39,12 @@ def test_splits_share_the_training_folder_by_number(tmp_path):
     assert isinstance(Icdar2015(tmp_path), Dataset)
 
 
-def _names(dataset):
-    return [dataset.name(index) for index in range(len(dataset))]
-
-
 def test_icdar2015_test_layout(tmp_path):
     for number in (2, 10, 1):
         write_picture(tmp_path / f"ch4_test_images/img_{number}.jpg")
         write(tmp_path / f"Challenge4_Test_Task1_GT/gt_img_{number}.txt", f"{WORD},###\r\n")
     dataset = Icdar2015(tmp_path, "test")
-    assert _names(dataset) == ["img_1.jpg", "img_2.jpg", "img_10.jpg"]
+    assert names(dataset) == ["img_1.jpg", "img_2.jpg", "img_10.jpg"]
     assert dataset[0].ignore == [True]
     assert said(dataset) == ["3 test pictures where the release has 500"]
 
@@ -76,7 +55,7 @@ def test_msra_td500_layout(tmp_path):
             write_picture(tmp_path / part / f"IMG_00{number}.JPG")
             write(tmp_path / part / f"IMG_00{number}.gt", "0 1 10 20 30 8 0\r\n" if number == 30 else b"")
     dataset = MsraTd500(tmp_path, "test")
-    assert _names(dataset) == ["IMG_0030.JPG", "IMG_0059.JPG"]
+    assert names(dataset) == ["IMG_0030.JPG", "IMG_0059.JPG"]
     assert dataset[0].ignore == [True]
     assert dataset[1].polygons == []
     assert said(dataset[1]) == []
@@ -105,23 +84,11 @@ def test_total_text_flat_layout(tmp_path):
 
 @pytest.mark.parametrize("reader", BENCHMARKS.values())
 def test_a_missing_or_empty_folder_says_what_to_do(tmp_path, reader):
-    for folder, found in (
-        (tmp_path / "nowhere", "there is no such folder"),
-        (tmp_path, "the folder is empty"),
-    ):
+    for folder, found in ((tmp_path / "nowhere", "there is no such folder"), (tmp_path, "the folder is empty")):
         with pytest.raises(FileNotFoundError) as error:
             reader(folder, "train")
-        message = str(error.value)
-        assert str(folder) in message
-        assert found in message
-        assert reader.layout in message
-        assert reader.source in message
-
-
-def with_orientation(picture, orientation):
-    """A JPEG file that says how it is to be turned; 6 is by 90° clockwise."""
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation, *bytes(7)])
-    return picture[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + picture[2:]
+        for part in (str(folder), found, reader.layout, reader.source):
+            assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +159,7 @@ def test_broken_and_vanished_pictures_are_bad_samples(tmp_path):
     assert dataset.annotation(0).texts == ["word 1"]
 
 
-def test_unknown_names():
+def test_unknownnames():
     with pytest.raises(ValueError, match=r"`name` \(='icdar'\) must be one of icdar2015, msra_td500, total_text"):
         open_dataset("icdar", "x", "train")
     with pytest.raises(ValueError, match=r"`split` \(='val'\) must be one of train, validation, trainval, test"):
@@ -201,16 +168,7 @@ def test_unknown_names():
         open_dataset("icdar2015", "x", "train", source="tar")
 
 
-def test_open_dataset(tmp_path):
-    make_icdar2015(tmp_path)
-    dataset = open_dataset("icdar2015", tmp_path, "validation")
-    assert isinstance(dataset, Icdar2015)
-    assert len(dataset) == 3
-
-
 # The real data
-
-
 def _totals(dataset):
     annotations = [dataset.annotation(index) for index in range(len(dataset))]
     return (
@@ -251,10 +209,5 @@ def test_real_total_text(shared):
     assert (len(bad), len(crossed), len(problems)) == (10, 2, 12)
     assert sum(len(annotation.polygons) for annotation in annotations) == 10_588 - 10
     dataset = TotalText(shared / "data/total_text", "trainval")
-    assert _names(dataset) == ["img3.jpg", "img310.jpg", "img564.jpg"]
+    assert names(dataset) == ["img3.jpg", "img310.jpg", "img564.jpg"]
     assert [len(dataset[index].polygons) for index in range(3)] == [4, 3, 14]
-
-
-def test_readers_do_not_import_tensorflow():
-    code = "import sys, input_pipeline.datasets.benchmarks.total_text; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

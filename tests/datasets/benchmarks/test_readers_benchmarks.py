@@ -14,8 +14,10 @@ from input_pipeline.datasets.benchmarks.ctw1500 import Ctw1500
 from input_pipeline.datasets.benchmarks.hust_tr400 import HustTr400
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.mlt2017 import Mlt2017
+from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
+from input_pipeline.datasets.own_data.icdar_folder import IcdarFolder, parse_line
+from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample, parse_instances, text_lines
 from input_pipeline.datasets.sample import Annotation, Sample
 from tests.helpers.benchmark_labels import FIRST, SQUARE, WORD, check_places
 from tests.helpers.mutations import MUTATIONS, check, check_outcome, mutate
@@ -42,25 +44,9 @@ def test_scripts_describe_the_instances():
         Sample("a", image, [polygon], [False], scripts=["Latin", "Latin"])
 
 
-def test_labels_in_utf_16_are_read():
-    text = f"{WORD},Söhne\r\n{WORD},二"
-    for encoding in ("utf-16", "utf-8-sig"):
-        annotation = Icdar2015.parse(text.encode(encoding), "gt_img_1.txt")
-        assert (annotation.texts, said(annotation)) == (["Söhne", "二"], [])
-    big_endian = Icdar2015.parse(b"\xfe\xff" + text.encode("utf-16-be"), "gt_img_1.txt")
-    assert big_endian.texts == ["Söhne", "二"]
-
-
 # MLT 2017
-
-
 def make_mlt2017(folder):
-    for part, number, script in (
-        (1, 1, "Latin"),
-        (1, 2, "Arabic"),
-        (3, 7, "Chinese"),
-        ("", 11, "Korean"),
-    ):
+    for part, number, script in ((1, 1, "Latin"), (1, 2, "Arabic"), (3, 7, "Chinese"), ("", 11, "Korean")):
         images = f"ch8_training_images_{part}" if part else "ch8_training_images"
         write_picture(folder / images / f"img_{number}.{'png' if number == 7 else 'jpg'}", height=50 + number)
         write(
@@ -143,8 +129,6 @@ def test_scripts_of_outlines_outside_of_the_picture_go_with_them():
 
 
 # HUST-TR400
-
-
 @pytest.mark.parametrize("inner", [".", "HUST-TR400"])
 def test_hust_tr400_layout(tmp_path, inner):
     for number in (3, 20, 100):
@@ -167,8 +151,13 @@ def test_hust_tr400_holds_nothing_back(tmp_path, split):
 
 
 # Whatever the bytes are, they give an annotation or BadPicture, and a bad line takes no neighbour along.
-
+RECORD = "x: [[206 251 386 542]], y: [[633 811 931 946]], ornt: [u'c'], transcriptions: [u'PETROSAINS']"
 LINES = [
+    (Icdar2015, f"{WORD},a word"),
+    (MsraTd500, "3 0 749 860 47 105 -0.048040"),
+    (TotalText, "697,196,890,202,892,261,694,259,KELUAR"),
+    (TotalText, RECORD),
+    (IcdarFolder, f"{WORD},word"),
     (Ctw1500, FIRST),
     (Ctw1500, f"{WORD},####a, word"),
     (Mlt2017, f"{WORD},Latin,a, word"),
@@ -183,7 +172,8 @@ KEPT = ("kept as it is", "read as Latin-1")
 def test_a_file_of_something_else_is_no_picture_without_text(reader, data):
     with pytest.raises(BadPicture, match=r"^a\.txt: "):
         reader.parse(data, "a.txt")
-    assert reader.parse(b"\xef\xbb\xbf\r\n \n", "a.txt") == Annotation()
+    for nothing in (b"", b"\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n \n", b"\r\n \r\n\t"):
+        assert reader.parse(nothing, "a.txt") == Annotation()
 
 
 def test_single_points_not_to_care_for_are_no_loss():
@@ -194,31 +184,40 @@ def test_single_points_not_to_care_for_are_no_loss():
         TotalText.parse(b"534,294,word", "img1.jpg.txt")
 
 
-@pytest.mark.parametrize("line", [f'{WORD},"###"', f"{WORD}, ### "])
+@pytest.mark.parametrize("line", [f'{WORD},"###"', f'{WORD}, "###" ', f"{WORD}, ### ", f"{WORD},###"])
 def test_dont_care_in_quotes(line):
     assert Icdar2015.parse(line.encode(), "gt_img_1.txt").ignore == [True]
     assert parse_truth(line.encode(), "gt_img_1.txt").ignore == [True]
+    assert parse_line(line).ignore
+    assert not parse_line(f'{WORD},"##"').ignore
+
+
+def parse_in_folder(data, file):
+    """What `IcdarFolder` makes of a file."""
+    lines, problems = text_lines(data, file)
+    return parse_instances(lines, file, parse_line, problems)
 
 
 @pytest.mark.parametrize(("reader", "line"), LINES)
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(mutations=MUTATIONS)
 def test_mutated_lines(reader, line, mutations):
     good = line.encode()
     bad = re.sub(rb"[\r\n]", b"", mutate(good, mutations))
-    annotation = reader.parse(b"\n".join([good, bad, good]), "file.txt")
+    parse = parse_in_folder if reader is IcdarFolder else reader.parse
+    annotation = parse(b"\n".join([good, bad, good]), "file.txt")
     check(annotation)
     blank = not bad.decode("latin-1").strip("\ufeff \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
     left_out = [problem for problem in said(annotation) if not any(kept in problem for kept in KEPT)]
     assert len(annotation.polygons) + len(left_out) == (2 if blank else 3)
     assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in said(annotation))
-    expected = reader.parse(good, "file.txt")
+    expected = parse(good, "file.txt")
     for index in (0, -1):
         np.testing.assert_array_equal(annotation.polygons[index], expected.polygons[0])
         assert annotation.texts[index] == expected.texts[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=400)
 @given(
     data=st.binary(max_size=60),
     reader=st.sampled_from(PARSERS),

@@ -1,12 +1,7 @@
 """SynthText's reader: what `gt.mat` says, the index that is made of it, and what happens when either is damaged."""
 
-import io
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.io import savemat
 
 from dbnet_jax.images.decode import BadPicture
 from input_pipeline.datasets import open_dataset
@@ -14,38 +9,9 @@ from input_pipeline.datasets.benchmarks import synthtext as synthtext_module
 from input_pipeline.datasets.benchmarks import synthtext_index as index_module
 from input_pipeline.datasets.benchmarks.synthtext import SynthText
 from input_pipeline.datasets.sample import Dataset
-from tests.helpers.benchmark_labels import ROWS, SQUARE, check_places, mat
-from tests.helpers.mutations import MUTATIONS, check, mutate
-from tests.helpers.own_labels import names, write, write_picture
+from tests.helpers.benchmark_labels import NAMES, QUAD, ROWS, SQUARE, check_places, make_synthtext, mat
+from tests.helpers.own_labels import names
 from tests.helpers.problems import said
-
-NAMES = ["8/ballet_106_0.jpg", "8/ballet_106_1.jpg", "200/wall_1_0.jpg", "9/none.jpg"]
-QUAD = np.array(SQUARE, float).T  # 2×4
-
-
-def cells(values):
-    """A MATLAB cell array of one row."""
-    row = np.empty((1, len(values)), object)
-    row[0] = values
-    return row
-
-
-def make_synthtext(folder, names=NAMES, boxes=None, texts=None, *, compress=True):
-    for name in names:
-        write_picture(folder / name)
-    # Of one word, of three, of none; padded with spaces, as MATLAB does.
-    boxes = boxes or [QUAD, np.stack([QUAD, QUAD + 20, QUAD + 5], axis=2), np.zeros((2, 4, 0)), QUAD]
-    texts = texts or [["  one  "], ["two  words", "four\n  "], [""], ["a\nb"]]
-    labels = {
-        "imnames": cells([np.array([name]) for name in names]),
-        "wordBB": cells(boxes),
-        "charBB": cells([QUAD] * len(names)),
-        "txt": cells([np.array(text) for text in texts]),
-    }
-    file = io.BytesIO()
-    savemat(file, labels, do_compression=compress)
-    write(folder / "gt.mat", file.getvalue())
-    return folder
 
 
 @pytest.fixture
@@ -176,26 +142,3 @@ def test_synthtext_lists_of_different_lengths(tmp_path):
     make_synthtext(tmp_path, boxes=[QUAD] * 3, texts=[["a"]] * 4)
     with pytest.raises(ValueError, match="4 imnames, 3 wordBB and 4 txt"):
         SynthText(tmp_path, "trainval")
-
-
-@settings(max_examples=100)
-@given(mutations=MUTATIONS, compress=st.booleans())
-def test_mutated_labels(tmp_path_factory, mutations, compress):
-    folder = tmp_path_factory.mktemp("synthtext")
-    labels = make_synthtext(folder, compress=compress) / "gt.mat"
-    labels.write_bytes(mutate(labels.read_bytes(), mutations))
-    try:
-        dataset = SynthText(folder, "trainval")
-    except ValueError as error:
-        messages = [str(error)]
-    else:
-        messages = []
-        for index in range(len(dataset)):
-            try:
-                annotation = dataset.annotation(index)
-            except BadPicture as error:
-                messages.append(str(error))
-            else:
-                check(annotation)
-                messages += said(annotation)
-    assert all("gt.mat: " in message for message in messages)

@@ -46,8 +46,7 @@ def test_boxes_stand_in_for_polygons(tmp_path):
     content = document("mmocr", [1])
     for instance in content["data_list"][0]["instances"]:
         del instance["polygon"]
-    make("mmocr", tmp_path, [1])
-    write(tmp_path / FILES["mmocr"], encode("mmocr", content))
+    make("mmocr", tmp_path, [1], content=content)
     np.testing.assert_array_equal(MmOcr(tmp_path, "trainval")[0].polygons[0], WORD)
     for nothing in ([], [[]], None):
         content = document("coco_text", [1])
@@ -70,8 +69,7 @@ def test_coco_rings_and_masks_are_instances(tmp_path):
         {"image_id": 0, "segmentation": {"size": [HEIGHT, WIDTH], "counts": [1]}},
         {"image_id": 7, "segmentation": [FLAT_WORD]},
     ]
-    make("coco_text", tmp_path, [1])
-    write(tmp_path / "train.json", encode("coco_text", content))
+    make("coco_text", tmp_path, [1], content=content)
     dataset = CocoText(tmp_path, "trainval")
     assert said(dataset) == ["train.json: annotations[3]: there is no picture '7'; left out"]
     sample = dataset[0]
@@ -87,8 +85,7 @@ def test_coco_rings_and_masks_are_instances(tmp_path):
 def test_the_sets_of_coco_text_are_its_splits(tmp_path):
     content = document("coco_text v2", [1, 2, 3])
     content["imgs"]["1"]["set"] = "val"
-    make("coco_text v2", tmp_path, [1, 2, 3])
-    write(tmp_path / FILES["coco_text v2"], encode("coco_text v2", content))
+    make("coco_text v2", tmp_path, [1, 2, 3], content=content)
     assert names(CocoText(tmp_path, "train")) == ["img_1.jpg", "img_3.jpg"]
     assert names(CocoText(tmp_path, "validation")) == ["img_2.jpg"]
     assert len(CocoText(tmp_path, "trainval")) == 3
@@ -132,8 +129,7 @@ def test_hiertext_words_or_lines(tmp_path):
 def test_hiertext_dont_care(tmp_path):
     content = document("hiertext", [1])
     content["annotations"][0]["paragraphs"][0]["lines"][0]["words"][0]["text"] = "###"
-    make("hiertext", tmp_path, [1])
-    write(tmp_path / FILES["hiertext"], encode("hiertext", content))
+    make("hiertext", tmp_path, [1], content=content)
     assert HierText(tmp_path, "trainval")[0].ignore == [True, True]
 
 
@@ -142,8 +138,7 @@ def test_ids_are_numbers_or_their_digits(tmp_path, key):
     content = document("coco_text", [1, 2])
     for annotation in content["annotations"][2:]:
         annotation["image_id"] = key
-    make("coco_text", tmp_path, [1, 2])
-    write(tmp_path / "train.json", encode("coco_text", content))
+    make("coco_text", tmp_path, [1, 2], content=content)
     dataset = CocoText(tmp_path, "trainval")
     assert said(dataset) == []
     assert dataset[1].texts == ["word", ""]
@@ -193,8 +188,7 @@ def test_parts_of_a_wrong_type_are_named(tmp_path):
     content = document("hiertext", [1])
     content["annotations"][0]["paragraphs"][0]["lines"].append({"vertices": WORD, "words": 5})
     content["annotations"][0]["paragraphs"].append("no paragraph")
-    make("hiertext", tmp_path, [1])
-    write(tmp_path / FILES["hiertext"], encode("hiertext", content))
+    make("hiertext", tmp_path, [1], content=content)
     sample = HierText(tmp_path, "trainval")[0]
     assert len(sample.polygons) == 2
     assert said(sample) == [
@@ -206,8 +200,7 @@ def test_parts_of_a_wrong_type_are_named(tmp_path):
 def test_ids_that_two_pictures_have_are_named(tmp_path):
     content = document("coco_text", [1, 2])
     content["images"][1]["id"] = 0
-    make("coco_text", tmp_path, [1, 2])
-    write(tmp_path / FILES["coco_text"], encode("coco_text", content))
+    make("coco_text", tmp_path, [1, 2], content=content)
     dataset = CocoText(tmp_path, "trainval")
     assert names(dataset) == ["img_1.jpg"]
     assert said(dataset) == [
@@ -234,8 +227,7 @@ def test_ids_that_two_pictures_have_are_named(tmp_path):
 def test_what_is_no_outline_is_named(points, reason, tmp_path):
     content = document("mmocr", [1])
     content["data_list"][0]["instances"][0]["polygon"] = points
-    make("mmocr", tmp_path, [1])
-    write(tmp_path / FILES["mmocr"], encode("mmocr", content))
+    make("mmocr", tmp_path, [1], content=content)
     sample = MmOcr(tmp_path, "trainval")[0]
     assert sample.ignore == [True]
     (problem,) = said(sample)

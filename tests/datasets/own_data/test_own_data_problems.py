@@ -11,15 +11,7 @@ from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.own_data.mmocr import MmOcr
 from input_pipeline.datasets.own_data.paddleocr import PaddleOcr
 from input_pipeline.examples import Examples
-from tests.helpers.own_labels import (
-    HEIGHT,
-    WIDTH,
-    WORD,
-    make,
-    names,
-    write,
-    write_picture,
-)
+from tests.helpers.own_labels import HEIGHT, WIDTH, WORD, make, names, write, write_picture
 from tests.helpers.problems import said
 
 

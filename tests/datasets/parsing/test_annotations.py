@@ -1,7 +1,6 @@
 """Annotation lines, good and bad: each becomes an instance or a problem that names its file and line."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -9,23 +8,13 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbnet_jax.images.decode import BadPicture
-from dbnet_jax.messages import Problem
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
 from input_pipeline.datasets.parsing.outline import crosses_itself
-from input_pipeline.datasets.sample import Annotation
+from tests.helpers.benchmark_labels import SQUARE, WORD
 from tests.helpers.problems import said
-
-WORD = "10,10,30,10,30,20,10,20"
-SQUARE = [[10, 10], [30, 10], [30, 20], [10, 20]]
-KEPT = ("kept as it is", "read as Latin-1")  # what is reported though nothing is left out
-
-
-def left_out(annotation):
-    return [problem for problem in said(annotation) if not any(kept in problem for kept in KEPT)]
 
 
 def test_icdar2015_lines():
@@ -47,9 +36,8 @@ def test_icdar2015_lines():
     assert annotation.polygons[3][0].tolist() == [-3.5, 10]
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
+BAD_LINES = {
+    Icdar2015: [
         ("10,10,30,10,30,20,10", "7 numbers where 8 are needed"),
         ("10,10,30,10,30,20,10,word", "7 numbers where 8 are needed"),
         ("word", "0 numbers where 8 are needed"),
@@ -63,11 +51,35 @@ def test_icdar2015_lines():
         ("10,10,20,20,30,30,40,40,a", "the outline has no area"),
         ("5,5,5,5,5,5,5,5,a", "the outline has no area"),
     ],
+    MsraTd500: [
+        ("0 0 30 25 40 10", "6 numbers where 7 are needed"),
+        ("0 0 30 25 40 10 0 7", "8 fields where 7 are needed"),
+        ("0 2 30 25 40 10 0", "difficult (=2) must be 0 or 1"),
+        ("0 0 30 25 0 10 0", "width (=0) and height (=10) must be positive"),
+        ("0 0 30 25 40 -1 0", "width (=40) and height (=-1) must be positive"),
+        ("0 0 30 25 40 10 nan", "'nan' is not a finite number"),
+    ],
+    TotalText: [
+        ("534,294,###", "1 points where at least 3 are needed"),
+        ("###", "0 points where at least 3 are needed"),
+        (WORD, "7 numbers before the transcription where pairs are needed"),
+        ("10,10,30,10,30,20,10,SALE", "7 numbers before the transcription where pairs are needed"),
+        ("10,10,30,10,30,20,1O,20,SALE", "the coordinates cannot be told from the transcription"),
+        ("10,10,30,10,30,20,nan,20,SALE", "the coordinates cannot be told from the transcription"),
+        ("10,10,30,10,30,20,10,inf,SALE", "the coordinates cannot be told from the transcription"),
+        (f"{WORD},12,a", "9 numbers before the transcription where pairs are needed"),
+    ],
+}
+GOOD = {Icdar2015: f"{WORD},a", MsraTd500: "0 0 1 1 5 5 0", TotalText: f"{WORD},a"}
+
+
+@pytest.mark.parametrize(
+    ("reader", "line", "reason"), [(reader, *case) for reader, cases in BAD_LINES.items() for case in cases]
 )
-def test_a_bad_line_is_named_and_the_others_are_kept(line, reason):
-    annotation = Icdar2015.parse(f"{WORD},a\n\n{line}\n{WORD},b".encode(), "gt_img_1.txt")
-    assert annotation.texts == ["a", "b"]
-    assert said(annotation) == [f"gt_img_1.txt:3: {reason}: {line!r}"]
+def test_a_bad_line_is_named_and_the_others_are_kept(reader, line, reason):
+    annotation = reader.parse(f"{GOOD[reader]}\n\n{line}\n{GOOD[reader]}".encode(), "gt.txt")
+    assert annotation.texts == [reader.parse(GOOD[reader].encode(), "gt.txt").texts[0]] * 2
+    assert said(annotation) == [f"gt.txt:3: {reason}: {line!r}"]
 
 
 def test_a_long_bad_line_is_shortened():
@@ -120,23 +132,6 @@ def test_msra_td500_rotation():
     np.testing.assert_allclose(tilted.mean(axis=0), [50, 30], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("0 0 30 25 40 10", "6 numbers where 7 are needed"),
-        ("0 0 30 25 40 10 0 7", "8 fields where 7 are needed"),
-        ("0 2 30 25 40 10 0", "difficult (=2) must be 0 or 1"),
-        ("0 0 30 25 0 10 0", "width (=0) and height (=10) must be positive"),
-        ("0 0 30 25 40 -1 0", "width (=40) and height (=-1) must be positive"),
-        ("0 0 30 25 40 10 nan", "'nan' is not a finite number"),
-    ],
-)
-def test_msra_td500_bad_lines(line, reason):
-    annotation = MsraTd500.parse(f"0 0 1 1 5 5 0\n{line}".encode(), "IMG_1.gt")
-    assert len(annotation.polygons) == 1
-    assert said(annotation) == [f"IMG_1.gt:2: {reason}: {line!r}"]
-
-
 def test_total_text_lines():
     data = f"{WORD},SALE\n0,0,9,0,9,9,###\n{WORD},2016\n{WORD},Tea, Coffee\n0,0,5,1,9,0,9,9,5,8,0,9,a\n{WORD},"
     annotation = TotalText.parse(data.encode(), "img1.jpg.txt")
@@ -144,25 +139,6 @@ def test_total_text_lines():
     assert annotation.texts == ["SALE", "###", "2016", "Tea, Coffee", "a", ""]
     assert annotation.ignore == [False, True, False, False, False, False]
     assert [len(polygon) for polygon in annotation.polygons] == [4, 3, 4, 4, 6, 4]
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("534,294,###", "1 points where at least 3 are needed"),
-        ("###", "0 points where at least 3 are needed"),
-        (WORD, "7 numbers before the transcription where pairs are needed"),
-        ("10,10,30,10,30,20,10,SALE", "7 numbers before the transcription where pairs are needed"),
-        ("10,10,30,10,30,20,1O,20,SALE", "the coordinates cannot be told from the transcription"),
-        ("10,10,30,10,30,20,nan,20,SALE", "the coordinates cannot be told from the transcription"),
-        ("10,10,30,10,30,20,10,inf,SALE", "the coordinates cannot be told from the transcription"),
-        (f"{WORD},12,a", "9 numbers before the transcription where pairs are needed"),
-    ],
-)
-def test_total_text_bad_lines(line, reason):
-    annotation = TotalText.parse(f"{WORD},a\n{line}\n{WORD},b".encode(), "img1.jpg.txt")
-    assert annotation.texts == ["a", "b"]
-    assert said(annotation) == [f"img1.jpg.txt:2: {reason}: {line!r}"]
 
 
 RECORDS = (
@@ -201,13 +177,6 @@ def test_total_text_bad_records_take_no_neighbour_along():
     ]
 
 
-@pytest.mark.parametrize("reader", [Icdar2015, MsraTd500, TotalText])
-@pytest.mark.parametrize("data", [b"", b"\n", b"\xef\xbb\xbf", b"\r\n \r\n\t"])
-def test_an_empty_file_is_a_picture_without_text(reader, data):
-    annotation = reader.parse(data, "a.txt")
-    assert (annotation.polygons, said(annotation)) == ([], [])
-
-
 def test_outlines_outside_of_the_picture_are_named():
     image = np.zeros((20, 40, 3), np.uint8)
     lines = [
@@ -224,61 +193,3 @@ def test_outlines_outside_of_the_picture_are_named():
         "img_1.jpg: the outline from (40, 0) lies outside of the picture",
         "img_1.jpg: the outline from (0, -9) lies outside of the picture",
     ]
-
-
-# Whatever happens to a line, it becomes an instance or a problem, and the lines around it are untouched.
-
-LINES = {
-    Icdar2015: f"{WORD},a word",
-    MsraTd500: "3 0 749 860 47 105 -0.048040",
-    TotalText: "697,196,890,202,892,261,694,259,KELUAR",
-}
-PIECES = st.sampled_from([b",", b" ", b"nan", b"-", b"1e9", b"9" * 40, b".", b"#", b"\x00", b"\xff", b"[[", b"'"])
-MUTATION = st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES | st.binary(max_size=4))
-
-
-def mutate(line, mutations):
-    for where, length, piece in mutations:
-        position = int(where * len(line))
-        line = line[:position] + piece + line[position + length :]
-    return re.sub(rb"[\r\n]", b"", line)
-
-
-@pytest.mark.parametrize("reader", LINES)
-@settings(max_examples=300)
-@given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
-def test_mutated_lines(reader, mutations):
-    good = LINES[reader].encode()
-    line = mutate(good, mutations)
-    annotation = reader.parse(b"\n".join([good, line, good]), "file.txt")
-    blank = not line.decode("latin-1").strip("\ufeff \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0")
-    assert len(annotation.polygons) + len(left_out(annotation)) == (2 if blank else 3)
-    assert all(problem.startswith(("file.txt:2: ", "file.txt: not UTF-8")) for problem in said(annotation))
-    expected = reader.parse(good, "file.txt")
-    for index in (0, -1):
-        np.testing.assert_array_equal(annotation.polygons[index], expected.polygons[0])
-        assert annotation.texts[index] == expected.texts[0]
-    for polygon in annotation.polygons:
-        assert polygon.dtype == np.float32
-        assert len(polygon) >= 3
-        assert np.isfinite(polygon).all()
-
-
-@settings(max_examples=300)
-@given(mutations=st.lists(MUTATION, min_size=1, max_size=5))
-def test_mutated_records(mutations):
-    good = RECORDS[0].encode()
-    annotation = TotalText.parse(b"\n".join([good, mutate(good, mutations), good]), "file.txt")
-    assert len(annotation.polygons) + len(left_out(annotation)) == (3 if mutate(good, mutations).strip() else 2)
-    assert annotation.texts[0] == annotation.texts[-1] == "PETROSAINS"
-    assert len(annotation.polygons) >= 2
-
-
-@settings(max_examples=200)
-@given(data=st.binary(max_size=60), reader=st.sampled_from(list(LINES)))
-def test_any_bytes_parse(data, reader):
-    try:
-        annotation = reader.parse(data, "file.txt")
-    except BadPicture as error:
-        annotation = Annotation(problems=[Problem("", str(error))])
-    assert len(annotation.polygons) == len(annotation.ignore) == len(annotation.texts)

@@ -8,17 +8,11 @@ import pytest
 from shapely.geometry import Polygon
 
 from input_pipeline.datasets.rendered.scenes.composition import _bend, compose, pick_mood
-from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN
 from input_pipeline.datasets.rendered.scenes.ink import Ink, paint
 from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Wave, outline
-
-SIZE = (256, 320)
-
-
-def open_scenes(count, **options):
-    return SceneDataset(count, **{"size": SIZE, "fonts": "builtin", **options})
+from tests.helpers.scenes import SIZE, mean_height, open_scenes
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +71,8 @@ def test_ink_is_inside_its_polygon_and_fills_it(blocks):
                 mask |= one
                 high = np.linalg.norm(polygon[0] - polygon[-1])
                 # Strong ink comes close to every edge of the outline.
-                strong = np.argwhere((ink > 0.25 * ink.max()) & (cv2.dilate(one, np.ones((3, 3), np.uint8)) > 0))[
-                    :, ::-1
-                ]
+                near_it = cv2.dilate(one, np.ones((3, 3), np.uint8)) > 0
+                strong = np.argwhere((ink > 0.25 * ink.max()) & near_it)[:, ::-1]
                 half = len(polygon) // 2
                 for side in (polygon[:half], polygon[half - 1 : half + 1], polygon[half:], polygon[[-1, 0]]):
                     near = min(abs(cv2.pointPolygonTest(thin(side), tuple(map(float, dot)), True)) for dot in strong)
@@ -131,19 +124,9 @@ def test_plates_cover_no_other_block():
         before = np.zeros(SIZE, np.uint8)
         for placed in compose(rng, SIZE, mood, occupied):
             picture = np.zeros((*SIZE, 3), np.uint8)
-            paint(
-                rng,
-                picture,
-                placed.block,
-                placed.surface,
-                dataclasses.replace(placed.ink, shadow=(0.0, 0.0), stroke=0.0),
-            )
+            ink = dataclasses.replace(placed.ink, shadow=(0.0, 0.0), stroke=0.0)
+            paint(rng, picture, placed.block, placed.surface, ink)
             # Black of a plate and of letters hides here; the colours are random, and most are not.
             after = picture.max(-1) > 0
             assert not (after & (before > 0)).any()
             before |= after.astype(np.uint8)
-
-
-def mean_height(polygon):
-    half = len(polygon) // 2
-    return np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean()

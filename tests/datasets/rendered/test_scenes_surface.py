@@ -9,12 +9,7 @@ import pytest
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Strip, Wave, outline
 
 HEIGHT, WIDTH = 40, 160  # of the block
-CURVES = {
-    "flat": None,
-    "arc": Arc(90.0),
-    "arc downwards": Arc(-70.0),
-    "wave": Wave(8.0, 120.0, 0.7),
-}
+CURVES = {"flat": None, "arc": Arc(90.0), "arc downwards": Arc(-70.0), "wave": Wave(8.0, 120.0, 0.7)}
 
 
 def plane(curve, *, turn=0.4, perspective=(8e-4, 1.5e-3)):

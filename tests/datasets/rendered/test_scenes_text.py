@@ -56,15 +56,10 @@ def test_scripts_numbers_case_and_punctuation_come_up():
     rng = np.random.default_rng(2)
     assert {pick_script(rng) for _ in range(400)} == set(SCRIPTS)
     words = [word for _ in range(800) for word in pick_words(rng, "Latin", 2)]
-    for test in (
-        str.isdigit,
-        str.islower,
-        str.isupper,
-        str.istitle,
-        lambda word: not word.isalnum(),
-        lambda word: "@" in word,
-    ):
+    for test in (str.isdigit, str.islower, str.isupper, str.istitle):
         assert any(map(test, words))
+    assert any(not word.isalnum() for word in words)
+    assert any("@" in word for word in words)
     assert any(not word.isascii() for word in words)
 
 

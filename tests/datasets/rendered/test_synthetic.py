@@ -8,24 +8,14 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, Polygon
 
-from input_pipeline.datasets import open_dataset
 from input_pipeline.datasets.rendered.synthetic.dataset import SyntheticDataset
 from input_pipeline.datasets.rendered.synthetic.layout import MAX_TEXT_HEIGHT, MIN_TEXT_HEIGHT, TEXT_FREE, lay_out
 from input_pipeline.datasets.rendered.synthetic.text import BOX_MARGIN, Font, draw_text
 from input_pipeline.datasets.rendered.synthetic.warp import Warp, text_height
 from input_pipeline.datasets.rendered.synthetic.words import WORDS, pick_text, word_split
+from tests.helpers.scenes import check_opens_by_name, same
 
 SIZES = [(256, 256), (200, 330), (64, 64)]
-
-
-def same(first, second):
-    return (
-        first.name == second.name
-        and np.array_equal(first.image, second.image)
-        and len(first.polygons) == len(second.polygons)
-        and all(map(np.array_equal, first.polygons, second.polygons))
-        and first.texts == second.texts
-    )
 
 
 @pytest.fixture(scope="module")
@@ -178,11 +168,7 @@ def nearest(line, points):
 
 
 def test_text_box_is_the_ink_with_its_margin():
-    for font in (
-        Font(),
-        Font("italic", 800, outline=0.05),
-        Font("uni", tracking=0.1, outline=0.05, hollow=True),
-    ):
+    for font in (Font(), Font("italic", 800, outline=0.05), Font("uni", tracking=0.1, outline=0.05, hollow=True)):
         for text in ("sea", "harp", "$19.95"):
             _, _, width, height = cv2.boundingRect((draw_text(text, font)[..., 1] >= 64).astype(np.uint8))
             margin = round(BOX_MARGIN * height)
@@ -244,22 +230,12 @@ def test_text_stands_out_from_its_surroundings(samples):
 
 
 def test_it_opens_by_name_and_ends_by_index_error():
-    dataset = open_dataset("synthetic", "", "test", count=3, seed=1, size=(96, 128))
-    assert len(dataset) == 3
-    assert [sample.name for sample in dataset] == [dataset.name(index) for index in range(3)]
-    assert dataset[2].image.shape == (96, 128, 3)
-    with pytest.raises(IndexError, match="3"):
-        dataset[3]
+    check_opens_by_name("synthetic")
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [
-        ({"count": -1}, "count"),
-        ({"seed": 2**32}, "seed"),
-        ({"size": (32, 256)}, "size"),
-        ({"split": "dev"}, "split"),
-    ],
+    [({"count": -1}, "count"), ({"seed": 2**32}, "seed"), ({"size": (32, 256)}, "size"), ({"split": "dev"}, "split")],
 )
 def test_arguments_out_of_range_are_refused(arguments, named):
     # Type checking, which the tests switch on, refuses a wrong split first, with an error of its own.

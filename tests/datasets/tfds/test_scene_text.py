@@ -18,15 +18,16 @@ from dbnet_jax.images.decode import BadPicture
 from input_pipeline.datasets import BENCHMARKS, open_dataset
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.datasets.tfds.publications import PUBLICATIONS
-from tests.datasets.benchmarks.test_readers import with_orientation, write_picture
-from tests.datasets.benchmarks.test_synthtext import QUAD, make_synthtext
+from tests.helpers.benchmark_labels import QUAD, WORD, make_synthtext
+from tests.helpers.own_labels import write_picture
+from tests.helpers.paths import ROOT
+from tests.helpers.pictures import with_orientation
 from tests.helpers.problems import said
 
 # Of TFDS with protobuf 6, which is the one that Apache Beam takes.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
 RNG = np.random.default_rng(0)
-WORD = "10,10,30,10,30,20,10,20"
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,7 @@ def folder(tmp_path):
         (labels / f"gt_img_{number}.txt").write_text(f"{WORD},word {number}\n")
     (labels / "gt_img_1.txt").write_text("")
     (labels / "gt_img_2.txt").write_text(
-        f"{WORD},a, b\n{WORD},###\n1,2,3\n0,0,20,10,20,0,0,12,été\n60,0,70,0,70,9,60,9,right\n",
-        encoding="utf-8",
+        f"{WORD},a, b\n{WORD},###\n1,2,3\n0,0,20,10,20,0,0,12,été\n60,0,70,0,70,9,60,9,right\n", encoding="utf-8"
     )
     (images / "img_3.jpg").write_bytes((images / "img_3.jpg").read_bytes()[:500])
     (labels / "gt_img_4.txt").unlink()
@@ -101,23 +101,6 @@ def test_a_photo_whose_labels_follow_its_orientation(tmp_path):
     prepared = open_dataset("total_text", folder, "test", source="tfds", tfds_dir=tmp_path / "tfds")
     assert [prepared[index].image.shape for index in range(2)] == [(60, 80, 3), (80, 60, 3)]
     assert outcome(prepared, 1) == outcome(files, 1)
-
-
-def test_what_the_samples_hold(folder, tmp_path):
-    prepared = open_dataset("icdar2015", folder, "trainval", source="tfds", tfds_dir=tmp_path / "tfds")
-    assert prepared[0].polygons == []
-    sample = prepared[1]
-    assert sample.texts == ["a, b", "###", "été"]
-    assert sample.ignore == [False, True, False]
-    assert [problem.split(": ")[0] for problem in said(sample)] == [
-        "gt_img_2.txt:3",
-        "gt_img_2.txt:4",
-        "img_2.jpg",
-    ]
-    with pytest.raises(BadPicture, match=r"img_3\.jpg: .*truncated"):
-        prepared[2]
-    with pytest.raises(BadPicture, match=r"img_4\.jpg: has no annotation file"):
-        prepared[3]
 
 
 def test_prepares_once_and_again_when_a_file_changes(folder, tmp_path, scene_text, monkeypatch):
@@ -173,10 +156,7 @@ def test_tfds_finds_the_builder_by_name(folder, tmp_path, scene_text, file_forma
     builder = tfds.builder("scene_text/icdar2015", **{key: value for key, value in arguments.items() if value})
     assert isinstance(builder, scene_text.SceneText)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder))
-    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
-        "train": 10,
-        "validation": 2,
-    }
+    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 10, "validation": 2}
 
     def load(split, **options):
         return tfds.load("scene_text/icdar2015", data_dir=tmp_path / "tfds", split=split, download=False, **options)

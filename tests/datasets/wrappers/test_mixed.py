@@ -13,29 +13,27 @@ from dbnet_jax.messages import Problem
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 from input_pipeline.datasets.rendered.synthetic.dataset import SyntheticDataset
-from input_pipeline.datasets.sample import Annotation, Dataset, Sample
+from input_pipeline.datasets.sample import Annotation, Sample
 from input_pipeline.datasets.wrappers import cached
 from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.wrappers.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.wrappers.on_device import StoredDataset
 from input_pipeline.examples import Examples
 from input_pipeline.from_config import _open, open_split
+from tests.helpers.numbered import Numbered
 from tests.helpers.problems import said
 
 
-class Few(Dataset):
+class Few(Numbered):
     def __init__(self, letter: str, count: int):
-        self._names = [f"{letter}{i}" for i in range(count)]
-        self.problems = [Problem("", f"{letter} is made up")]
+        super().__init__(count)
+        self.letter, self.problems = letter, [Problem("", f"{letter} is made up")]
 
-    def __len__(self):
-        return len(self._names)
+    def name(self, index):
+        return f"{self.letter}{index}"
 
     def __getitem__(self, index):
         return Sample(self.name(index), np.zeros((4, 4, 3), np.uint8), [], [])
-
-    def name(self, index):
-        return self._names[index]
 
 
 def test_every_picture_is_there_and_the_shares_are_the_weights():
@@ -207,25 +205,10 @@ def test_words_say_what_is_mixed():
     ]
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "=/data*2",
-        "a*0",
-        "a*-1",
-        "a*b",
-        "a*inf",
-        "a*nan",
-        "*2",
-        "a@0",
-        "a@b",
-        "a@2*3",
-        "a*1e300",
-        "a*1e-300",
-        "a@1e-300",
-        "a*1001",
-    ],
-)
+WORDS = "=/data*2 a*0 a*-1 a*b a*inf a*nan *2 a@0 a@b a@2*3 a*1e300 a*1e-300 a@1e-300 a*1001"
+
+
+@pytest.mark.parametrize("word", WORDS.split())
 def test_a_word_that_cannot_be_read_is_named(word):
     with pytest.raises(ValueError, match=r"config\.data\.mix.*must be NAME=FOLDER"):
         parse_mix(f"synthetic,{word}")

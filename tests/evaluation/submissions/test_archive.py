@@ -8,15 +8,7 @@ import pytest
 
 from dbnet_jax.evaluation.submissions import archive
 from dbnet_jax.evaluation.submissions.archive import read_source
-
-WORD = "0,0,100,0,100,20,0,20"
-
-
-def pack(path: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
+from tests.helpers.submissions import WORD, pack
 
 
 def test_a_truncated_archive_is_refused(tmp_path: pathlib.Path) -> None:
@@ -72,9 +64,7 @@ def test_sources_that_are_none(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 def test_a_spoiled_archive_is_read_or_named(tmp_path: pathlib.Path, compression: int) -> None:
     path, random = tmp_path / "gt.zip", np.random.default_rng(0)
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name in ("ü/gt_a.txt", "gt_b.txt"):
-            archive.writestr(name, f"{WORD},text\n" * 20)
+    pack(path, dict.fromkeys(("ü/gt_a.txt", "gt_b.txt"), f"{WORD},text\n" * 20), compression)
     whole, outcomes = np.frombuffer(path.read_bytes(), np.uint8), set()
     for _ in range(300):
         spoiled = whole.copy()

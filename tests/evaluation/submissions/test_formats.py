@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 from dbnet_jax.evaluation.submissions.formats import parse_detections, parse_detections_json, parse_truth
 from input_pipeline.datasets.parsing.annotations import text_lines
 from tests.helpers.problems import said
+from tests.helpers.submissions import OTHER, WORD, quad
 
-WORD, OTHER, THIRD = "0,0,100,0,100,20,0,20", "0,50,100,50,100,70,0,70", "0,90,80,90,80,99,0,99"
 CURVED = "0,0,50,-5,100,0,100,20,50,15,0,20"
-
-
-def quad(line: str) -> np.ndarray:
-    return np.array(line.split(","), np.float32).reshape(-1, 2)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +85,7 @@ def test_an_outline_that_crosses_itself_is_kept_and_named() -> None:
         ("gt_img_1.txt", '0, 0, 100, 20, "Tiredness"', WORD, False),
         ("gt_img_1.txt", '0, 0, 100, 20, "###"', WORD, True),
         ("gt_img_1.txt", "0,0,100,20,1990", WORD, False),
-        (
-            "poly_gt_img1.txt",
-            "x: [[0 100 100 0]], y: [[0 0 20 20]], ornt: [u'h'], transcriptions: [u'a']",
-            WORD,
-            False,
-        ),
+        ("poly_gt_img1.txt", "x: [[0 100 100 0]], y: [[0 0 20 20]], ornt: [u'h'], transcriptions: [u'a']", WORD, False),
         ("img1.jpg.txt", f"{WORD},###", WORD, True),
         ("IMG_1.gt", "0 1 0 0 100 20 0.0", WORD, True),
     ],
