@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.detection.network import detection_map, make_eval_step
-from dbnet_jax.detection.picture import DetectedPicture, Maps, Picture, Sizes, without_padding
+from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
 from dbnet_jax.detection.text_size import size_for_text
 from dbnet_jax.images.decode import read_image
@@ -24,10 +24,11 @@ from dbnet_jax.models.from_config import map_names, model_from_config
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.sharding import replicated
+from dbnet_jax.typing import Image
 from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import DEFAULT, pretrained_path
 
-Source = Picture | str | os.PathLike[str] | Callable[[], Picture]
+Source = Image | str | os.PathLike[str] | Callable[[], Image]
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 
@@ -141,14 +142,14 @@ class Detector:
         self,
         images: Iterable[Source],
         names: tuple[str, ...],
-        keep: Callable[[Picture], Kept],
+        keep: Callable[[Image], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Generator[Result | ValueError, None, None]:
         """The result of `finish` for each picture, at the configured size or at the size that its text needs.
 
         Only the result of `keep` is held of a picture that is in its last pass.
         """
-        sizes = {"batch_size": self._batch_size, "least": self._devices}
+        batching = {"batch_size": self._batch_size, "least": self._devices}
 
         def open_first(source: Source) -> _Sized | ValueError:
             try:
@@ -156,30 +157,30 @@ class Detector:
             except ValueError as error:
                 return error
 
-        def choose(image: Picture, first: Detections, maps: Maps) -> _Sized | Result:
+        def choose(image: Image, first: Detections, maps: Maps) -> _Sized | Result:
             again = _Sized(image, self._size_for(image, first))
             # For a panorama the passes are equal at any size, because `max_side` bounds all sizes.
             equal = names == (self._map,) and self._sizes(image, again.size) == self._sizes(image, self._first_size)
             return finish(keep(image), first, maps) if equal else again
 
         if self._size is not None:
-            yield from overlapped(images, self._stages(open_first, names, keep, finish), **sizes)
+            yield from overlapped(images, self._stages(open_first, names, keep, finish), **batching)
             return
         first = self._stages(open_first, (self._map,), lambda image: image, choose)
-        with contextlib.closing(completed(images, first, **sizes)) as chosen:
+        with contextlib.closing(completed(images, first, **batching)) as chosen:
             second: Stages[Any, Any, Result] = self._stages(Future.result, names, keep, finish)
-            yield from overlapped(chosen, second, **sizes)
+            yield from overlapped(chosen, second, **batching)
 
     def _stages(
         self,
         open_source: Callable[[Any], "_Sized | Result | ValueError"],
         names: tuple[str, ...],
-        keep: Callable[[Picture], Kept],
+        keep: Callable[[Image], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Stages[Any, tuple[Kept, Sizes], Result]:
         """One pass. Results and errors that `open_source` returns need no network."""
 
-        def read(source: Any) -> tuple[Picture, tuple[Kept, Sizes]] | Result | ValueError:
+        def read(source: Any) -> tuple[Image, tuple[Kept, Sizes]] | Result | ValueError:
             opened = open_source(source)
             if not isinstance(opened, _Sized):
                 return opened
@@ -193,7 +194,7 @@ class Detector:
 
         return Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
 
-    def _read(self, source: Source) -> Picture:
+    def _read(self, source: Source) -> Image:
         if isinstance(source, (str, os.PathLike)):
             return read_image(source, follow_exif=self.config.predict.follow_exif)
         image = source() if callable(source) else source
@@ -204,17 +205,17 @@ class Detector:
             raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
         return image
 
-    def _sizes(self, image: Picture, size: int) -> Sizes:
+    def _sizes(self, image: Image, size: int) -> Sizes:
         predict, picture = self.config.predict, (image.shape[0], image.shape[1])
         return Sizes(picture, resized_size(picture, predict.resize, size, predict.max_side, predict.stretch_width))
 
-    def _size_for(self, image: Picture, first: Detections) -> int:
+    def _size_for(self, image: Image, first: Detections) -> int:
         """The size of the second pass."""
         predict, size = self.config.predict, self._first_size
         picture, seen = self._sizes(image, size)
         return size_for_text(first.polygons, size, seen[0] / picture[0], predict.sizes, predict.text_height)
 
-    def _fit(self, image: Picture, size: int) -> tuple[Picture, Sizes]:
+    def _fit(self, image: Image, size: int) -> tuple[Image, Sizes]:
         """The picture resized for the network and padded to a common shape."""
         sizes = self._sizes(image, size)
         return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes
@@ -237,7 +238,7 @@ class Detector:
 class _Sized:
     """A picture for a pass, and its size there."""
 
-    image: Picture
+    image: Image
     size: int
 
 

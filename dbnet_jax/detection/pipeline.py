@@ -12,11 +12,11 @@ import jax
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.typing import Image
+
 Source = TypeVar("Source")
 Context = TypeVar("Context")
 Result = TypeVar("Result")
-
-Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 # Threads that read, and as many that post-process. OpenCV and NumPy release Python's lock.
 THREADS = min(8, os.cpu_count() or 1)
@@ -40,7 +40,7 @@ class Stages(Generic[Source, Context, Result]):
     - `finish`: runs in threads. Takes the picture's own outputs (NumPy arrays) and its context; returns the result.
     """
 
-    read: Callable[[Source], tuple[Pixels, Context] | Result | ValueError]
+    read: Callable[[Source], tuple[Image, Context] | Result | ValueError]
     forward: Callable[[UInt8[np.ndarray, "batch height width 3"]], dict[str, Any]]
     finish: Callable[[dict[str, np.ndarray], Context], Result]
 
@@ -96,7 +96,7 @@ class _Member(Generic[Context, Result]):
     """A picture that was read and waits for the network."""
 
     position: int
-    pixels: Pixels
+    pixels: Image
     context: Context
     result: Future[Result | ValueError]
 
