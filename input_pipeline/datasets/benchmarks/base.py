@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
-from dbnet_jax.messages import Problem, plural
+from dbnet_jax.messages import Problem, check_choice, plural
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.parsing.annotations import Instance, make_sample, parse_instances, text_lines
 from input_pipeline.datasets.parsing.folders import describe, enumerate_names, existing, listing, read_bytes
@@ -165,8 +165,7 @@ class Benchmark(Dataset):
         return make_sample(name, image, annotation)
 
     def _checked(self, split: str) -> str:
-        if split not in SPLITS:
-            raise ValueError(f"`split` (={split!r}) must be one of {', '.join(SPLITS)}")
+        check_choice("split", split, SPLITS)
         if split in self.absent:
             raise FileNotFoundError(f"{self.title} has no split {split!r}: {self.absent[split]}")
         return split

@@ -70,7 +70,6 @@ or the same in a folder SynthText"""
         return self._index.name(self._position(index))
 
     def place(self, index: int) -> tuple[str, int]:
-        """See `Benchmark`."""
         position = self._position(index)
         thousands, rest = divmod(position, _VALIDATION_EVERY)
         return ("validation", thousands) if rest == 0 else ("train", position - thousands - 1)
