@@ -112,7 +112,6 @@ class Benchmark(Dataset):
         return len(self._files)
 
     def name(self, index: int) -> str:
-        """The file name of picture `index`, without reading it."""
         file = self._files[index]
         return file.prefix + file.picture.name
 
@@ -146,7 +145,6 @@ class Benchmark(Dataset):
         return self.parse(read_bytes(file.annotation), file.prefix + file.annotation.name)
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** `BadPicture` if the picture or its annotation file is missing or cannot be read."""
         annotation = self.annotation(index)
         return self.sample(self.name(index), self.picture(index), annotation)
 

@@ -101,15 +101,12 @@ class LabelledPictures(Dataset):
         return len(self._entries)
 
     def name(self, index: int) -> str:
-        """The name of picture `index`, without reading it."""
         return self._entries[index].name
 
     def annotation(self, index: int) -> Annotation:
-        """The text of picture `index`, alone. **Raises:** `BadPicture` as `parse_entry` does."""
         return self._annotation(self._entries[index])[0]
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** `BadPicture` if the picture or its labels are missing or cannot be read."""
         entry = self._entries[index]
         annotation, size = self._annotation(entry)
         path = locate(entry)

@@ -76,7 +76,7 @@ class HierText(LabelFile):
         super().__init__(folder, split, **options)
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelledPictures`; the file is one document, or a line a picture."""
+        """The file is one document, or a line a picture."""
         lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
         problems.extend(doubts, "not UTF-8")
         try:

@@ -58,7 +58,6 @@ class MmOcr(CocoText):
                 yield unusable_entry(f"{labels.name}: data_list[{position}]", error)
 
     def parse_instance(self, value: Any) -> Instance:
-        """One instance of either release."""
         row = as_object(value, "instance")
         if "image_id" in row:
             return super().parse_instance(value)

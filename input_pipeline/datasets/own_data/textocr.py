@@ -48,7 +48,6 @@ class TextOcr(LabelFile):
             yield dataclasses.replace(entry, pictures=(*entry.pictures, *bare))
 
     def parse_instance(self, value: Any) -> Instance:
-        """One word; see the class."""
         row = as_object(value, "annotation")
         text = as_text(row.get("utf8_string"), "utf8_string")
         return Instance(

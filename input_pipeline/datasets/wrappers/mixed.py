@@ -117,7 +117,6 @@ class MixedDataset(Dataset):
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** BadPicture when the picture cannot be used."""
         part, position = self._find(index)
         with self._labelled_errors(part, position):
             sample = self._datasets[part][position]

@@ -77,11 +77,9 @@ class SceneDataset(Dataset):
         return self._count
 
     def name(self, index: int) -> str:
-        """The name of sample `index`."""
         return f"{self._name}_{self._checked(index):07}"
 
     def __getitem__(self, index: int) -> Sample:
-        """Renders sample `index`."""
         rng = np.random.default_rng((*self._stream, self._checked(index)))
         problems: list[Problem] = []
         scene = self._backgrounds.paint(rng, self._size, problems)
