@@ -4,6 +4,8 @@ import contextlib
 import copy
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jax
@@ -13,8 +15,8 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.detection.network import detection_map, make_eval_step
-from dbnet_jax.detection.picture import DetectedPicture, Maps, Picture, Sizes, without_padding
-from dbnet_jax.detection.pipeline import Failed, Ready, Stages, errors_in_place, overlapped
+from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
+from dbnet_jax.detection.pipeline import Stages, completed, overlapped
 from dbnet_jax.detection.text_size import size_for_text
 from dbnet_jax.images.decode import read_image
 from dbnet_jax.images.resize import padded_size, resize_and_pad, resized_size
@@ -22,10 +24,11 @@ from dbnet_jax.models.from_config import map_names, model_from_config
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.sharding import replicated
+from dbnet_jax.typing import Image
 from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import DEFAULT, pretrained_path
 
-Source = Picture | str | os.PathLike[str] | Callable[[], Picture]
+Source = Image | str | os.PathLike[str] | Callable[[], Image]
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 
@@ -51,6 +54,7 @@ class Detector:
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
         # Pictures that keep their size need no second pass: it would see the same.
         self._size = config.predict.first_size if config.predict.resize == "none" else config.predict.size
+        self._first_size = self._size or config.predict.first_size
         self._map = detection_map(config)
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
@@ -101,21 +105,16 @@ class Detector:
         **Raises:** ValueError if the file cannot be decoded or `image` is none of these; FileNotFoundError if the file
         does not exist.
         """
-        return self._alone(image, (self._map,))[0]
+        return self.detect_batch([image])[0]
 
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
         """The text in one picture, and all maps of the network, to look at."""
-        return self._alone(image, map_names(self.config))
+        [found] = _without_errors(self.detect_many_with_maps([image]))
+        return found.detections, found.maps
 
     def detect_batch(self, images: Sequence[Source]) -> list[Detections]:
         """The text in several pictures of any sizes, in their order; see `detect` and `detect_many`."""
-        results = []
-        with contextlib.closing(self.detect_many(images)) as found:
-            for one in found:
-                if isinstance(one, ValueError):
-                    raise one
-                results.append(one)
-        return results
+        return _without_errors(self.detect_many(images))
 
     def detect_many(self, images: Iterable[Source]) -> Generator[Detections | ValueError, None, None]:
         """The text in any number of pictures. Threads read and post-process while the network runs.
@@ -143,75 +142,59 @@ class Detector:
         self,
         images: Iterable[Source],
         names: tuple[str, ...],
-        keep: Callable[[Picture], Kept],
+        keep: Callable[[Image], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Generator[Result | ValueError, None, None]:
-        """The result of `finish` for each picture, at the configured size or at the size that its text needs."""
-        predict = self.config.predict
-        if self._size is not None:
-            yield from self._look(((image, self._size) for image in images), names, keep, finish)
-            return
+        """The result of `finish` for each picture, at the configured size or at the size that its text needs.
 
-        def choose(image: Picture, first: Detections, maps: Maps) -> tuple[Picture, int] | Ready:
-            size = self._size_for(image, first)
-            seen = self._has_seen(image, size, names)
-            return Ready(finish(keep(image), first, maps)) if seen else (image, size)
-
-        at_first = ((image, predict.first_size) for image in images)
-        with contextlib.closing(self._look(at_first, (self._map,), lambda image: image, choose)) as chosen:
-            yield from self._look(errors_in_place(chosen), names, keep, finish)
-
-    def _look(
-        self,
-        sized: Iterable[tuple[Source, int] | Ready | ValueError | Failed],
-        names: tuple[str, ...],
-        keep: Callable[[Picture], Kept],
-        finish: Callable[[Kept, Detections, Maps], Result],
-    ) -> Generator[Result | ValueError, None, None]:
-        """Takes each picture through the network at its given size. Earlier results and errors pass through.
-
-        Only the result of `keep` is held of each picture.
+        Only the result of `keep` is held of a picture that is in its last pass.
         """
+        batching = {"batch_size": self._batch_size, "least": self._devices}
 
-        def read(
-            one: tuple[Source, int] | Ready | ValueError | Failed,
-        ) -> tuple[Picture, tuple[Kept, Sizes]] | Ready | ValueError:
-            if isinstance(one, Failed):
-                raise one.error
-            if isinstance(one, Ready | ValueError):
-                return one
+        def open_first(source: Source) -> _Sized | ValueError:
             try:
-                image = self._read(one[0])
+                return _Sized(self._read(source), self._first_size)
             except ValueError as error:
                 return error
-            pixels, sizes = self._fit(image, one[1])
-            return pixels, (keep(image), sizes)
+
+        def choose(image: Image, first: Detections, maps: Maps) -> _Sized | Result:
+            again = _Sized(image, self._size_for(image, first))
+            # For a panorama the passes are equal at any size, because `max_side` bounds all sizes.
+            equal = names == (self._map,) and self._sizes(image, again.size) == self._sizes(image, self._first_size)
+            return finish(keep(image), first, maps) if equal else again
+
+        if self._size is not None:
+            yield from overlapped(images, self._stages(open_first, names, keep, finish), **batching)
+            return
+        first = self._stages(open_first, (self._map,), lambda image: image, choose)
+        with contextlib.closing(completed(images, first, **batching)) as chosen:
+            second: Stages[Any, Any, Result] = self._stages(Future.result, names, keep, finish)
+            yield from overlapped(chosen, second, **batching)
+
+    def _stages(
+        self,
+        open_source: Callable[[Any], "_Sized | Result | ValueError"],
+        names: tuple[str, ...],
+        keep: Callable[[Image], Kept],
+        finish: Callable[[Kept, Detections, Maps], Result],
+    ) -> Stages[Any, tuple[Kept, Sizes], Result]:
+        """One pass. Results and errors that `open_source` returns need no network."""
+
+        def read(source: Any) -> tuple[Image, tuple[Kept, Sizes]] | Result | ValueError:
+            opened = open_source(source)
+            if not isinstance(opened, _Sized):
+                return opened
+            pixels, sizes = self._fit(opened.image, opened.size)
+            return pixels, (keep(opened.image), sizes)
 
         def done(outputs: Mapping[str, np.ndarray], context: tuple[Kept, Sizes]) -> Result:
             kept, sizes = context
             maps = without_padding(outputs, sizes)
             return finish(kept, self._extract(maps, sizes), maps)
 
-        stages = Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
-        return overlapped(sized, stages, batch_size=self._batch_size, least=self._devices)
+        return Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
 
-    def _alone(self, source: Source, names: tuple[str, ...]) -> tuple[Detections, Maps]:
-        """One picture through the same stages on this thread."""
-        image, size = self._read(source), self._size
-        if size is None:
-            first = self._look_alone(image, self.config.predict.first_size, (self._map,))
-            size = self._size_for(image, first[0])
-            if self._has_seen(image, size, names):
-                return first
-        return self._look_alone(image, size, names)
-
-    def _look_alone(self, image: Picture, size: int, names: tuple[str, ...]) -> tuple[Detections, Maps]:
-        pixels, sizes = self._fit(image, size)
-        outputs = jax.device_get(self._eval_step(self._variables, np.stack([pixels] * self._devices), names))
-        maps = without_padding({name: values[0] for name, values in outputs.items()}, sizes)
-        return self._extract(maps, sizes), maps
-
-    def _read(self, source: Source) -> Picture:
+    def _read(self, source: Source) -> Image:
         if isinstance(source, (str, os.PathLike)):
             return read_image(source, follow_exif=self.config.predict.follow_exif)
         image = source() if callable(source) else source
@@ -222,28 +205,18 @@ class Detector:
             raise ValueError(f"`image` ({image.dtype} {image.shape}) must be uint8 [height, width, 3], RGB, not empty")
         return image
 
-    def _sizes(self, image: Picture, size: int) -> Sizes:
+    def _sizes(self, image: Image, size: int) -> Sizes:
         predict, picture = self.config.predict, (image.shape[0], image.shape[1])
         return Sizes(picture, resized_size(picture, predict.resize, size, predict.max_side, predict.stretch_width))
 
-    def _size_for(self, image: Picture, first: Detections) -> int:
+    def _size_for(self, image: Image, first: Detections) -> int:
         """The size of the second pass."""
-        predict = self.config.predict
-        picture, seen = self._sizes(image, predict.first_size)
-        scale = seen[0] / picture[0]
-        return size_for_text(first.polygons, predict.first_size, scale, predict.sizes, predict.text_height)
+        predict, size = self.config.predict, self._first_size
+        picture, seen = self._sizes(image, size)
+        return size_for_text(first.polygons, size, seen[0] / picture[0], predict.sizes, predict.text_height)
 
-    def _has_seen(self, image: Picture, size: int, names: tuple[str, ...]) -> bool:
-        """Whether a second pass at this size and for these maps would equal the first pass.
-
-        For a panorama it does at any size, because `max_side` bounds all sizes.
-        """
-        again, before = self._sizes(image, size), self._sizes(image, self.config.predict.first_size)
-        return again == before and names == (self._map,)
-
-    def _fit(self, image: Picture, size: int | None = None) -> tuple[Picture, Sizes]:
-        """The picture resized for the network (by default for the first pass) and padded to a common shape."""
-        size = size or self._size or self.config.predict.first_size
+    def _fit(self, image: Image, size: int) -> tuple[Image, Sizes]:
+        """The picture resized for the network and padded to a common shape."""
         sizes = self._sizes(image, size)
         return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes
 
@@ -259,3 +232,22 @@ class Detector:
             max_candidates=predict.max_candidates,
             min_size=predict.min_size,
         )
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """A picture for a pass, and its size there."""
+
+    image: Image
+    size: int
+
+
+def _without_errors(found: Generator[Result | ValueError, None, None]) -> list[Result]:
+    """All results. **Raises:** the first ValueError that is a result."""
+    results = []
+    with contextlib.closing(found):
+        for one in found:
+            if isinstance(one, ValueError):
+                raise one
+            results.append(one)
+    return results

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Float32, Int32
 from dbnet_jax.geometry import Number, measure_polygons, offset_path, order_quad
 from dbnet_jax.geometry.packed import Outlines, concatenate
 from dbnet_jax.messages import check_choice
+from dbnet_jax.typing import Map
 
-Map = Float32[np.ndarray, "height width"]
 Points = Float32[np.ndarray, "_ 2"]
 Rectangle = tuple[Sequence[float], Sequence[float], float]  # as of OpenCV: the centre, the two sides, the angle
 UNCLIP_RATIOS = {"quad": 1.5, "polygon": 2.0}
@@ -78,7 +78,7 @@ def extract_polygons(
     contours = _find_contours(probability_map > threshold)[:max_candidates]
     # Each step handles all polygons at once: for a single polygon, the calls take longer than the arithmetic.
     outlines = _quads(_rectangles(contours, min_size)[0]) if shape == "quad" else _simplify(contours)
-    scores = _scores(probability_map, outlines)
+    scores = region_scores(probability_map, outlines)
     passed = scores >= box_threshold
     grown, single = _unclip(outlines.where(passed), ratio)
     rectangles, large = _rectangles(grown.parts(), min_size + MIN_GROWTH)
@@ -89,23 +89,12 @@ def extract_polygons(
     return Detections(found.parts(), scores[passed][single][large].astype(np.float32))
 
 
-def region_score(probability_map: Map, polygon: Points) -> float:
-    """The mean of a map inside a polygon, including its edge.
+def region_scores(probability_map: Map, outlines: Outlines) -> Float[np.ndarray, "outlines"]:
+    """The mean of a map inside each outline, including its edge; 0 if no pixel is inside.
 
-    Only the polygon's bounding box is read, so the cost does not grow with the picture.
-
-    **Arguments:**
-
-    - `probability_map`: any map without negative values.
-    - `polygon`: one vertex or more, in pixels of the map. Pixels outside the map do not count.
-
-    **Returns:** the mean; 0 if no pixel is inside.
+    Only the bounding box of an outline is read, so the cost does not grow with the picture. Pixels outside the map do
+    not count.
     """
-    return float(_scores(probability_map, concatenate([polygon]))[0])
-
-
-def _scores(probability_map: Map, outlines: Outlines) -> Float[np.ndarray, "outlines"]:
-    """The `region_score` of each outline."""
     height, width = probability_map.shape
     scores = []
     for polygon in Outlines(outlines.vertices.astype(np.int32), outlines.counts).parts():

@@ -7,12 +7,13 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from dbnet_jax.messages import check_choice
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
 from input_pipeline.batches.threads import thread_batches
 from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, WORDS_ALONE, open_dataset
-from input_pipeline.datasets.sample import Dataset
+from input_pipeline.datasets.sample import GRANULARITIES, Dataset
 from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
 from input_pipeline.datasets.wrappers.lines_from_words import JoinedWords
@@ -51,8 +52,7 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
     if purpose == "train" and data.name in RENDERED and split == "trainval":
         split = "train"  # nothing of these is held out
     folder = os.path.expanduser(data.dir) or "(`config.data.dir` is not set)"
-    if data.granularity not in ("word", "line"):
-        raise ValueError(f"`config.data.granularity` (={data.granularity!r}) must be 'word' or 'line'")
+    check_choice("config.data.granularity", data.granularity, GRANULARITIES)
     if data.granularity == "line" and data.name in WORDS_ALONE:
         raise ValueError(f"`config.data.granularity` (='line'): {data.name} has words alone, and no lines")
     dataset = open_dataset(data.name, folder, split, source=data.source, **_options(config, purpose))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from absl.app import UsageError
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from ml_collections import ConfigDict
 
 from dbnet_jax.commands.options import Options
@@ -24,6 +24,7 @@ from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
 from dbnet_jax.pages.page import MOST_LISTED, problem_list
 from dbnet_jax.training.task import task_of
+from dbnet_jax.typing import Polygon
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.datasets.wrappers.base import Wrapper
@@ -35,8 +36,6 @@ MOST_PICTURES = 2_000
 MOST_ANNOTATIONS = 50_000
 # Room for outlines where the config asks for none: untouched memory costs nothing.
 _ROOM = {"max_instances": 10_000, "max_vertices": 2_000}
-
-Polygon = Float[np.ndarray, "_ 2"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ class Inspection:
 
     def report(self) -> str:
         """The statistics in a few words, and the first problems."""
-        lines = [self.statistics.coverage]
-        lines += [f"{name}: {value}" for name, value in self.statistics.summary().items()]
+        lines = [f"{name}: {value}" for name, value in self.statistics.summary().items()]
         more = f"on {self.page}" if len(self.problems) <= MOST_LISTED else ""
         lines.append(f"{self.headline}:" if self.problems else "no problems found")
         return "\n".join([*lines, *(f"  {line}" for line in first_lines(self.problems, more))])

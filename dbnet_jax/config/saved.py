@@ -27,6 +27,7 @@ FOLDERS = (
 
 # Fields of earlier versions, with their names of today in the same section.
 _RENAMED = {"data.render": "pixels"}
+_REMOVED = ("init.widen",)  # it chose the initial weights of runs that are trained now
 
 
 def config_from_json(text: str) -> ConfigDict:
@@ -44,7 +45,8 @@ def config_from_json(text: str) -> ConfigDict:
         elif isinstance(section, dict):
             for field, value in section.items():
                 today = str(_RENAMED.get(f"{name}.{field}", field))
-                assign(config[name], today, value, f"{name}.{today}")
+                if f"{name}.{field}" not in _REMOVED:
+                    assign(config[name], today, value, f"{name}.{today}")
         else:
             raise ValueError(f"`config.{name}` (={section!r:.60}) must be an object with fields")
     return config

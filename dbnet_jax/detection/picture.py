@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from dbnet_jax.postprocess import Detections
-
-# The axes have no names, because the pictures of one call and their maps differ in size.
-Picture = UInt8[np.ndarray, "_ _ 3"]
+from dbnet_jax.typing import Image
 
 
 class Maps(TypedDict):
@@ -28,7 +26,7 @@ class Maps(TypedDict):
 class DetectedPicture:
     """A picture (RGB in [0, 255]), its detections, and the maps of the network."""
 
-    image: Picture
+    image: Image
     detections: Detections
     maps: Maps
 

@@ -1,21 +1,22 @@
 """Reads, detects and post-processes many pictures at the same time; returns the results in order."""
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.typing import Image
+
 Source = TypeVar("Source")
 Context = TypeVar("Context")
 Result = TypeVar("Result")
-
-Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 # Threads that read, and as many that post-process. OpenCV and NumPy release Python's lock.
 THREADS = min(8, os.cpu_count() or 1)
@@ -25,12 +26,6 @@ AHEAD = 2
 PATIENCE = 4
 
 
-class Ready(NamedTuple):
-    """The result of a picture that does not need the network again."""
-
-    result: Any
-
-
 @dataclass(frozen=True)
 class Stages(Generic[Source, Context, Result]):
     """What happens to a picture.
@@ -38,13 +33,14 @@ class Stages(Generic[Source, Context, Result]):
     **Arguments:**
 
     - `read`: runs in threads. Returns the pixels for the network and a context for `finish`. For an unreadable picture
-        it returns (does not raise) the ValueError. For a picture that needs no network it returns a `Ready` result.
+        it returns (does not raise) the ValueError. For a picture that needs no network it returns the result, which is
+        no tuple.
     - `forward`: runs on the calling thread. Sends a batch to the device and returns its outputs, arrays [batch, …] by
         name, without waiting for them.
     - `finish`: runs in threads. Takes the picture's own outputs (NumPy arrays) and its context; returns the result.
     """
 
-    read: Callable[[Source], tuple[Pixels, Context] | ValueError | Ready]
+    read: Callable[[Source], tuple[Image, Context] | Result | ValueError]
     forward: Callable[[UInt8[np.ndarray, "batch height width 3"]], dict[str, Any]]
     finish: Callable[[dict[str, np.ndarray], Context], Result]
 
@@ -77,29 +73,22 @@ def overlapped(
 
     **Raises:** an error of a stage, in its picture's place; an error of `sources`, at once.
     """
+    with contextlib.closing(completed(sources, stages, batch_size=batch_size, least=least)) as futures:
+        yield from map(Future.result, futures)
+
+
+def completed(
+    sources: Iterable[Source], stages: Stages[Source, Context, Result], *, batch_size: int, least: int = 1
+) -> Generator[Future[Result | ValueError], None, None]:
+    """As `overlapped`, but returns completed futures, which raise the error of a stage when they are asked.
+
+    So they can be the sources of a second run, which raises the error in the same place.
+    """
     run = _Run(stages, batch_size, least)
     try:
-        yield from run.results(iter(sources))
+        yield from run.completed(iter(sources))
     finally:
         run.close()
-
-
-class Failed(NamedTuple):
-    """The error that was raised in a picture's place."""
-
-    error: Exception
-
-
-def errors_in_place(results: Iterable[Result]) -> Iterator[Result | Failed]:
-    """The results of one run as sources of a second run; an error that ends the first run becomes the last source.
-
-    The second run's stages raise it in that place. An error of its sources would end the run at once and lose results
-    that are on their way.
-    """
-    try:
-        yield from results
-    except Exception as error:
-        yield Failed(error)
 
 
 @dataclass(frozen=True)
@@ -107,13 +96,13 @@ class _Member(Generic[Context, Result]):
     """A picture that was read and waits for the network."""
 
     position: int
-    pixels: Pixels
+    pixels: Image
     context: Context
     result: Future[Result | ValueError]
 
 
 class _Run(Generic[Source, Context, Result]):
-    """The pictures in flight, by stage. Only the calling thread changes it, in `results`."""
+    """The pictures in flight, by stage. Only the calling thread changes it, in `completed`."""
 
     def __init__(self, stages: Stages[Source, Context, Result], batch_size: int, least: int):
         self._stages, self._batch_size, self._least = stages, batch_size, least
@@ -127,7 +116,7 @@ class _Run(Generic[Source, Context, Result]):
         self._batches: deque[list[_Member[Context, Result]]] = deque()  # wait for the device
         self._on_device: deque[Future[dict[str, np.ndarray]]] = deque()
 
-    def results(self, sources: Iterator[Source]) -> Iterator[Result | ValueError]:
+    def completed(self, sources: Iterator[Source]) -> Iterator[Future[Result | ValueError]]:
         more = True
         while True:
             while more and len(self._pending) < in_flight(self._batch_size):
@@ -137,7 +126,7 @@ class _Run(Generic[Source, Context, Result]):
             if not self._pending:
                 return
             if self._pending[0].done():
-                yield self._pending.popleft().result()
+                yield self._pending.popleft()
                 continue
             # This thread continues with one of these: a result, a picture to group, room on the device.
             awaited: list[Future[Any]] = [self._pending[0], *(reading for reading, _ in list(self._reading)[:1])]
@@ -157,14 +146,12 @@ class _Run(Generic[Source, Context, Result]):
             reading, result = self._reading.popleft()
             if error := reading.exception():
                 result.set_exception(error)
-            elif isinstance(found := reading.result(), Ready):
-                result.set_result(found.result)
-            elif isinstance(found, ValueError):
-                result.set_result(found)
-            else:
+            elif isinstance(found := reading.result(), tuple):
                 pixels, context = found
                 member = _Member(self._position, pixels, context, result)
                 self._groups.setdefault(pixels.shape, []).append(member)
+            else:
+                result.set_result(found)
             self._position += 1
             self._close_groups(since=self._position - PATIENCE * self._batch_size)
         if last and not self._reading:

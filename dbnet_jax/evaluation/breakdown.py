@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 from dbnet_jax.evaluation.errors import PictureErrors, find_errors
 from dbnet_jax.evaluation.protocols import Comparison, Flag, Scores, compare, pool, score, score_picture
 from dbnet_jax.geometry import Number, polygon_area
-
-Polygon = Float[np.ndarray, "_ 2"]
+from dbnet_jax.typing import Polygon
 
 # Upper bounds, in pixels, of the shorter side of the rectangle of least area around a word.
 SIZES = {"small": 16.0, "medium": 32.0, "large": math.inf}

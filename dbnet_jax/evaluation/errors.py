@@ -33,12 +33,6 @@ class PictureErrors:
         merged = {truth for truths in self.merged.values() for truth in truths}
         return len(self.missed) + len(self.split) + len(merged) + len(self.false)
 
-    def __str__(self) -> str:
-        """For example "2 missed, 1 split, 3 false"; "no errors" without any."""
-        kinds = ("missed", "split", "merged", "false")
-        named = [f"{len(getattr(self, kind))} {kind}" for kind in kinds if getattr(self, kind)]
-        return ", ".join(named) or "no errors"
-
 
 def find_errors(comparison: Comparison, entry: dict[str, Any]) -> PictureErrors:
     """Sorts everything that a protocol did not match one to one.

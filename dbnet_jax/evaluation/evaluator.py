@@ -17,7 +17,6 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
-from dbnet_jax.evaluation.errors import PictureErrors
 from dbnet_jax.messages import Problem, check_choice, count_problems, first_lines, plural
 from dbnet_jax.postprocess import Detections
 
@@ -46,7 +45,7 @@ class DetectsMany(Protocol):
 class Evaluation:
     """What an evaluation found, picture by picture, in the order of the data set.
 
-    Beside these there is all that a `ScoreReport` says, worked out when it is first asked for.
+    `report` adds a `ScoreReport`, which is computed when it is first used.
 
     **Arguments:**
 
@@ -85,31 +84,6 @@ class Evaluation:
         )
 
     @property
-    def by_size(self) -> dict[str, dict[str, Any]]:
-        """Recall and number of truths: small, medium, large."""
-        return self.report.by_size
-
-    @property
-    def by_shape(self) -> dict[str, dict[str, Any]]:
-        """Recall and number of truths: straight, oriented, curved."""
-        return self.report.by_shape
-
-    @property
-    def sweep(self) -> list[dict[str, float]]:
-        """Precision, recall and hmean at each box threshold, from the detector's own upward."""
-        return self.report.sweep
-
-    @property
-    def best_box_threshold(self) -> float | None:
-        """The one of greatest hmean; None where nothing was found."""
-        return self.report.best_box_threshold
-
-    @property
-    def errors(self) -> list[PictureErrors]:
-        """What is missed, split, merged or false in each picture; `worst_first` orders them."""
-        return self.report.errors
-
-    @property
     def metrics(self) -> dict[str, float]:
         """Precision, recall and hmean, each in [0, 1]."""
         return {key: getattr(self.scores, key) for key in ("precision", "recall", "hmean")}
@@ -138,7 +112,7 @@ class Evaluator:
     """Scores detectors on a data set.
 
         evaluation = Evaluator(dataset, "deteval").run(detector)
-        evaluation.scores.hmean, evaluation.by_shape["curved"]["recall"], evaluation.best_box_threshold
+        evaluation.scores.hmean, evaluation.report.by_shape["curved"]["recall"]
         write_report(folder, evaluation, detector, dataset)  # with the curve, and the pictures with the worst errors
 
     Each process reads and detects its own share of the pictures, on its own devices, and all of them score the

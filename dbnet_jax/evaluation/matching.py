@@ -94,17 +94,9 @@ class Match:
         self.truth_credits.update({int(truth): recall / len(truths) for truth in truths})
 
 
-def match_by_iou(overlaps: Overlaps, *, least: float = 0.5) -> Match:
-    """ICDAR 2015: each truth takes the first free detection with |∩| / |∪| above `least`.
-
-    **Arguments:**
-
-    - `overlaps`: of the truths and detections that count.
-    - `least`: in [0, 1].
-
-    **Returns:** the pairs, each of credit one.
-    """
-    return _first_free(overlaps.intersection_over_union > least)
+def match_by_iou(overlaps: Overlaps) -> Match:
+    """ICDAR 2015: each truth takes the first free detection with |∩| / |∪| above 0.5. Each pair has credit one."""
+    return _first_free(overlaps.intersection_over_union > 0.5)
 
 
 def match_by_td500(overlaps: Overlaps) -> Match:

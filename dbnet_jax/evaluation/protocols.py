@@ -1,5 +1,6 @@
 """Precision, recall and hmean of detections, by the protocols of the benchmarks."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -70,9 +71,7 @@ def _lies_on_it(overlaps: Overlaps, share: float = MAX_IGNORED_SHARE) -> Bool[np
     return overlaps.detection_shares > share
 
 
-def _lies_on_it_icdar2013(overlaps: Overlaps) -> Bool[np.ndarray, "truths detections"]:
-    return _lies_on_it(overlaps, matching.ICDAR2013_DETECTION_SHARE)
-
+_lies_on_it_icdar2013 = functools.partial(_lies_on_it, share=matching.ICDAR2013_DETECTION_SHARE)
 
 PROTOCOLS = {
     "iou": Protocol(valid_polygons, matching.match_by_iou, _lies_on_it, empty_is_right=True),

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-Image = UInt8[np.ndarray, "_ _ 3"]
-Map = Float[np.ndarray, "_ _"]
-Polygon = Float[np.ndarray, "_ 2"]
+from dbnet_jax.typing import Image, Polygon
+
+Map = Float[np.ndarray, "_ _"]  # the maps of one picture may differ in size
 Color = tuple[int, int, int]
 Flags = Sequence[bool | np.bool_] | Bool[np.ndarray, "_"]
 

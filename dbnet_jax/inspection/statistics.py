@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from dbnet_jax.images.drawing import Flags
-from dbnet_jax.messages import plural
 
 _SIZES_NAMED = 4
 
@@ -83,22 +82,6 @@ class Statistics:
     crops: list[PictureText]
     mixed: bool = False
 
-    @property
-    def coverage(self) -> str:
-        """Which part of the data set this is, in words."""
-        read, everything = self.tried - self.bad, plural(self.total, "picture")
-        of_what = f"{everything} of the mix, with those that it repeats," if self.mixed else everything
-        whole = self.tried == self.total
-        words = f"{read:,} of {of_what} were read"
-        if whole and not self.bad:
-            words = f"the {of_what} was read" if self.total == 1 else f"all {of_what} were read"
-        words += "" if whole else ", the first of training"
-        decoded = sum(picture.size is not None for picture in self.pictures)
-        words += f", {decoded:,} of them different" if decoded < read else ""
-        alone = len(self.pictures) - decoded
-        words += f", and of {plural(alone, 'other')} the annotations" if alone else ""
-        return words + (f"; {self.bad:,} could not be" if self.bad else "")
-
     def summary(self) -> dict[str, str]:
         """The headline numbers, by name."""
         ignored = gather(self.pictures, "ignored")
@@ -107,9 +90,14 @@ class Statistics:
         sizes = [f"{width}×{height} ({count:,})" for (height, width), count in found.most_common(_SIZES_NAMED)]
         others = len(found) - len(sizes)
         in_crops = gather(self.crops, "ignored")
-        bad = f", of which {self.bad:,} could not be read" if self.bad else ""
+        decoded = sum(picture.size is not None for picture in self.pictures)
+        part = "" if self.tried == self.total else ", the first of training"
         return {
-            "pictures, with those repeated" if self.mixed else "pictures": f"{self.total:,}{bad}",
+            "pictures, with repetitions" if self.mixed else "pictures": f"{self.total:,}",
+            "pictures that were read": f"{self.tried - self.bad:,}{part}",
+            **({"different pictures that were read": f"{decoded:,}"} if self.mixed else {}),
+            "unreadable pictures": f"{self.bad:,}",
+            "other pictures, of which only the annotations were read": f"{len(self.pictures) - decoded:,}",
             "text instances": f"{len(ignored):,}",
             "ignored": _share(int(ignored.sum()), len(ignored)),
             "pictures without text": _share(empty, len(self.pictures)),

@@ -4,6 +4,7 @@ from typing import Any
 
 from flax.core import FrozenDict
 
+from dbnet_jax.messages import check_choice
 from dbnet_jax.models.backbones import ALL_OPTIONS, BACKBONES, backbone_options
 from dbnet_jax.models.dbnet import DBNet
 from dbnet_jax.models.decoder import NECKS
@@ -63,8 +64,7 @@ def _check(model: DBNet) -> None:
             "False, `config.model.binarization` = 'standard')"
         )
     for field, words in _WORDS.items():
-        if getattr(model, field) not in words:
-            raise ValueError(f"`{field}` (={getattr(model, field)!r}) must be one of {words}")
+        check_choice(field, getattr(model, field), words)
     # The attention of the scale fusion has a quarter of the channels, and its gate a quarter of these.
     inner = 16 if model.scale_fusion and model.attention_channels is None else 4
     for field, multiple in (("width", 1), ("inner_channels", inner), ("attention_channels", 4)):

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from dbnet_jax.messages import check_choice
 from dbnet_jax.models import BACKBONES, create_model
 
 MAPS = ("probability_map", "threshold_map", "binary_map")
@@ -18,8 +19,7 @@ def model_from_config(config: ConfigDict) -> nn.Module:
         hint = "; deformable convolution is `config.model.dcn`" if backbone.startswith("deformable_") else ""
         raise ValueError(f"`config.model.backbone` (={backbone!r}) must be one of {tuple(BACKBONES)}{hint}")
     dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-    if dtype not in dtypes:
-        raise ValueError(f"`config.model.dtype` (={dtype!r}) must be one of {sorted(dtypes)}")
+    check_choice("config.model.dtype", dtype, dtypes)
     adaptive = len(map_names(config)) > 1
     options.pop("binarization")
     return create_model(backbone, **options, adaptive=adaptive, dtype=dtypes[dtype])
@@ -28,6 +28,5 @@ def model_from_config(config: ConfigDict) -> nn.Module:
 def map_names(config: ConfigDict) -> tuple[str, ...]:
     """The names of the network's maps."""
     binarization = config.model.binarization
-    if binarization not in _MAPS_OF:
-        raise ValueError(f"`config.model.binarization` (={binarization!r}) must be one of {tuple(_MAPS_OF)}")
+    check_choice("config.model.binarization", binarization, _MAPS_OF)
     return _MAPS_OF[binarization]

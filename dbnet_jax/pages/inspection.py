@@ -106,7 +106,6 @@ def write_inspection_page(
         folder,
         "inspection.html",
         title=title,
-        coverage=statistics.coverage + ("" if listed else "; no problems found"),
         details=[row(name, value) for name, value in {**statistics.summary(), **facts}.items()],
         sections="",
         problems=listed,

@@ -59,21 +59,11 @@ class Layout(enum.Enum):
 
     def our_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Our shape of an array with PyTorch's `shape`."""
-        if self.their_axes == 1:
-            return shape
-        out, inside, *window = shape
-        if self is Layout.TRANSPOSED:
-            return (*window, out, inside)
-        return (*(window or (1, 1)), inside, out)
+        return self.to_ours(np.broadcast_to(np.float32(0), shape)).shape
 
     def their_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """PyTorch's shape of an array with our `shape`."""
-        if self.their_axes == 1:
-            return shape
-        height, width, inside, out = shape
-        if self is Layout.LINEAR:
-            return (out, inside)
-        return (inside, out, height, width) if self is Layout.TRANSPOSED else (out, inside, height, width)
+        return self.to_theirs(np.broadcast_to(np.float32(0), shape)).shape
 
 
 def _reverse_blocks(array: np.ndarray) -> np.ndarray:

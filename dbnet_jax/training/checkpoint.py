@@ -15,6 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
+from dbnet_jax.messages import check_choice
 from dbnet_jax.models.variables import Shapes, Variables, differences, listed
 from dbnet_jax.training.state import TrainState
 
@@ -130,8 +131,7 @@ class Checkpoints:
         **Raises:** FileNotFoundError when there is no checkpoint; ValueError when `which` is unknown or the
         checkpoint is of another architecture.
         """
-        if which not in ("best", "latest"):
-            raise ValueError(f"`predict.checkpoint` (={which!r}) must be 'best' or 'latest'")
+        check_choice("config.predict.checkpoint", which, ("best", "latest"))
         self._manager.wait_until_finished()
         step = self._manager.best_step() if which == "best" else None
         step = self._manager.latest_step() if step is None else step

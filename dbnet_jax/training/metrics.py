@@ -12,6 +12,8 @@ import numpy as np
 from absl import logging
 from jaxtyping import UInt8
 
+from dbnet_jax.files import write_atomically
+
 
 class MetricsLog:
     """Appends to `<workdir>/metrics.jsonl` and `<workdir>/tensorboard`.
@@ -107,9 +109,7 @@ def _trim(path: Path, resume_step: int | None) -> None:
     if None in steps:
         logging.warning("%s: dropped %d unreadable line(s)", path, steps.count(None))
     if kept != lines:
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(b"".join(kept))
-        os.replace(partial, path)
+        write_atomically(path, b"".join(kept))
 
 
 def _step(line: bytes) -> int | None:

@@ -6,6 +6,9 @@ import dataclasses
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Image, Polygon
 
+GRANULARITIES = ("word", "line")
+"""What an instance of a data set may be."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:

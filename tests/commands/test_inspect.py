@@ -132,7 +132,7 @@ def test_the_statistics_of_a_set_are_those_of_its_labels():
     statistics = collect_statistics(config, recording, bad_samples)
     samples = list(map(dataset.__getitem__, range(24)))
     assert [len(p.ignored) for p in statistics.pictures] == [len(sample.polygons) for sample in samples]
-    assert statistics.coverage == "all 24 pictures were read"
+    assert statistics.summary()["pictures that were read"] == "24"
     # Every picture is half as large in a crop that holds all of it.
     assert len(statistics.crops) == 24
     halves, wholes = gather(statistics.crops, "short"), gather(statistics.pictures, "short")
@@ -150,19 +150,20 @@ def test_a_large_set_is_read_in_part_and_its_annotations_alone(monkeypatch):
     statistics = collect_statistics(config, RecordingDataset(dataset), bad_samples)
     order = [make_examples(config, dataset, bad_samples).index(position) for position in range(9)]
     assert sorted(dataset.reads) == sorted(order[:5])
-    assert "5 of 30 pictures were read, the first of training, and of 4 others the annotations" in (statistics.coverage)
+    summary = statistics.summary()
+    assert (summary["pictures"], summary["pictures that were read"]) == ("30", "5, the first of training")
+    assert summary["other pictures, of which only the annotations were read"] == "4"
     assert len(gather(statistics.pictures, "ignored")) == 5 + 4 * 2
     lines = bad_samples.report(everything=True).splitlines()
     assert sorted(lines[1:]) == sorted(f"  gt_{index}.txt:1: odd" for index in order[5:])
 
 
-def test_coverage_says_what_could_be_read():
+def test_unreadable_pictures_are_counted():
     config = tiny.config()
     statistics = collect_statistics(config, RecordingDataset(Numbered(3, bad=(1,))), BadSamples(3, 1.0))
-    assert statistics.coverage == "2 of 3 pictures were read; 1 could not be"
-    assert statistics.summary()["pictures"] == "3, of which 1 could not be read"
-    one = collect_statistics(config, RecordingDataset(Numbered(1)), BadSamples(1, 1.0))
-    assert one.coverage == "the 1 picture was read"
+    summary = statistics.summary()
+    assert [summary[f"{name}pictures"] for name in ("", "unreadable ")] == ["3", "1"]
+    assert summary["pictures that were read"] == "2"
 
 
 def test_a_mix_counts_each_picture_once():
@@ -171,12 +172,11 @@ def test_a_mix_counts_each_picture_once():
     recording = RecordingDataset(mixed)
     statistics = collect_statistics(config, recording, BadSamples(len(mixed), 1.0))
     assert len(mixed) == 40
-    assert statistics.coverage.startswith("all 40 pictures of the mix, with those that it repeats, were read")
-    assert statistics.coverage.endswith(", 24 of them different")
     summary = statistics.summary()
+    assert (summary["pictures that were read"], summary["different pictures that were read"]) == ("40", "24")
     assert summary["text instances"] == "24"
     assert summary["picture sizes"].startswith("60×50 (2), 60×51 (2)")
-    assert summary["pictures, with those repeated"] == "40"
+    assert summary["pictures, with repetitions"] == "40"
 
 
 def test_of_a_mix_no_more_is_made_than_is_asked_for(monkeypatch):
@@ -186,7 +186,9 @@ def test_of_a_mix_no_more_is_made_than_is_asked_for(monkeypatch):
     mixed = MixedDataset([few, many], [1.0, 15.0], (), ["few", "many"])
     statistics = collect_statistics(tiny.config("mix=synthetic"), RecordingDataset(mixed), BadSamples(len(mixed), 1.0))
     assert len(few.reads) + sum(many.reads.values()) <= 5
-    assert "5 of 64" in statistics.coverage
+    summary = statistics.summary()
+    assert summary["pictures, with repetitions"] == "64"
+    assert summary["pictures that were read"].startswith("5, ")
 
 
 # What is written
@@ -242,7 +244,7 @@ def test_the_page_is_whole_and_names_what_is_wrong(tmp_path, monkeypatch, extra)
     report = found.report().splitlines()
     assert "2 pictures skipped, 300 problems in the data:" in report
     assert report[-1] == "  … and 282 more"
-    assert "10 of 12 pictures were read; 2 could not be" in report
+    assert {"pictures that were read: 10", "unreadable pictures: 2"} <= set(report)
     assert {line.split(":")[0].strip() for line in said(found)} >= {"picture_3.jpg", "picture_7.jpg"}
     assert found.stops.startswith("2 of 12 pictures cannot be used, more than `config.data.max_bad_share` (=0.1)")
     assert inspect_data(tiny.config("max_bad_share=0.2"), tmp_path, count=0).stops == ""
@@ -266,7 +268,7 @@ def test_what_cannot_work_is_refused(tmp_path, extra, count, words):
 
 def test_the_command_leaves_a_page_in_the_workdir(tmp_path):
     output = tiny.finish(tiny.start(tmp_path, "--mode=inspect", "--count=2"))
-    assert "all 24 pictures were read" in output
+    assert "pictures that were read: 24\n" in output
     assert output.splitlines()[-1] == f"results: {tmp_path}/inspection/index.html"
     page = Page(tmp_path / "inspection" / "index.html")
     assert page.tags.count("article") == 2

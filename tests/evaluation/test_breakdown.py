@@ -166,7 +166,6 @@ def test_errors_of_every_kind(protocol: str) -> None:
     found = errors_of(detections, truths, [False] * 5 + [True], protocol)
     assert found == PictureErrors([1], {2: [1, 3]}, {2: [3, 4]}, [4])
     assert found.count == 5
-    assert str(found) == "1 missed, 1 split, 1 merged, 1 false"
 
 
 def test_one_piece_alone_is_no_split_and_a_word_half_covered_no_merge() -> None:
@@ -208,7 +207,6 @@ def test_everything_that_counts_is_right_or_an_error_of_one_kind(found: Any, tru
 def test_worst_first() -> None:
     none, one, three = (PictureErrors(list(range(count)), {}, {}, []) for count in (0, 1, 3))
     assert worst_first([one, none, three, one]) == [2, 0, 3, 1]
-    assert str(none) == "no errors"
 
 
 def test_the_page_has_the_tables_and_the_curve() -> None:

@@ -79,15 +79,15 @@ def test_it_says_where_the_detector_is_good_and_where_it_is_not(detector):
     detector.config.predict.box_threshold = 0.9
     found = Evaluator(Boxes(7)).run(detector)
     # White boxes are 30 to 36 pixels high and all found; what the pictures do not show is 20 high, in every third.
-    assert found.by_size == {
+    assert found.report.by_size == {
         "small": {"recall": None, "truths": 0},
         "medium": {"recall": 0.4, "truths": 5},
         "large": {"recall": 1.0, "truths": 5},
     }
-    assert found.by_shape["straight"] == {"recall": 0.7, "truths": 10}
-    assert found.sweep[0]["threshold"] == found.best_box_threshold == 0.9
-    assert found.sweep[0] | {"hmean": found.scores.hmean, "recall": 0.7} == found.sweep[0]
-    assert [errors.missed for errors in found.errors] == [[1], [], [], [1], [], [], [1]]
+    assert found.report.by_shape["straight"] == {"recall": 0.7, "truths": 10}
+    assert found.report.sweep[0]["threshold"] == found.report.best_box_threshold == 0.9
+    assert found.report.sweep[0] | {"hmean": found.scores.hmean, "recall": 0.7} == found.report.sweep[0]
+    assert [errors.missed for errors in found.report.errors] == [[1], [], [], [1], [], [], [1]]
     assert found.report is found.report
     deteval = Evaluator(Boxes(7), "deteval").run(detector)
     assert deteval.summary()["protocol"] == deteval.protocol == "deteval"

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from dbnet_jax.geometry import offset_polygon, order_quad, polygon_area, polygon_perimeter
 from dbnet_jax.geometry.packed import Outlines, concatenate
-from dbnet_jax.postprocess import Detections, extract_polygons, region_score
+from dbnet_jax.postprocess import Detections, extract_polygons, region_scores
 from tests.helpers.paths import DATA
 
 
@@ -208,15 +208,11 @@ def test_any_map_gives_polygons_inside_the_picture(
 def test_a_region_is_scored_by_its_own_pixels() -> None:
     probability_map = np.arange(100, dtype=np.float32).reshape(10, 10)
     square = np.array([[2, 3], [4, 3], [4, 5], [2, 5]], np.float32)
-    assert region_score(probability_map, square) == pytest.approx(probability_map[3:6, 2:5].mean())
     beyond = np.array([[8, 8], [30, 8], [30, 30], [8, 30]], np.float32)
-    assert region_score(probability_map, beyond) == pytest.approx(probability_map[8:, 8:].mean())
-    assert region_score(probability_map, beyond + 20) == 0
-    assert region_score(probability_map, beyond - 31) == 0
-    # A coordinate is truncated toward zero, and the polygon's first pixel is in the map.
-    assert region_score(probability_map, square - np.array([2.9, 3.9], np.float32)) == pytest.approx(
-        probability_map[:2, :2].mean()
-    )
+    # A coordinate is truncated toward zero, and the last polygon's first pixel is in the map.
+    polygons = [square, beyond, beyond + 20, beyond - 31, square - np.array([2.9, 3.9], np.float32)]
+    wanted = [probability_map[3:6, 2:5].mean(), probability_map[8:, 8:].mean(), 0, 0, probability_map[:2, :2].mean()]
+    assert region_scores(probability_map, concatenate(polygons)).tolist() == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize(

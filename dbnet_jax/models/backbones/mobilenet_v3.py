@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dbnet_jax.messages import check_choice
 from dbnet_jax.models.layers.conv import Conv, ModuleDef
 from dbnet_jax.models.layers.depthwise import DepthwiseConv
 
@@ -112,9 +113,8 @@ class MobileNetV3(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width 3"]) -> list[Float[Array, "batch _ _ _"]]:
-        for name, value, known in (("size", self.size, tuple(SIZES)), ("layout", self.layout, LAYOUTS)):
-            if value not in known:
-                raise ValueError(f"`{name}` (={value!r}) must be one of {known}")
+        check_choice("size", self.size, SIZES)
+        check_choice("layout", self.layout, LAYOUTS)
         architecture = SIZES[self.size]
         conv = partial(Conv, dtype=self.dtype)
         x = conv(scaled(16, self.width), strides=2, name="stem_conv")(x)
@@ -197,6 +197,5 @@ def make_mobilenet(name: str, norm: ModuleDef, width: int, dtype: Any, *, mobile
 
     **Raises:** ValueError when the layout is unknown.
     """
-    if mobilenet not in LAYOUTS:
-        raise ValueError(f"`mobilenet` (={mobilenet!r}) must be one of {LAYOUTS}")
+    check_choice("mobilenet", mobilenet, LAYOUTS)
     return MobileNetV3(MOBILENETS[name], norm, width, mobilenet, dtype, name="backbone")

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dbnet_jax.messages import check_choice
 from dbnet_jax.models.layers.conv import Conv, ModuleDef, max_pool
 from dbnet_jax.models.layers.deformable import OFFSETS, DeformableConv
 
@@ -142,8 +143,7 @@ def make_resnet(
     """
     if max_width is not None and max_width < 1:
         raise ValueError(f"`max_width` (={max_width}) must be positive, or None for no limit")
-    if dcn_offsets not in OFFSETS:
-        raise ValueError(f"`dcn_offsets` (={dcn_offsets!r}) must be one of {OFFSETS}")
+    check_choice("dcn_offsets", dcn_offsets, OFFSETS)
     block, stage_sizes = RESNETS[name]
     conv = partial(DeformableConv, offsets=dcn_offsets) if dcn else Conv
     return ResNet(block, stage_sizes, norm, width, max_width, (Conv, conv, conv, conv), dtype, name="backbone")

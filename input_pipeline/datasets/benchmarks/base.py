@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
-from dbnet_jax.messages import Problem, plural
+from dbnet_jax.messages import Problem, check_choice, plural
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.parsing.annotations import Instance, make_sample, parse_instances, text_lines
 from input_pipeline.datasets.parsing.folders import describe, enumerate_names, existing, listing, read_bytes
@@ -112,7 +112,6 @@ class Benchmark(Dataset):
         return len(self._files)
 
     def name(self, index: int) -> str:
-        """The file name of picture `index`, without reading it."""
         file = self._files[index]
         return file.prefix + file.picture.name
 
@@ -146,7 +145,6 @@ class Benchmark(Dataset):
         return self.parse(read_bytes(file.annotation), file.prefix + file.annotation.name)
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** `BadPicture` if the picture or its annotation file is missing or cannot be read."""
         annotation = self.annotation(index)
         return self.sample(self.name(index), self.picture(index), annotation)
 
@@ -165,8 +163,7 @@ class Benchmark(Dataset):
         return make_sample(name, image, annotation)
 
     def _checked(self, split: str) -> str:
-        if split not in SPLITS:
-            raise ValueError(f"`split` (={split!r}) must be one of {', '.join(SPLITS)}")
+        check_choice("split", split, SPLITS)
         if split in self.absent:
             raise FileNotFoundError(f"{self.title} has no split {split!r}: {self.absent[split]}")
         return split

@@ -37,7 +37,6 @@ or the same in a folder HUST-TR400"""
 
     @staticmethod
     def parse_line(line: str) -> Instance:
-        """One line of text; see the class."""
         fields = line.split(maxsplit=7)
         instance = parse_box(fields)
         text = fields[7].strip() if len(fields) > 7 else ""

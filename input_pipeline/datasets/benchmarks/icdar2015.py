@@ -42,7 +42,6 @@ class Icdar2015(Benchmark):
 
     @staticmethod
     def parse_line(line: str) -> Instance:
-        """One line of text; see the class."""
         fields = line.split(",", 8)
         check_commas(fields[0])
         numbers = parse_numbers(fields, 8)

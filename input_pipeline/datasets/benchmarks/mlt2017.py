@@ -54,7 +54,6 @@ class Mlt2017(Benchmark):
 
     @staticmethod
     def parse_line(line: str) -> Instance:
-        """One line of text; see the class."""
         fields = line.split(",", 9)
         check_commas(fields[0])
         numbers = parse_numbers(fields, 8)

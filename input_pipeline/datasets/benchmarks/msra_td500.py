@@ -44,7 +44,6 @@ class MsraTd500(Benchmark):
 
     @staticmethod
     def parse_line(line: str) -> Instance:
-        """One line of text; see the class."""
         fields = line.split()
         if len(fields) > 7:
             raise ValueError(f"{len(fields)} fields where 7 are needed")

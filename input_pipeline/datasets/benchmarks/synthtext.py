@@ -70,19 +70,16 @@ or the same in a folder SynthText"""
         return self._index.name(self._position(index))
 
     def place(self, index: int) -> tuple[str, int]:
-        """See `Benchmark`."""
         position = self._position(index)
         thousands, rest = divmod(position, _VALIDATION_EVERY)
         return ("validation", thousands) if rest == 0 else ("train", position - thousands - 1)
 
     def files(self) -> Iterator[pathlib.Path]:
-        """Every file that the samples are read from."""
         yield self._root / _LABELS
         for index in range(len(self)):
             yield self._root / self.name(index)
 
     def picture(self, index: int) -> bytes:
-        """The encoded picture. **Raises:** `BadPicture` if it cannot be read."""
         return read_bytes(self._root / self.name(index))
 
     def annotation(self, index: int) -> Annotation:

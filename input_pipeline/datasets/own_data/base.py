@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from dbnet_jax.images.decode import BadPicture, decode_image
-from dbnet_jax.messages import MOST_OF_A_KIND, Problem, Problems
+from dbnet_jax.messages import MOST_OF_A_KIND, Problem, Problems, check_choice
 from input_pipeline.datasets.benchmarks.base import SPLITS, VALIDATION_EVERY
 from input_pipeline.datasets.own_data.entries import Entry, Size, exclude, locate, merge, natural_order, unique
 from input_pipeline.datasets.parsing.annotations import make_sample
@@ -66,8 +66,7 @@ class LabelledPictures(Dataset):
         eval_labels: str = "",
         follow_exif: bool = True,
     ):
-        if split not in SPLITS:
-            raise ValueError(f"`split` (={split!r}) must be one of {', '.join(SPLITS)}")
+        check_choice("split", split, SPLITS)
         self.folder, self.split, self.follow_exif = pathlib.Path(folder), split, follow_exif
         self._labels = {"train": labels, "validation": eval_labels, "test": eval_labels}
         self._problems = Problems()
@@ -102,15 +101,12 @@ class LabelledPictures(Dataset):
         return len(self._entries)
 
     def name(self, index: int) -> str:
-        """The name of picture `index`, without reading it."""
         return self._entries[index].name
 
     def annotation(self, index: int) -> Annotation:
-        """The text of picture `index`, alone. **Raises:** `BadPicture` as `parse_entry` does."""
         return self._annotation(self._entries[index])[0]
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** `BadPicture` if the picture or its labels are missing or cannot be read."""
         entry = self._entries[index]
         annotation, size = self._annotation(entry)
         path = locate(entry)

@@ -12,10 +12,10 @@ from input_pipeline.datasets.own_data.label_file import LabelFile, as_line, grou
 from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
 from input_pipeline.datasets.parsing.coco_mask import mask_outlines
 from input_pipeline.datasets.parsing.json_values import (
+    as_box,
     as_flag,
     as_flat_points,
     as_list,
-    as_number,
     as_object,
     as_size,
     as_text,
@@ -82,7 +82,6 @@ class CocoText(LabelFile):
     )
 
     def read_pictures(self, document: Any, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelFile`."""
         document = as_object(document, labels.name)
         if "imgs" in document:
             yield from keyed_pictures(self, document, labels, problems)
@@ -159,17 +158,10 @@ def _outlines(line: str) -> list[str]:
 def _polygon(row: dict[str, Any]) -> Polygon:
     segmentation = row.get("segmentation", row.get("mask"))
     if segmentation in (None, [], [[]]):
-        left, top, width, height = (as_number(number, "bbox") for number in _four(row.get("bbox")))
+        left, top, width, height = as_box(row.get("bbox"), "bbox")
         return box_polygon(left, top, left + width, top + height)
     if isinstance(segmentation, dict):
         return max(mask_outlines(segmentation), key=len)
     rings = as_list(segmentation, "segmentation")
     # COCO-Text's `mask`, and what some tools write, is a polygon without the list around it.
     return as_flat_points(rings[0] if isinstance(rings[0], list) else rings, "segmentation")
-
-
-def _four(box: Any) -> list[Any]:
-    numbers = as_list(box, "bbox")
-    if len(numbers) != 4:
-        raise ValueError(f"`bbox` holds {len(numbers)} numbers where 4 are needed")
-    return numbers

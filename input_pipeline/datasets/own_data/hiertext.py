@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from dbnet_jax.messages import Problems
+from dbnet_jax.messages import Problems, check_choice
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
@@ -21,8 +21,8 @@ from input_pipeline.datasets.parsing.json_values import (
     parse_json,
     unpack,
 )
+from input_pipeline.datasets.sample import GRANULARITIES
 
-GRANULARITIES = ("word", "line")
 _MISSING = "\0 is missing"  # a key of regions whose parts nobody outlined: which parts
 _KEYS = ("vertices", "legible", "text", _MISSING)
 _ENDINGS = ("jsonl", "jsonl.gz", "json", "json.gz")
@@ -71,13 +71,12 @@ class HierText(LabelFile):
         granularity: str = "word",
         **options: Any,
     ):
-        if granularity not in GRANULARITIES:
-            raise ValueError(f"`granularity` (={granularity!r}) must be one of {', '.join(GRANULARITIES)}")
+        check_choice("granularity", granularity, GRANULARITIES)
         self.granularity = granularity
         super().__init__(folder, split, **options)
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelledPictures`; the file is one document, or a line a picture."""
+        """The file is one document, or a line a picture."""
         lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
         problems.extend(doubts, "not UTF-8")
         try:

@@ -39,7 +39,6 @@ class IcdarFolder(PictureFolder):
     label_suffix = ".txt"
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelledPictures`."""
         files: dict[str, pathlib.Path] = {}
         for name, file in self.label_files(labels):
             files.setdefault(name, file)
@@ -58,7 +57,6 @@ class IcdarFolder(PictureFolder):
             problems.add(Problem(name, "there is no picture of it"), "label files without a picture")
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
-        """See `LabelledPictures`."""
         if entry.label_file is None:
             names = " or ".join(_label_names(entry.name))
             raise BadPicture(f"{entry.name}: has no label file {names}")

@@ -38,13 +38,11 @@ class LabelFile(LabelledPictures):
         raise NotImplementedError
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelledPictures`."""
         document, doubts = read_json(read_bytes(labels), labels.name)
         problems.extend(doubts, "not UTF-8")
         yield from self.read_pictures(document, labels, problems)
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
-        """See `LabelledPictures`."""
         return parse_instances(self.instance_lines(entry), entry.place, self._parse_line), entry.size
 
     def instance_lines(self, entry: Entry) -> Iterable[tuple[int, str]]:

@@ -46,7 +46,6 @@ class LabelMe(PictureFolder):
     label_suffix = ".json"
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelledPictures`."""
         pictures = self.pictures(labels)
         by_stem = {_stem(name): (name, path) for name, path in pictures}
         used: set[str | pathlib.Path] = set()
@@ -70,7 +69,6 @@ class LabelMe(PictureFolder):
                 problems.add(Problem(name, "has no label file; left out"), "pictures without a label file")
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
-        """See `LabelledPictures`."""
         assert entry.label_file is not None
         try:
             document, doubts = read_json(read_bytes(entry.label_file), entry.place)

@@ -11,10 +11,10 @@ from input_pipeline.datasets.own_data.coco import CocoText, coco_pictures
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
 from input_pipeline.datasets.parsing.json_values import (
+    as_box,
     as_flag,
     as_flat_points,
     as_list,
-    as_number,
     as_object,
     as_size,
     as_text,
@@ -44,7 +44,6 @@ class MmOcr(CocoText):
     picture_folders = ("", "imgs", "images", "textdet_imgs/train", "textdet_imgs/val", "textdet_imgs/test")
 
     def read_pictures(self, document: Any, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelFile`."""
         document = as_object(document, labels.name)
         if "data_list" not in document:
             yield from coco_pictures(self, document, labels, problems)
@@ -59,7 +58,6 @@ class MmOcr(CocoText):
                 yield unusable_entry(f"{labels.name}: data_list[{position}]", error)
 
     def parse_instance(self, value: Any) -> Instance:
-        """One instance of either release."""
         row = as_object(value, "instance")
         if "image_id" in row:
             return super().parse_instance(value)
@@ -71,7 +69,4 @@ class MmOcr(CocoText):
 def _polygon(row: dict[str, Any]) -> Polygon:
     if row.get("polygon") is not None:
         return as_flat_points(row["polygon"], "polygon")
-    box = [as_number(number, "bbox") for number in as_list(row.get("bbox"), "bbox")]
-    if len(box) != 4:
-        raise ValueError(f"`bbox` holds {len(box)} numbers where 4 are needed")
-    return box_polygon(*box)
+    return box_polygon(*as_box(row.get("bbox"), "bbox"))

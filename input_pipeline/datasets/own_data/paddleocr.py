@@ -43,7 +43,6 @@ class PaddleOcr(LabelFile):
     picture_folders = ("", "images", "imgs", "..")
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelledPictures`; the problems list a line of another form."""
         lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
         problems.extend(doubts, "not UTF-8")
         for number, line in lines:
@@ -58,7 +57,6 @@ class PaddleOcr(LabelFile):
                 yield unusable_entry(place, f"{error}: {shorten(line)}")
 
     def parse_instance(self, value: Any) -> Instance:
-        """One instance; see the class."""
         row = as_object(value, "instance")
         text = as_text(row.get("transcription"), "transcription")
         return Instance(as_points(row.get("points"), "points"), text.strip() == "*" or is_ignored_text(text), text)

@@ -42,14 +42,12 @@ class TextOcr(LabelFile):
     picture_folders = ("", "train_images", "train_val_images", "train_val_images/train_images", "train", "images")
 
     def read_pictures(self, document: Any, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """See `LabelFile`."""
         for entry in keyed_pictures(self, as_object(document, labels.name), labels, problems):
             # Ids of Open Images name a picture wherever it lies.
             bare = [self.folder / folder / pathlib.PurePosixPath(entry.name).name for folder in self.picture_folders]
             yield dataclasses.replace(entry, pictures=(*entry.pictures, *bare))
 
     def parse_instance(self, value: Any) -> Instance:
-        """One word; see the class."""
         row = as_object(value, "annotation")
         text = as_text(row.get("utf8_string"), "utf8_string")
         return Instance(

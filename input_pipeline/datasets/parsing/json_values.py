@@ -121,6 +121,14 @@ def as_flat_points(value: Any, name: str) -> Polygon:
     return as_polygon(numbers[0::2], numbers[1::2])
 
 
+def as_box(value: Any, name: str) -> list[float]:
+    """Four numbers. **Raises:** ValueError if the value is not a list of four numbers."""
+    numbers = as_list(value, name)
+    if len(numbers) != 4:
+        raise ValueError(f"`{name}` holds {len(numbers)} numbers where 4 are needed")
+    return [as_number(number, name) for number in numbers]
+
+
 def box_polygon(left: float, top: float, right: float, bottom: float) -> Polygon:
     """The corners of an upright box, clockwise from the top left."""
     return as_polygon([left, right, right, left], [top, top, bottom, bottom])

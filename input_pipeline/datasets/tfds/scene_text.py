@@ -210,15 +210,12 @@ class PreparedDataset(Dataset):
         return len(self._reader)
 
     def name(self, index: int) -> str:
-        """The file name of picture `index`, without reading it."""
         return self._reader.name(index)
 
     def annotation(self, index: int) -> Annotation:
-        """The text of picture `index`. **Raises:** `BadPicture` if it has no annotation file."""
         return read_annotation(self._example(index))
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** `BadPicture` if the picture or its annotation file was missing or cannot be used."""
         example = self._example(index)
         return self._reader.sample(self.name(index), example["image"], read_annotation(example))
 

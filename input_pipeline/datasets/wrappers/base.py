@@ -20,18 +20,14 @@ class Wrapper(Dataset):
         return self.dataset[index]
 
     def name(self, index: int) -> str:
-        """See `Dataset`."""
         return self.dataset.name(index)
 
     def annotation(self, index: int) -> Annotation | None:
-        """See `Dataset`."""
         return self.dataset.annotation(index)
 
     def origin(self, index: int) -> tuple[str, int]:
-        """See `Dataset`."""
         return self.dataset.origin(index)
 
     @property
     def pass_length(self) -> int:
-        """See `Dataset`."""
         return self.dataset.pass_length

@@ -22,13 +22,11 @@ class JoinedWords(Wrapper):
     """Lines in place of the words of another data set, whose words are quads from the top left on."""
 
     def __getitem__(self, index: int) -> Sample:
-        """See `Dataset`."""
         sample = self.dataset[index]
         polygons, ignore, texts = join_words(sample.polygons, sample.ignore, sample.texts)
         return dataclasses.replace(sample, polygons=polygons, ignore=ignore, texts=texts)
 
     def annotation(self, index: int) -> Annotation | None:
-        """See `Dataset`."""
         found = self.dataset.annotation(index)
         if found is None:
             return None

@@ -117,7 +117,6 @@ class MixedDataset(Dataset):
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> Sample:
-        """**Raises:** BadPicture when the picture cannot be used."""
         part, position = self._find(index)
         with self._labelled_errors(part, position):
             sample = self._datasets[part][position]
@@ -134,12 +133,10 @@ class MixedDataset(Dataset):
         return self._labelled(part, self._datasets[part].name(position))
 
     def origin(self, index: int) -> tuple[str, int]:
-        """See `Dataset`."""
         part, _ = self._find(index)
         return self._labels[part], len(self._datasets[part])
 
     def annotation(self, index: int) -> Annotation | None:
-        """See `Dataset`."""
         part, position = self._find(index)
         with self._labelled_errors(part, position):
             found = self._datasets[part].annotation(position)
@@ -147,7 +144,6 @@ class MixedDataset(Dataset):
 
     @property
     def pass_length(self) -> int:
-        """See `Dataset`."""
         return self._pass_length
 
     def _own(self, part: int, problems: Sequence[Problem]) -> list[Problem]:

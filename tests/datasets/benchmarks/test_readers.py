@@ -162,7 +162,9 @@ def test_broken_and_vanished_pictures_are_bad_samples(tmp_path):
 def test_unknownnames():
     with pytest.raises(ValueError, match=r"`name` \(='icdar'\) must be one of icdar2015, msra_td500, total_text"):
         open_dataset("icdar", "x", "train")
-    with pytest.raises(ValueError, match=r"`split` \(='val'\) must be one of train, validation, trainval, test"):
+    with pytest.raises(
+        ValueError, match=r"`split` \(='val'\) must be one of 'train', 'validation', 'trainval', 'test'"
+    ):
         open_dataset("icdar2015", "x", "val")
     with pytest.raises(ValueError, match=r"`source` \(='tar'\) must be files or tfds"):
         open_dataset("icdar2015", "x", "train", source="tar")

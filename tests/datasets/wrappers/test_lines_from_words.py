@@ -98,5 +98,5 @@ def test_the_config_says_what_an_instance_is(tmp_path):
     config.data.mix = f"icdar2015={tmp_path}"
     assert open_split(config, "train")[1].texts == joined[0].texts
     config.data.granularity = "lines"
-    with pytest.raises(ValueError, match=r"`config.data.granularity` \(='lines'\) must be 'word' or 'line'"):
+    with pytest.raises(ValueError, match=r"`config.data.granularity` \(='lines'\) must be one of 'word', 'line'"):
         open_split(config, "train")

@@ -7,7 +7,7 @@ from typing import get_args
 import cv2
 import numpy as np
 
-from dbnet_jax.messages import Problem
+from dbnet_jax.messages import Problem, check_choice
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.arguments import check_rendered
 from input_pipeline.datasets.rendered.scenes.backgrounds import Backgrounds
@@ -20,9 +20,8 @@ from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_larg
 from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import outline
 from input_pipeline.datasets.rendered.synthetic.words import Split
-from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.sample import GRANULARITIES, Dataset, Sample
 
-GRANULARITIES = ("word", "line")
 TEXT_FREE = 0.06  # share of pictures without text
 LAYOUT_SHARE = 0.3  # of pictures whose text stands as in a photograph, where such layouts are given
 _SMALLEST_SIDE = 128  # pixels of a picture
@@ -63,8 +62,7 @@ class SceneDataset(Dataset):
         **Raises:** ValueError if one is out of range, FileNotFoundError if a folder is not there or holds nothing.
         """
         check_rendered(count, seed, split, size, _SMALLEST_SIDE)
-        if granularity not in GRANULARITIES:
-            raise ValueError(f"`config.data.granularity` (={granularity!r}) must be 'word' or 'line'")
+        check_choice("granularity", granularity, GRANULARITIES)
         self._count, self._size, self._granularity = count, size, granularity
         # Not the split's own number, which `SyntheticDataset` draws by: of one seed, as in a mix of both, no scene then
         # begins with the random numbers of one of its pictures.
@@ -79,11 +77,9 @@ class SceneDataset(Dataset):
         return self._count
 
     def name(self, index: int) -> str:
-        """The name of sample `index`."""
         return f"{self._name}_{self._checked(index):07}"
 
     def __getitem__(self, index: int) -> Sample:
-        """Renders sample `index`."""
         rng = np.random.default_rng((*self._stream, self._checked(index)))
         problems: list[Problem] = []
         scene = self._backgrounds.paint(rng, self._size, problems)

@@ -53,11 +53,9 @@ class SyntheticDataset(Dataset):
         return self._count
 
     def name(self, index: int) -> str:
-        """The name of sample `index`."""
         return f"synthetic_{self._split}_{self._checked(index):06}"
 
     def __getitem__(self, index: int) -> Sample:
-        """Renders sample `index`."""
         # Three words of 32 bits: no seed, split and index can be another one's.
         stream = (self._seed, get_args(Split).index(self._split), self._checked(index))
         rng = np.random.default_rng(stream)
