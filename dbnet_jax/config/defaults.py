@@ -53,6 +53,7 @@ def _init() -> ConfigDict:
     # All weights, with a new optimiser: a workdir, a file of --mode=export, the name of shipped weights, or a PyTorch
     # file of a detector.
     init.checkpoint = ""
+    init.widen = False  # True: the network of the checkpoint may be narrower; new channels start with the output 0
     return init
 
 

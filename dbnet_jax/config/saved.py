@@ -27,7 +27,6 @@ FOLDERS = (
 
 # Fields of earlier versions, with their names of today in the same section.
 _RENAMED = {"data.render": "pixels"}
-_REMOVED = ("init.widen",)  # it chose the initial weights of runs that are trained now
 
 
 def config_from_json(text: str) -> ConfigDict:
@@ -45,8 +44,7 @@ def config_from_json(text: str) -> ConfigDict:
         elif isinstance(section, dict):
             for field, value in section.items():
                 today = str(_RENAMED.get(f"{name}.{field}", field))
-                if f"{name}.{field}" not in _REMOVED:
-                    assign(config[name], today, value, f"{name}.{today}")
+                assign(config[name], today, value, f"{name}.{today}")
         else:
             raise ValueError(f"`config.{name}` (={section!r:.60}) must be an object with fields")
     return config

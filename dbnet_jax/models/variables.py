@@ -1,5 +1,6 @@
 """A network's variables as nested dictionaries of arrays: their shapes and their differences."""
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,13 @@ def differences(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple
         for path in sorted(found.keys() | wanted.keys())
         if found.get(path) != wanted.get(path)
     ]
+
+
+def is_narrower(found: Shapes, wanted: Shapes) -> bool:
+    """Whether both have the same arrays, and none of `found` is longer along any axis."""
+    return found.keys() == wanted.keys() and all(
+        len(found[path]) == len(shape) and all(map(operator.le, found[path], shape)) for path, shape in wanted.items()
+    )
 
 
 def listed(lines: list[str], most: int = 20) -> str:

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import changed_fields
 from dbnet_jax.messages import plural
-from dbnet_jax.models.variables import Shapes, Variables, differences, listed, shapes_of, variable_shapes
+from dbnet_jax.models.variables import Shapes, Variables, differences, is_narrower, listed, shapes_of, variable_shapes
 from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights
 from dbnet_jax.torch_weights.convert import describe
 from dbnet_jax.torch_weights.files import check_file, read_state_dict
@@ -22,6 +22,7 @@ from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import is_weights_file
 from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import pretrained_names, pretrained_path
+from dbnet_jax.weights.widening import widened
 
 
 def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
@@ -32,7 +33,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     **Returns:** all variables, or those of the backbone, or None if `config.init` is empty.
 
     **Raises:** FileNotFoundError if the file or folder does not exist; ValueError if both fields are set or the weights
-    do not fit; ImportError as `torch_weights.files.read_state_dict`.
+    do not fit or cannot be widened; ImportError as `torch_weights.files.read_state_dict`.
     """
     backbone, checkpoint = map(os.path.expanduser, (config.init.backbone, config.init.checkpoint))
     if backbone and checkpoint:
@@ -41,6 +42,11 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
             "the checkpoint has a backbone already"
         )
     source = _own_weights(checkpoint) if checkpoint else None
+    if config.init.widen and not source:
+        raise ValueError(
+            f"`config.init.widen` (=True) needs a `config.init.checkpoint` (={checkpoint!r}) of this package: a "
+            "workdir, a file of --mode=export or the name of shipped weights"
+        )
     if backbone:
         state_dict = read_state_dict(check_file(backbone, "config.init.backbone"))
         variables = load_backbone_weights(state_dict, model)
@@ -49,6 +55,8 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
         saved, wanted = load_config(source), shapes_of(variable_shapes(model, task_of(config).example(config)))
         # On the host: the caller chooses the devices.
         variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
+        if config.init.widen:
+            variables = widened(variables, model, config.seed)
         _check_fit(variables, wanted, checkpoint, changed_fields(saved, config))
         _warn_of_mismatch(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
@@ -79,9 +87,12 @@ def _check_fit(variables: Variables, wanted: Shapes, checkpoint: str, fields: Ma
     found = shapes_of(variables)
     if wrong := differences(found, wanted):
         its_own = " ".join(f"--config.{field}={value}" for field, value in fields.items() if field.startswith("model."))
+        widen = (
+            "; `config.init.widen` = True starts from weights of fewer channels" if is_narrower(found, wanted) else ""
+        )
         raise ValueError(
             f"`config.init.checkpoint` (={checkpoint!r}) is of another architecture than `config.model` describes. "
-            f"Its own is {its_own}. {plural(len(wrong), 'array differs', 'arrays differ')}:{listed(wrong, 5)}"
+            f"Its own is {its_own}{widen}. {plural(len(wrong), 'array differs', 'arrays differ')}:{listed(wrong, 5)}"
         )
 
 

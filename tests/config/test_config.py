@@ -156,4 +156,3 @@ def test_a_config_file_of_ones_own_needs_no_folder_of_configs(tmp_path):
 
 def test_a_saved_config_may_have_names_of_earlier_versions():
     assert config_from_json('{"data": {"render": "device"}}').data.pixels == "device"
-    assert "widen" not in config_from_json('{"init": {"widen": true}}').init

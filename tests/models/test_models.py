@@ -239,8 +239,3 @@ def test_binarization_is_a_steep_sigmoid_and_a_step():
     # Equation 5 of the paper: where P = T the gradient is k / 4.
     gradient = jax.grad(lambda p: differentiable_binarization(p, jnp.float32(0.5)))(jnp.float32(0.5))
     assert gradient == pytest.approx(12.5)
-
-
-def test_a_limit_of_the_width_is_for_resnets():
-    with pytest.raises(ValueError, match=r"`max_width` \(=8\) is an option of resnet18, .* wants None"):
-        create_model("mobilenet_v3_small", max_width=8)

@@ -119,7 +119,7 @@ def test_training_starts_from_it(file, variables, caplog):
     initial_variables(tiny.config(f"init.checkpoint={file},normalization=official"), model_from_config(config))
     assert "used to `config.data.normalization` = 'imagenet', not 'official'" in caplog.text
     wide = tiny.config(f"init.checkpoint={file},width=8")
-    with pytest.raises(ValueError, match=r"another architecture.*Its own is --config\.model\.width=4\."):
+    with pytest.raises(ValueError, match=r"another architecture.*Its own is --config\.model\.width=4; .*widen"):
         initial_variables(wide, model_from_config(wide))
 
 
