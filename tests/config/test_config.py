@@ -92,7 +92,6 @@ def test_what_is_unknown_or_unclear_is_refused(arg, words):
         ("cache=device", r"`config\.data\.cache` \(='device'\) needs `config\.data\.pixels`"),
         ("pixels=device,threshold_distance=official", r"threshold_distance.*pixels"),
         ("pixels=gpu", r"`config\.data\.pixels` \(='gpu'\)"),
-        ("protocol=IoU", "protocol"),
         ("predict.checkpoint=bset", "bset"),
         ("shape=oval", "oval"),
     ],

@@ -181,3 +181,9 @@ def test_an_evaluation_that_fails_or_is_stopped_loses_no_step_and_is_made_up(run
     with Checkpoints(tmp_path) as checkpoints:
         assert all(checkpoints.is_scored(step) for step in (3, 6))
     jax.tree.map(np.testing.assert_array_equal, tiny.weights(run), tiny.weights(tmp_path))
+
+
+def test_an_unknown_protocol_is_refused_before_training(tmp_path):
+    with pytest.raises(ValueError, match="protocol"):
+        train_and_evaluate(tiny.config("protocol=IoU"), tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()

@@ -16,7 +16,6 @@ from input_pipeline.datasets.own_data.paddleocr import PaddleOcr
 from input_pipeline.datasets.own_data.textocr import TextOcr
 from tests.helpers.own_labels import (
     BLURRED,
-    FILES,
     FLAT_BLURRED,
     FLAT_WORD,
     HEIGHT,
@@ -95,7 +94,7 @@ def test_textocr_pictures_lie_in_another_folder_than_the_file_says(tmp_path):
     content = document("textocr", [1])
     content["imgs"]["0"]["file_name"] = "train/img_1.jpg"
     write_picture(tmp_path / "train_images/img_1.jpg")
-    write(tmp_path / FILES["textocr"], encode("textocr", content))
+    write(tmp_path / "TextOCR_0.1_train.json", encode("textocr", content))
     assert TextOcr(tmp_path, "trainval")[0].name == "train/img_1.jpg"
 
 
