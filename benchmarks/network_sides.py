@@ -70,7 +70,7 @@ class Ours:
             training, state = self._training("float32"), self._state()
             losses = []
             for _ in range(CHECK_STEPS):
-                state, metrics = training(state, batch)
+                state, metrics = training(state, batch, None)
                 losses.append(float(metrics["loss"]))
         np.savez(self._folder / "weights.npz", **export_torch_weights(self._variables, model))
         np.savez(self._folder / "check_batch.npz", **batch)
@@ -145,7 +145,7 @@ class Ours:
 
             def step() -> Any:
                 nonlocal state
-                state, metrics = training(state, on_device)
+                state, metrics = training(state, on_device, None)
                 return metrics["loss"]
 
             self._steps["training"] = step

@@ -41,7 +41,7 @@ def make_train_step(
     def loss_of(params: Any, collections: Variables, batch: Batch) -> tuple[Array, tuple[Metrics, Variables]]:
         return loss({"params": params, **collections}, batch)
 
-    def step(state: TrainState, batch: Batch, resident: Any = None) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: Batch, resident: Any) -> tuple[TrainState, Metrics]:
         if prepare is not None:
             batch = prepare(batch, resident)
         params = state.variables["params"]
