@@ -6,7 +6,7 @@ import sys
 import jax
 
 # <malloc.h>
-M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
+M_MMAP_MAX, M_TRIM_THRESHOLD, M_ARENA_MAX = -4, -1, -8
 
 
 def keep_memory() -> None:
@@ -31,5 +31,7 @@ def keep_memory() -> None:
     if mallopt is None:
         return
     jax.config.update("jax_cpu_enable_async_dispatch", False)
+    # Threads have heaps of their own otherwise, and jax 0.12 may take a step's memory from any of them.
+    mallopt(M_ARENA_MAX, 1)
     mallopt(M_MMAP_MAX, 0)
     mallopt(M_TRIM_THRESHOLD, -1)
