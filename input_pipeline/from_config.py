@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from dbnet_jax.characters import load_characters
 from dbnet_jax.messages import check_choice
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
@@ -19,8 +20,10 @@ from input_pipeline.datasets.wrappers.in_processes import InProcesses
 from input_pipeline.datasets.wrappers.lines_from_words import JoinedWords
 from input_pipeline.datasets.wrappers.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.wrappers.on_device import StoredDataset
+from input_pipeline.datasets.wrappers.words_of import WordsOf
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
+from input_pipeline.word_examples import WordExamples
 
 
 def open_split(config: ConfigDict, purpose: str) -> Dataset:
@@ -60,6 +63,10 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
         dataset = JoinedWords(dataset)
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
+    if config.task == "recognition" and data.name != "words":
+        dataset = WordsOf(dataset, load_characters(config.model.characters))
+        if not len(dataset):
+            raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) has no word to read")
     if purpose == "train" and data.name in RENDERED and data.render_processes:
         dataset = InProcesses(dataset, data.render_processes)
     # Pictures that are rendered beside photographs are too many to keep, and each is used once.
@@ -74,6 +81,10 @@ def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
     if data.source == "files":
         if data.name in RENDERED:
             count = {"train": data.train_pictures, "eval": data.eval_pictures}[purpose]
+            if data.name == "words":
+                letters = load_characters(config.model.characters).characters
+                drawn = {"count": count, "seed": config.seed, "characters": letters, "vocabulary": data.vocabulary}
+                return drawn | {"backgrounds": data.backgrounds, "fonts": data.fonts}
             drawn = {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
             scenes = {key: data[key] for key in ("granularity", "backgrounds", "layouts", "fonts")}
             return drawn if data.name == "synthetic" else drawn | scenes
@@ -126,6 +137,23 @@ def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples)
     return Examples(dataset, config.seed, augmentation, labels, bad_samples, device)
 
 
+def make_word_batches(
+    config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, first_step: int
+) -> Iterator[tuple[Batch, list[str]]]:
+    """This process's share of a recogniser's training batches from `first_step` on; see `WordExamples`."""
+    bad_samples.add_problems(dataset.problems)
+    examples = WordExamples(
+        dataset,
+        config.seed,
+        bad_samples,
+        characters=load_characters(config.model.characters),
+        size=tuple(config.data.crop),
+        max_length=config.model.max_length,
+        jitter=config.data.jitter,
+    )
+    return thread_batches(examples, **_share(config, first_step))
+
+
 def make_batches(
     config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, first_step: int
 ) -> Iterator[tuple[Batch, list[str]]]:
@@ -134,12 +162,16 @@ def make_batches(
     By tf.data where the host makes the pixels; by threads where the device does, and TensorFlow need not be there.
     """
     examples = make_examples(config, dataset, bad_samples)
-    share = {
+    share = _share(config, first_step)
+    if config.data.pixels == "device":
+        return thread_batches(examples, **share)
+    return train_batches(examples, crop=tuple(config.data.crop), **share)
+
+
+def _share(config: ConfigDict, first_step: int) -> dict[str, int]:
+    return {
         "batch_size": config.train.batch_size,
         "first_step": first_step,
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
-    if config.data.pixels == "device":
-        return thread_batches(examples, **share)
-    return train_batches(examples, crop=tuple(config.data.crop), **share)

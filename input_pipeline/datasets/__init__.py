@@ -9,7 +9,7 @@ from input_pipeline.datasets.sample import Dataset, Sample
 
 __all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "WORDS_ALONE", "Dataset", "Sample", "open_dataset"]
 
-RENDERED = ("synthetic", "scenes")
+RENDERED = ("synthetic", "scenes", "words")
 WORDS_ALONE = (
     "total_text",
     "mlt2017",
@@ -35,8 +35,9 @@ def open_dataset(
     - `source`: "files" reads the owner's files; "tfds" reads a copy prepared by TensorFlow Datasets, which
         the first call makes (option `tfds_dir`; see `scene_text.PreparedDataset`). Both give the same
         samples.
-    - `options`: for the data set: "synthetic" and "scenes" take `count`, `seed` and `size`, "scenes"
-        `granularity`, `backgrounds`, `layouts` and `fonts` too; those of `OWN_DATA` take `labels`,
+    - `options`: for the data set: "synthetic", "scenes" and "words" take `count` and `seed`, the first two `size`,
+        "scenes" `granularity`, `backgrounds`, `layouts` and `fonts`, "words" `backgrounds`, `fonts`, `characters` and
+        `vocabulary`; those of `OWN_DATA` take `labels`,
         `eval_labels` and `follow_exif`, "hiertext" `granularity` too.
 
     **Raises:** `ValueError` if a name is not known; `FileNotFoundError` if the folder does not hold the data
@@ -59,6 +60,10 @@ def open_dataset(
         from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 
         return SceneDataset(**{"split": split, **options})
+    if name == "words":
+        from input_pipeline.datasets.rendered.scenes.words import WordImages
+
+        return WordImages(**{"split": split, **options})
     if name in OWN_DATA:
         return OWN_DATA[name](folder, split, **options)
     return BENCHMARKS[name](folder, split, **options)

@@ -8,6 +8,7 @@ from input_pipeline.datasets.own_data.labelme import LabelMe
 from input_pipeline.datasets.own_data.mmocr import MmOcr
 from input_pipeline.datasets.own_data.paddleocr import PaddleOcr
 from input_pipeline.datasets.own_data.textocr import TextOcr
+from input_pipeline.datasets.own_data.word_list import WordList
 
 OWN_DATA: dict[str, type[LabelledPictures]] = {
     "icdar_folder": IcdarFolder,
@@ -17,4 +18,5 @@ OWN_DATA: dict[str, type[LabelledPictures]] = {
     "labelme": LabelMe,
     "textocr": TextOcr,
     "hiertext": HierText,
+    "word_list": WordList,
 }
