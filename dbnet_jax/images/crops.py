@@ -14,20 +14,25 @@ _MOST_SHRINK = 8  # times the height of a crop; a larger word is drawn at this s
 def cut_word(
     image: Image, polygon: Polygon, height: int, max_width: int, least_width: int = 8
 ) -> UInt8[np.ndarray, "{height} width"]:
-    """The word inside a polygon, upright and grey.
+    """The word inside a polygon in reading order, as annotations have it; see `cut_between` and `long_sides`."""
+    return cut_between(image, *long_sides(polygon), height, max_width, least_width)
 
-    A quad is seen straight from the front. A polygon of more points, as many above as below, is straightened along its
-    two long sides. Another one is cut out by the rotated rectangle of least area around it.
+
+def cut_between(
+    image: Image, upper: Polygon, lower: Polygon, height: int, max_width: int, least_width: int = 8
+) -> UInt8[np.ndarray, "{height} width"]:
+    """The word between two sides, upright and grey.
+
+    A quad is seen straight from the front. Between sides of more points the word is straightened.
 
     **Arguments:**
 
-    - `image`: RGB.
-    - `polygon`: in reading order, from the top left of the text; it may reach outside of the picture.
+    - `image`: RGB, or grey.
+    - `upper`, `lower`: of the text, in reading order, as many points each; they may reach outside of the picture.
     - `height`: of the result, in pixels.
     - `max_width`, `least_width`: of the result. Between them the word keeps its proportion; beyond, it is squeezed or
         stretched.
     """
-    upper, lower = long_sides(polygon)
     high = max(float(np.linalg.norm(upper - lower, axis=1).mean()), 1.0)
     long = max(_length(upper), _length(lower), 1.0)
     width = int(np.clip(round(height * long / high), least_width, max_width))
@@ -40,7 +45,11 @@ def cut_word(
 
 
 def long_sides(polygon: Polygon) -> tuple[Polygon, Polygon]:
-    """The upper and the lower side of a text, both in reading order, as many points each."""
+    """The upper and the lower side of an annotated text, both in reading order, as many points each.
+
+    As many points of the polygon are above as below, from the top left of the text. Another polygon is taken as the
+    rotated rectangle of least area around it.
+    """
     points = np.asarray(polygon, np.float32)
     if len(points) % 2 or len(points) < 4:
         points = cv2.boxPoints(cv2.minAreaRect(points))
@@ -80,3 +89,73 @@ def _walk(side: Polygon, along: Float[np.ndarray, "columns"]) -> Float[np.ndarra
 def padded(crop: UInt8[np.ndarray, "height _"], width: int) -> UInt8[np.ndarray, "height {width}"]:
     """The crop with its last column repeated, up to `width`."""
     return np.pad(crop, ((0, 0), (0, width - crop.shape[1])), mode="edge")
+
+
+def text_sides(polygon: Polygon) -> tuple[Polygon, Polygon]:
+    """The upper and the lower side of a detected text, whose outline begins anywhere, in reading order.
+
+    A shape that is nearly its rotated rectangle is taken as that. Of another one the two ends are where the outline
+    falls into two sides that run closest to each other.
+    """
+    points = np.asarray(polygon, np.float32)
+    centre, extent, angle = cv2.minAreaRect(points)
+    corners = cv2.boxPoints((centre, extent, angle))
+    filled = cv2.contourArea(points) / max(extent[0] * extent[1], 1e-6)
+    if len(points) <= 4 or filled > _STRAIGHT or max(extent) < 1.5 * min(extent):
+        return _upright(*_rectangle_sides(corners))
+    return _upright(*_ribbon_sides(points))
+
+
+_STRAIGHT = 0.8  # of its rectangle's area that a straight text's outline fills
+_STOPS = 64  # points of an outline among which the ends are looked for
+_SIDE = 9  # points of each side of a curved text
+
+
+def _rectangle_sides(corners: Polygon) -> tuple[Polygon, Polygon]:
+    """The long sides of a rectangle, side by side in one direction."""
+    first = np.linalg.norm(corners[1] - corners[0]), np.linalg.norm(corners[2] - corners[1])
+    if first[0] < first[1]:
+        corners = np.roll(corners, -1, axis=0)
+    return corners[:2], corners[[3, 2]]
+
+
+def _ribbon_sides(points: Polygon) -> tuple[Polygon, Polygon]:
+    closed = np.concatenate([points, points[:1]])
+    stops = _walk(closed, np.arange(_STOPS, dtype=np.float32) / _STOPS)
+    half, share = _STOPS // 2, np.linspace(0, 1, 2 * _SIDE)
+    best, ends = np.inf, (0, half)
+    for start in range(half):
+        for end in range(start + half - 10, start + half + 11):
+            one = stops[np.rint(start + share * (end - start)).astype(int) % _STOPS]
+            other = stops[np.rint(start + _STOPS - share * (start + _STOPS - end)).astype(int) % _STOPS]
+            cost = float(np.linalg.norm(one - other, axis=1).mean())
+            if cost < best:
+                best, ends = cost, (start, end)
+    start, end = ends
+    sides = [
+        stops[np.arange(start, end + 1) % _STOPS],
+        stops[np.arange(start + _STOPS, end - 1, -1) % _STOPS],
+    ]
+    high = float(np.median(np.linalg.norm(_walk(sides[0], share)[4:-4] - _walk(sides[1], share)[4:-4], axis=1)))
+    # The outline's ends belong to both sides until half a height is cut off each.
+    trimmed = []
+    for side in sides:
+        cut = min(0.5 * high / max(_length(side), 1e-6), 0.3)
+        trimmed.append(_walk(side, np.linspace(cut, 1 - cut, _SIDE, dtype=np.float32)).astype(np.float32))
+    return trimmed[0], trimmed[1]
+
+
+def _upright(one: Polygon, other: Polygon) -> tuple[Polygon, Polygon]:
+    """Two sides that run in one direction as (upper, lower), from left to right; of an upright text downwards."""
+    middle = (one + other) / 2
+    along = middle[len(middle) // 2] - middle[len(middle) // 2 - 1]
+    if abs(along[0]) * 1.5 < abs(along[1]):
+        forwards = along[1] > 0
+    else:
+        forwards = along[0] > 0
+    if not forwards:
+        one, other, along = one[::-1], other[::-1], -along
+    across = (other - one).mean(0)
+    if along[0] * across[1] - along[1] * across[0] < 0:
+        one, other = other, one
+    return one.astype(np.float32), other.astype(np.float32)
