@@ -136,7 +136,7 @@ def _xml_text(text: str) -> str:
     return "".join(
         one
         for one in text
-        if one in "\t\n\r" or " " <= one <= "\ud7ff" or "\ue000" <= one and one not in "\ufffe\uffff"
+        if one in "\t\n\r" or " " <= one <= "\ud7ff" or (one >= "\ue000" and one not in "\ufffe\uffff")
     )
 
 

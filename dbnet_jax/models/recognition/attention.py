@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dbnet_jax.models.layers.initialization import he_normal, lecun_normal
+
 END = 0
 """The class before the first character and after the last."""
 _OWN = -1  # instead of a given character: the decoder goes on from its own
@@ -35,7 +37,7 @@ class AttentionDecoder(nn.Module):
         else:
             given = jnp.concatenate([jnp.full((batch, 1), END), texts], axis=1)
         padding = jnp.arange(columns.shape[1])[None] >= lengths[:, None]
-        keys = nn.Dense(self.hidden, use_bias=False, name="key")(columns)
+        keys = nn.Dense(self.hidden, use_bias=False, kernel_init=lecun_normal, name="key")(columns)
         steps = nn.scan(
             _Step,
             variable_broadcast="params",
@@ -62,11 +64,18 @@ class _Step(nn.Module):
         given: Int[Array, "batch"],
     ) -> tuple[Any, Float[Array, "batch classes"]]:
         state, own = carry
-        before = nn.Embed(self.classes, self.hidden, name="character")(jnp.where(given == _OWN, own, given))
-        query = nn.Dense(self.hidden, name="query")(state)
-        weights = nn.Dense(1, use_bias=False, name="weight")(jnp.tanh(keys + query[:, None]))[..., 0]
+        before = nn.Embed(self.classes, self.hidden, embedding_init=he_normal, name="character")(
+            jnp.where(given == _OWN, own, given)
+        )
+        query = nn.Dense(self.hidden, kernel_init=lecun_normal, name="query")(state)
+        weights = nn.Dense(1, use_bias=False, kernel_init=lecun_normal, name="weight")(jnp.tanh(keys + query[:, None]))[
+            ..., 0
+        ]
         weights = nn.softmax(jnp.where(padding, -jnp.inf, weights))
         seen = jnp.einsum("bc,bcf->bf", weights, columns)
-        state, _ = nn.GRUCell(self.hidden, name="gru")(state, jnp.concatenate([seen, before], axis=-1))
-        logits = nn.Dense(self.classes, name="output")(jnp.concatenate([state, seen], axis=-1))
+        cell = nn.GRUCell(self.hidden, kernel_init=lecun_normal, recurrent_kernel_init=lecun_normal, name="gru")
+        state, _ = cell(state, jnp.concatenate([seen, before], axis=-1))
+        logits = nn.Dense(self.classes, kernel_init=lecun_normal, name="output")(
+            jnp.concatenate([state, seen], axis=-1)
+        )
         return (state, logits.argmax(-1)), logits

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from dbnet_jax.models.layers.batch_norm import BatchNorm
 from dbnet_jax.models.layers.conv import Conv, Dtype
+from dbnet_jax.models.layers.initialization import lecun_normal
 from dbnet_jax.models.recognition.attention import AttentionDecoder
 from dbnet_jax.models.recognition.encoders import ENCODERS, STRIDE, column_counts
 
@@ -47,8 +48,8 @@ class Recognition(nn.Module):
         **Arguments:**
 
         - `images`: grey in [−1, 1]. The width is a multiple of 4.
-        - `widths`: of each picture in pixels; what is right of it is padding and changes nothing that counts. None: no
-            padding.
+        - `widths`: of each picture in pixels; right of it is padding, the last column repeated, whose columns count for
+            nothing. None: no padding.
         - `texts`: classes, for teacher forcing of an attention decoder; None: it decodes greedily.
         - `train`: normalises by the batch, and updates the running statistics.
         """
@@ -61,7 +62,7 @@ class Recognition(nn.Module):
         lengths = jnp.full(len(images), count) if widths is None else jnp.minimum(column_counts(widths), count)
         columns = self._sequence(columns, lengths)
         if self.decoder == "ctc":
-            return nn.Dense(self.classes, name="output")(columns.astype(jnp.float32))
+            return nn.Dense(self.classes, kernel_init=lecun_normal, name="output")(columns.astype(jnp.float32))
         decoder = AttentionDecoder(self.classes, self.hidden, self.max_length, name="decoder")
         return decoder(columns.astype(jnp.float32), lengths, texts)
 
@@ -69,12 +70,19 @@ class Recognition(nn.Module):
         self, columns: Float[Array, "batch columns features"], lengths: Int[Array, "batch"]
     ) -> Float[Array, "batch columns twice_hidden"]:
         columns = self._lstm("lstm0")(columns, seq_lengths=lengths)
-        columns = nn.Dense(self.hidden, dtype=self.dtype, name="embedding0")(columns)
+        columns = nn.Dense(self.hidden, kernel_init=lecun_normal, dtype=self.dtype, name="embedding0")(columns)
         return self._lstm("lstm1")(columns, seq_lengths=lengths)
 
     def _lstm(self, name: str) -> nn.Module:
         def direction(suffix: str) -> nn.RNN:
-            cell = nn.OptimizedLSTMCell(self.hidden, dtype=self.dtype, param_dtype=jnp.float32, name=name + suffix)
+            cell = nn.OptimizedLSTMCell(
+                self.hidden,
+                kernel_init=lecun_normal,
+                recurrent_kernel_init=lecun_normal,
+                dtype=self.dtype,
+                param_dtype=jnp.float32,
+                name=name + suffix,
+            )
             return nn.RNN(cell, name=f"{name}{suffix}_rnn")
 
         return nn.Bidirectional(direction("_forward"), direction("_backward"), name=name)

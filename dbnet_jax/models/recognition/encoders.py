@@ -17,7 +17,7 @@ STRIDE = 4
 """The pixels of width of one feature column."""
 
 Pixels = Float[Array, "batch height width channels"]
-Columns = Float[Array, "batch columns features"]
+Columns = Float[Array, "batch columns _"]
 
 
 class Vgg(nn.Module):
@@ -73,7 +73,7 @@ class Residual(nn.Module):
     norm: ModuleDef
 
     @nn.compact
-    def __call__(self, x: Pixels) -> Pixels:
+    def __call__(self, x: Pixels) -> Float[Array, "batch height width features"]:
         y = nn.relu(self.norm(name="bn1")(self.conv(self.features, name="conv1")(x)))
         y = self.norm(name="bn2")(self.conv(self.features, name="conv2")(y))
         if x.shape[-1] != self.features:
@@ -89,26 +89,26 @@ class Flat(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch 2 width channels"]) -> Columns:
+    def __call__(self, x: Float[Array, "batch 2 width channels"]) -> Float[Array, "batch cols features"]:
         kernel = self.param("kernel", he_normal, (2, self.columns, x.shape[-1], self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         y = convolve(x.astype(self.dtype), kernel.astype(self.dtype), 1, ((0, 0), (0, 0)))
         return (y + bias.astype(self.dtype)[None, None, None])[:, 0]
 
 
-def pool(x: Pixels) -> Pixels:
+def pool(x: Pixels) -> Float[Array, "batch rows cols channels"]:
     """The maximum of 2×2 pixels."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
 
-def pool_rows(x: Pixels) -> Pixels:
+def pool_rows(x: Pixels) -> Float[Array, "batch rows width channels"]:
     """The maximum of two rows."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width, channels).max(2)
 
 
-def pool_rows_wide(x: Pixels) -> Pixels:
+def pool_rows_wide(x: Pixels) -> Float[Array, "batch rows cols channels"]:
     """The maximum of 2×2 pixels with stride (2, 1) and a column of padding at each end: one column more."""
     x = jnp.pad(pool_rows(x), ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=jnp.finfo(x.dtype).min)
     width = x.shape[2]
