@@ -31,7 +31,7 @@ def test_no_words_no_lines():
 
 
 def lines_of(rows: list[tuple[float, float, float]]) -> np.ndarray:
-    return np.array([[left, top, left + width, top + 10] for left, top, width in rows])
+    return np.array([[left, top, left + width, top + 10] for left, top, width in rows], float)
 
 
 def test_columns_are_read_one_after_another_and_titles_before_them():
