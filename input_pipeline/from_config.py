@@ -13,7 +13,7 @@ from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
 from input_pipeline.batches.threads import thread_batches
-from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, WORDS_ALONE, open_dataset
+from input_pipeline.datasets import BENCHMARKS, CROPS, OWN_DATA, RENDERED, WORDS_ALONE, open_dataset
 from input_pipeline.datasets.sample import GRANULARITIES, Dataset
 from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
@@ -63,7 +63,7 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
         dataset = JoinedWords(dataset)
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
-    if config.task == "recognition" and data.name != "words":
+    if config.task == "recognition" and data.name not in CROPS:
         dataset = WordsOf(dataset, load_characters(config.model.characters))
         if not len(dataset):
             raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) has no word to read")

@@ -46,6 +46,8 @@ class WordExamples(ShuffledExamples):
         text, polygon = sample.texts[0], sample.polygons[0]
         if len(text) > self._max_length:
             raise BadPicture(f"{sample.name}: {text!r} is longer than `config.model.max_length` (={self._max_length})")
+        if unknown := self._characters.unknown(text):
+            raise BadPicture(f"{sample.name}: {text!r} has characters that the character set lacks: {unknown!r}")
         if self._jitter:
             polygon = _moved(rng, polygon, self._jitter)
         height, width = self._size

@@ -19,7 +19,7 @@ from dbnet_jax.images.crops import cut_word, padded
 from dbnet_jax.messages import count_problems, summary_line
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.pages.figure import write_figure
-from dbnet_jax.pages.page import file_stem, problem_list, row, write_page
+from dbnet_jax.pages.page import file_stem, problem_list, write_page
 from dbnet_jax.typing import Image
 
 _LENGTHS = ((1, 3), (3, 5), (5, 8), (8, 13), (13, 1000))

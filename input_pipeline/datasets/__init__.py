@@ -7,7 +7,17 @@ from input_pipeline.datasets.benchmarks import BENCHMARKS
 from input_pipeline.datasets.own_data import OWN_DATA
 from input_pipeline.datasets.sample import Dataset, Sample
 
-__all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "WORDS_ALONE", "Dataset", "Sample", "open_dataset"]
+__all__ = [
+    "BENCHMARKS",
+    "CROPS",
+    "DATASETS",
+    "OWN_DATA",
+    "RENDERED",
+    "WORDS_ALONE",
+    "Dataset",
+    "Sample",
+    "open_dataset",
+]
 
 RENDERED = ("synthetic", "scenes", "words")
 WORDS_ALONE = (
@@ -18,6 +28,8 @@ WORDS_ALONE = (
     "textocr",
     "coco_text",
 )  # no lines
+CROPS = ("words", "word_lmdb")
+"""The sets whose samples are words, too many to list."""
 DATASETS = (*BENCHMARKS, *OWN_DATA, *RENDERED)
 
 
