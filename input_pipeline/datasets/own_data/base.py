@@ -177,7 +177,8 @@ class LabelledPictures(Dataset):
         if not any(locate(entry) for entry in self._entries):
             first = next(entry for entry in self._entries if entry.pictures)
             tried = ", ".join(dict.fromkeys(str(path) for path in first.pictures))
-            raise FileNotFoundError(self._complaint(f"the labels, but not one picture; the first may lie at {tried}"))
+            complaint = self._complaint(f"the labels, but not one picture; the first may lie at {tried}")
+            raise FileNotFoundError("\n".join([complaint, *map(str, self.problems)]))
 
     def _complaint(self, found: str) -> str:
         return (

@@ -4,6 +4,7 @@ import pathlib
 import posixpath
 from collections.abc import Iterator
 
+from dbnet_jax.file_names import same_name
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.entries import Entry, Size, natural_order
@@ -44,9 +45,9 @@ class IcdarFolder(PictureFolder):
             files.setdefault(name, file)
         used: dict[str, str] = {}
         # IMG_1.TXT belongs to img_1.jpg where there is no img_1.txt.
-        spelled = {**{name.lower(): name for name in files}, **{name: name for name in files}}
+        spelled = {**{same_name(name).lower(): name for name in files}, **{name: name for name in files}}
         for picture, path in self.pictures(labels):
-            names = [spelling for name in _label_names(picture) for spelling in (name, name.lower())]
+            names = [spelling for name in _label_names(picture) for spelling in (name, same_name(name).lower())]
             name = next((spelled[name] for name in names if name in spelled), "")
             if name and name in used:
                 both = Problem(name, f"belongs to {used[name]} and to {picture} by its name")

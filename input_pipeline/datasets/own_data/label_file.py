@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.base import LabelledPictures
-from input_pipeline.datasets.own_data.entries import Entry, Size
+from input_pipeline.datasets.own_data.entries import Entry, Size, locate
 from input_pipeline.datasets.parsing.annotations import Instance, parse_instances
+from input_pipeline.datasets.parsing.encodings import decode_text
 from input_pipeline.datasets.parsing.folders import read_bytes
-from input_pipeline.datasets.parsing.json_values import as_object, as_text, parse_json, read_json, shorten
+from input_pipeline.datasets.parsing.json_values import as_object, as_text, parse_document, parse_json, shorten, unpack
 from input_pipeline.datasets.sample import Annotation
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -20,7 +21,8 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 class LabelFile(LabelledPictures):
     """A file of labels for each split; the picture's instances are kept as lines of JSON until they are asked for.
 
-    A class says in `read_pictures` what the document's parts are, and in `parse_instance` what one of them means.
+    A class says in `read_pictures` what the document's parts are, and in `parse_instance` what one of them means. Where
+    the file is not one JSON document, it says in `read_text` what the file is.
     """
 
     picture_folders: ClassVar[tuple[str, ...]]
@@ -37,10 +39,24 @@ class LabelFile(LabelledPictures):
         """One instance. **Raises:** ValueError with the reason where it cannot."""
         raise NotImplementedError
 
+    def read_text(self, text: str, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """The pictures of the text of a label file; see `read_pictures`."""
+        yield from self.read_pictures(parse_document(text, labels.name), labels, problems)
+
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        document, doubts = read_json(read_bytes(labels), labels.name)
+        def existing(text: str) -> int:
+            """How many pictures of a text exist; -1 of one that is of no use."""
+            try:
+                return sum(locate(entry) is not None for entry in self.read_text(text, labels, Problems()))
+            except ValueError:
+                return -1
+
+        text, doubts = decode_text(unpack(read_bytes(labels), labels.name), labels.name, existing)
         problems.extend(doubts, "not UTF-8")
-        yield from self.read_pictures(document, labels, problems)
+        try:
+            yield from self.read_text(text, labels, problems)
+        except ValueError as error:
+            raise ValueError("; ".join([str(error), *(doubt.what for doubt in doubts)])) from error
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
         return parse_instances(self.instance_lines(entry), entry.place, self._parse_line), entry.size

@@ -6,13 +6,14 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
+from dbnet_jax.file_names import same_name
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.entries import Entry, Size
 from input_pipeline.datasets.own_data.label_file import as_line
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder
 from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, parse_instances
-from input_pipeline.datasets.parsing.folders import read_bytes
+from input_pipeline.datasets.parsing.folders import find_file, read_bytes
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
     as_list,
@@ -47,10 +48,11 @@ class LabelMe(PictureFolder):
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         pictures = self.pictures(labels)
-        by_stem = {_stem(name): (name, path) for name, path in pictures}
+        by_stem = {same_name(_stem(name)): (name, path) for name, path in pictures}
+        by_stem |= {_stem(name): (name, path) for name, path in pictures}
         used: set[str | pathlib.Path] = set()
         for place, file in self.label_files(labels):
-            if picture := by_stem.get(_stem(place)):
+            if picture := by_stem.get(_stem(place)) or by_stem.get(same_name(_stem(place))):
                 used.add(picture[1])
                 yield Entry(picture[0], (picture[1],), place, label_file=file)
                 continue
@@ -59,11 +61,11 @@ class LabelMe(PictureFolder):
             except ValueError as error:
                 problems.add(Problem("", f"{error}; left out"), "bad label files")
                 continue
-            written = name.replace("\\", "/")
-            found = tuple(file.parent / path for path in dict.fromkeys((name, written)))
-            used.update(os.path.realpath(path) for path in found if os.path.isfile(path))
-            name = posixpath.normpath(posixpath.join(posixpath.dirname(place), written))
-            yield Entry(name, found, place, label_file=file)
+            paths = _beside(file, name)
+            if found := find_file(paths):
+                used.add(os.path.realpath(found))
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(place), name.replace("\\", "/")))
+            yield Entry(name, paths, place, label_file=file)
         for name, path in pictures:
             if path not in used and os.path.realpath(path) not in used:
                 problems.add(Problem(name, "has no label file; left out"), "pictures without a label file")
@@ -71,7 +73,7 @@ class LabelMe(PictureFolder):
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
         assert entry.label_file is not None
         try:
-            document, doubts = read_json(read_bytes(entry.label_file), entry.place)
+            document, doubts = _read(read_bytes(entry.label_file), entry.place, entry.label_file)
             document = as_object(document, "document")
             shapes = as_list(document.get("shapes"), "shapes")
         except BadPicture:
@@ -92,11 +94,26 @@ def _image_path(file: pathlib.Path) -> str:
         data = file.read_bytes()
     except OSError as error:
         raise ValueError(f"{file.name}: cannot be read: {error.strerror or error}") from error
-    document, _ = read_json(data, file.name)
-    name = document.get("imagePath") if isinstance(document, dict) else None
-    if not isinstance(name, str) or not name.strip():
+    name = _named(_read(data, file.name, file)[0])
+    if not name:
         raise ValueError(f"{file.name}: no picture of this name, and no `imagePath` in it")
     return name
+
+
+def _read(data: bytes, name: str, file: pathlib.Path) -> tuple[Any, list[Problem]]:
+    """The document of a label file, in the encoding in which the picture that it names exists; see `read_json`."""
+    return read_json(data, name, lambda document: int(find_file(_beside(file, _named(document))) is not None))
+
+
+def _named(document: Any) -> str:
+    """The picture that a document names; "" where it names none."""
+    name = document.get("imagePath") if isinstance(document, dict) else None
+    return name if isinstance(name, str) and name.strip() else ""
+
+
+def _beside(file: pathlib.Path, name: str) -> tuple[pathlib.Path, ...]:
+    """The paths that a label file may mean: as it is written first, then with the backslashes of Windows as `/`."""
+    return tuple(file.parent / path for path in dict.fromkeys((name, name.replace("\\", "/"))))
 
 
 def _parse_shape(line: str) -> Instance:

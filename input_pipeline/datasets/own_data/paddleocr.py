@@ -8,8 +8,7 @@ from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, text_lines
-from input_pipeline.datasets.parsing.folders import read_bytes
+from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, split_lines
 from input_pipeline.datasets.parsing.json_values import (
     as_list,
     as_object,
@@ -17,7 +16,6 @@ from input_pipeline.datasets.parsing.json_values import (
     as_text,
     parse_json,
     shorten,
-    unpack,
 )
 
 
@@ -42,10 +40,8 @@ class PaddleOcr(LabelFile):
     )
     picture_folders = ("", "images", "imgs", "..")
 
-    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
-        problems.extend(doubts, "not UTF-8")
-        for number, line in lines:
+    def read_text(self, text: str, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        for number, line in split_lines(text):
             place = f"{labels.name}:{number}"
             try:
                 picture, tab, instances = line.partition("\t")

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Collection, Iterator
 from typing import ClassVar
 
+from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
 from input_pipeline.datasets.own_data.base import LabelledPictures, LabelNames
 
@@ -69,7 +70,6 @@ _OF_THEIR_OWN = {
     *LABEL_FOLDERS,
     *("train", "validation", "val", "test"),
     *(f"{split}_{kind}" for split in ("train", "validation", "val", "test") for kind in ("images", "gts")),
-    "__MACOSX",
 }
 
 
@@ -89,8 +89,7 @@ def _tree(folder: pathlib.Path, suffixes: Collection[str]) -> list[tuple[str, pa
             continue
         seen.add((state.st_dev, state.st_ino))
         for file in listed:
-            # Archives made on a Mac carry a "._img_1.jpg" beside each "img_1.jpg".
-            if file.name.startswith("."):
+            if is_hidden(file.name):
                 continue
             if pathlib.PurePath(file.name).suffix.lower() in suffixes:
                 found[start + file.name] = inner / file.name

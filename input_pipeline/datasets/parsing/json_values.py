@@ -4,11 +4,13 @@ import gzip
 import json
 import math
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Polygon
-from input_pipeline.datasets.parsing.annotations import MAX_COORDINATE, as_polygon, text_lines
+from input_pipeline.datasets.parsing.annotations import MAX_COORDINATE, as_polygon, split_lines
+from input_pipeline.datasets.parsing.encodings import decode_text
 
 _SHOWN = 40  # characters of a wrong value in its message
 _GZIP = b"\x1f\x8b"
@@ -32,13 +34,34 @@ def parse_json(text: str, file: str) -> Any:
         raise ValueError(f"{file}: not JSON: {error}") from error
 
 
-def read_json(data: bytes, file: str) -> tuple[Any, list[Problem]]:
-    """The document in a file, and what was doubtful about its encoding; see `text_lines`.
+def read_json(data: bytes, file: str, fits: Callable[[Any], int] = lambda document: 0) -> tuple[Any, list[Problem]]:
+    """The document in a file, and the problems of its encoding.
+
+    **Arguments:**
+
+    - `data`: the content of the file.
+    - `file`: its name, for messages.
+    - `fits`: how well a document fits; see `decode_text`. No text fits worse than one that is not JSON.
 
     **Raises:** ValueError, with `file` and the place, if it is not JSON.
     """
-    lines, problems = text_lines(unpack(data, file), file)
-    return parse_json("\n".join(line for _, line in lines), file), problems
+
+    def text_fits(text: str) -> int:
+        try:
+            return fits(parse_document(text, file))
+        except ValueError:
+            return -1
+
+    text, problems = decode_text(unpack(data, file), file, text_fits)
+    try:
+        return parse_document(text, file), problems
+    except ValueError as error:
+        raise ValueError("; ".join([str(error), *(problem.what for problem in problems)])) from error
+
+
+def parse_document(text: str, file: str) -> Any:
+    """A document that fills a text. **Raises:** ValueError, with `file` and the place, if it is not JSON."""
+    return parse_json("\n".join(line for _, line in split_lines(text)), file)
 
 
 def shorten(value: Any) -> str:
