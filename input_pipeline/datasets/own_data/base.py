@@ -17,7 +17,11 @@ from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 @dataclasses.dataclass(frozen=True)
 class LabelNames:
-    """What labels of each split may be called, relative to the data set's folder; the first that exists is taken."""
+    """What labels of each split may be called, relative to the data set's folder; the first that exists is taken.
+
+    A name may have a `*`, which stands for any letters: tools put a date into their names. Of several files, the last
+    by name is taken.
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -165,7 +169,8 @@ class LabelledPictures(Dataset):
                 option = "labels" if split == "train" else "eval_labels"
                 raise FileNotFoundError(self._complaint(f"`{option}` (={given!r}) is not there"))
             return self.folder / given
-        paths = (self.folder / name for name in getattr(self.label_names, split))
+        names = getattr(self.label_names, split)
+        paths = (path for name in names for path in (_latest(self.folder, name) if "*" in name else [self.folder / name]))
         return next((path for path in paths if self.has_labels(path)), None)
 
     def _read(self, labels: pathlib.Path) -> list[Entry]:
@@ -185,3 +190,8 @@ class LabelledPictures(Dataset):
             f"no {self.split} pictures of {self.title} in {self.folder}: {found}\nexpected there:\n{self.layout}\n"
             f"found: {describe(self.folder)}"
         )
+
+
+def _latest(folder: pathlib.Path, pattern: str) -> list[pathlib.Path]:
+    """The files that a name with a `*` may mean, the last one first."""
+    return sorted(folder.glob(pattern), key=lambda path: natural_order(path.name), reverse=True)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.base import LabelledPictures
 from input_pipeline.datasets.own_data.entries import Entry, Size, locate
+from input_pipeline.datasets.own_data.stored_names import stored_names
 from input_pipeline.datasets.parsing.annotations import Instance, parse_instances
 from input_pipeline.datasets.parsing.encodings import decode_text
 from input_pipeline.datasets.parsing.folders import read_bytes
@@ -80,10 +81,12 @@ class LabelFile(LabelledPictures):
         """
         if not isinstance(picture, str) or not picture.strip():
             raise ValueError(f"the picture's name (={shorten(picture)}) must be a string")
-        name = self._tidy(picture.replace("\\", "/"), labels)
+        slashed = picture.replace("\\", "/")
+        stored = stored_names(slashed)
+        name = stored[0] if stored else self._tidy(slashed, labels)
         folders = [labels.parent, *(self.folder / folder for folder in self.picture_folders)]
         # As it is written first: a backslash may be a part of a name, or stand for `/` where Windows wrote it.
-        paths = tuple(folder / written for written in dict.fromkeys((picture, name)) for folder in folders)
+        paths = tuple(folder / written for written in dict.fromkeys((picture, name, *stored)) for folder in folders)
         lines = tuple((i, as_line(value)) for i, value in enumerate(instances, 1))
         return Entry(name, paths, f"{labels.name}: {name}", lines, size=size, split=split)
 

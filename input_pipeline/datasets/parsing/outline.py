@@ -1,4 +1,6 @@
-"""The rules for an outline of text: it is in pixels, has an area, and has not too many vertices."""
+"""The rules for an outline of text: it is in pixels, has an area, and has not too many vertices; turned and round ones."""
+
+import math
 
 import numpy as np
 
@@ -7,6 +9,7 @@ from dbnet_jax.typing import Polygon
 
 # More than any outline of text has; the time for an outline may grow with the square of its vertices.
 MAX_VERTICES = 1000
+_ELLIPSE = 24  # vertices of one
 
 
 class NotPixels(ValueError):
@@ -39,3 +42,20 @@ def crosses_itself(polygon: Polygon) -> bool:
     sides = np.sign(along[:, None, None, 0] * offsets[..., 1] - along[:, None, None, 1] * offsets[..., 0])
     parted = sides[..., 0] * sides[..., 1] < 0
     return bool((parted & parted.T).any())
+
+
+def turn(polygon: Polygon, center: tuple[float, float], angle: float) -> Polygon:
+    """The polygon turned about a point.
+
+    **Arguments:** `polygon`; `center`: (x, y) in pixels; `angle`: in radians, clockwise.
+    """
+    cosine, sine = math.cos(angle), math.sin(angle)
+    # y points down, so that this matrix turns clockwise.
+    offsets = (polygon - np.float64(center)) @ np.array([[cosine, sine], [-sine, cosine]])
+    return (offsets + center).astype(np.float32)
+
+
+def ellipse(center: tuple[float, float], radius_x: float, radius_y: float) -> Polygon:
+    """Vertices of an upright ellipse, in pixels, clockwise from its right."""
+    angles = np.arange(_ELLIPSE) * (2 * np.pi / _ELLIPSE)
+    return (np.stack([radius_x * np.cos(angles), radius_y * np.sin(angles)], axis=1) + center).astype(np.float32)
