@@ -93,6 +93,10 @@ class LabelledPictures(Dataset):
         """
         raise NotImplementedError
 
+    def read_picture(self, entry: Entry, path: pathlib.Path) -> bytes:
+        """The encoded picture of an entry, which lies at `path`. **Raises:** `BadPicture` if it cannot be read."""
+        return read_bytes(path)
+
     def has_labels(self, path: pathlib.Path) -> bool:
         """Whether there are labels of this format at a path."""
         return path.is_file()
@@ -113,7 +117,7 @@ class LabelledPictures(Dataset):
         if path is None:
             tried = ", ".join(dict.fromkeys(str(path.parent) for path in entry.pictures))
             raise BadPicture(f"{entry.name}: there is no such picture in {tried}")
-        image = decode_image(read_bytes(path), entry.name, follow_exif=self.follow_exif)
+        image = decode_image(self.read_picture(entry, path), entry.name, follow_exif=self.follow_exif)
         if size is not None and size != image.shape[:2]:
             said = (
                 f"the picture is {image.shape[1]} wide and {image.shape[0]} high, its labels are for "

@@ -1,0 +1,98 @@
+"""Which picture a file of LabelMe is of: a file that it names, one of its own name, or the picture in itself."""
+
+import base64
+import os
+import pathlib
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from input_pipeline.datasets.parsing.annotations import decode_text
+from input_pipeline.datasets.parsing.json_values import as_object, parse_json, read_json
+
+# Within a string of JSON, quotes have backslashes before them: this is a key.
+_IMAGE_PATH = re.compile(rb'"imagePath"\s*:\s*("(?:[^"\\]|\\.)*")')
+_START = 2**16  # bytes in which `imagePath` mostly stands: behind it may be megabytes of the picture
+
+
+class Pictures:
+    """The pictures of a split, and the label files among which each finds its own.
+
+    **Arguments:** `pictures`: names below their folder, and paths; `places`: the label files' names below theirs.
+    """
+
+    def __init__(self, pictures: Iterable[tuple[str, pathlib.Path]], places: Iterable[str]):
+        self.real_paths = {name: os.path.realpath(path) for name, path in pictures}
+        self._names = {path: name for name, path in self.real_paths.items()}
+        self._by_stem: dict[str, list[str]] = {}
+        for name in self.real_paths:
+            self._by_stem.setdefault(_stem(name), []).append(name)
+        self._labelled = set(map(_stem, places))
+
+    def of(self, place: str, file: pathlib.Path) -> tuple[str, tuple[pathlib.Path, ...], str]:
+        """The picture of a label file.
+
+        It is the one that `imagePath` names: beside NAME.json, a mask may have the name NAME.png. Where it does not
+        exist, or has a label file of its own name, it is the picture of the label file's name; `imagePath` may be of
+        the time before a picture was renamed. Where there is none of that name either, it is in the label file itself.
+
+        **Arguments:** `place`, `file`: the label file's name below its folder, and its path.
+
+        **Returns:** the picture's name, where it may lie, and the doubt about it ("" without one).
+
+        **Raises:** ValueError if the file names none, and there is none of its name.
+        """
+        written = _image_path(file)
+        tidy = written.replace("\\", "/")
+        named = tuple(file.parent / path for path in dict.fromkeys((written, tidy)) if path)
+        joined = posixpath.normpath(posixpath.join(posixpath.dirname(place), tidy))
+        real = next((os.path.realpath(path) for path in named if os.path.isfile(path)), "")
+        same = self._by_stem.get(_stem(place), [])
+        name = self._names.get(real, joined)
+        other = bool(same) and _stem(name) != _stem(place)
+        if real and not (other and _stem(name) in self._labelled):
+            return name, named, f"`imagePath` is {tidy}, which is taken, and not {same[0]}" if other else ""
+        if same:
+            # Of several, the one whose name `imagePath` ends in.
+            name = next((one for one in same if posixpath.basename(one) == posixpath.basename(tidy)), same[0])
+            doubt = f"`imagePath` is {tidy}, which has a label file of its own; {name} is taken" if real else ""
+            return name, (pathlib.Path(self.real_paths[name]),), doubt
+        if document_of(file).get("imageData"):
+            return _stem(place) + posixpath.splitext(tidy)[1], (file,), ""
+        if not written:
+            raise ValueError(f"{file.name}: no picture of this name, and no `imagePath` in it")
+        return joined, named, ""
+
+
+def picture_in(document: dict[str, Any]) -> bytes:
+    """The encoded picture in `imageData`, base64. **Raises:** ValueError if there is none."""
+    data = document.get("imageData")
+    if not isinstance(data, str):
+        raise ValueError("`imageData` must be a string")
+    # Some tools write it as a link, "data:image/png;base64,…".
+    return base64.b64decode(data.rpartition(",")[2])
+
+
+def document_of(file: pathlib.Path) -> dict[str, Any]:
+    """The document in a label file. **Raises:** ValueError if it cannot be read or is no object."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file.name}: cannot be read: {error.strerror or error}") from error
+    return as_object(read_json(data, file.name)[0], file.name)
+
+
+def _image_path(file: pathlib.Path) -> str:
+    """`imagePath` of a label file; "" where it has none, or cannot be read, which is listed with its labels."""
+    try:
+        with file.open("rb") as opened:
+            found = _IMAGE_PATH.search(opened.read(_START))
+        value = parse_json(decode_text(found[1], file.name)[0], file.name) if found else document_of(file)["imagePath"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(name)[0]
