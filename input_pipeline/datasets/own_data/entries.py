@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from dbnet_jax.messages import Problem, Problems
+from input_pipeline.datasets.own_data.icdar_rows import POLYGONS, RowForm
 from input_pipeline.datasets.parsing.folders import find_file
 
 Size = tuple[int, int]
@@ -23,7 +24,7 @@ class Entry:
     - `pictures`: paths where it may lie; the first that exists is read, in any spelling (see `find_file`).
     - `place`: where the labels speak of it, for messages ("train.json: img_1.jpg").
     - `lines`: what they say of its text: (number, text) of each instance, to be parsed when it is asked for …
-    - `label_file`: … or the file that holds it.
+    - `label_file`: … or the file that holds it, of rows of the form `form` where it is a text file.
     - `size`: (height, width) of the picture as the labels state it; None where they do not, or in their file.
     - `split`: which of the splits the labels put it in; "" where they do not say.
     - `unusable`: why the labels of the picture cannot be used at all; "" where they can. Such an entry still is a
@@ -38,6 +39,7 @@ class Entry:
     size: Size | None = None
     split: str = ""
     unusable: str = ""
+    form: RowForm = POLYGONS
 
 
 def unusable_entry(place: str, reason: object, split: str = "") -> Entry:

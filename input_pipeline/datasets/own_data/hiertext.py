@@ -9,7 +9,7 @@ from dbnet_jax.messages import Problems, check_choice
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, split_lines
+from input_pipeline.datasets.parsing.annotations import Instance, split_lines
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
     as_list,
@@ -17,6 +17,7 @@ from input_pipeline.datasets.parsing.json_values import (
     as_points,
     as_size,
     as_text,
+    is_marked_ignored,
     parse_document,
     parse_json,
 )
@@ -121,8 +122,9 @@ class HierText(LabelFile):
         row = as_object(value, self.granularity)
         text = as_text(row.get("text"), "text")
         missing = row.get(_MISSING, "")
-        ignore = bool(missing) or not as_flag(row.get("legible", True), "legible") or is_ignored_text(text)
-        doubt = f"legible text without {missing}, ignored" if missing and row.get("legible", True) else ""
+        legible = as_flag(row.get("legible", True), "legible")
+        ignore = bool(missing) or not legible or is_marked_ignored(row)
+        doubt = f"legible text without {missing}, ignored" if missing and legible else ""
         return Instance(as_points(row.get("vertices"), "vertices"), ignore, text, doubt=doubt)
 
 

@@ -12,7 +12,7 @@ from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
 from input_pipeline.datasets.own_data.stored_names import stored_names
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
+from input_pipeline.datasets.parsing.annotations import Instance
 from input_pipeline.datasets.parsing.json_values import (
     as_list,
     as_number,
@@ -21,12 +21,13 @@ from input_pipeline.datasets.parsing.json_values import (
     as_size,
     as_text,
     box_polygon,
+    is_marked_ignored,
     shorten,
 )
 from input_pipeline.datasets.parsing.outline import ellipse, turn
 
 _OUTLINES = ("x", "points", "rle")  # of boxes and ellipses, of polygons, of brushes
-_TEXTS = ("text", "labels", "rectanglelabels", "polygonlabels", "ellipselabels")
+_MARKS = ("labels", "rectanglelabels", "polygonlabels", "ellipselabels", "choices")
 
 
 class LabelStudio(LabelFile):
@@ -35,7 +36,7 @@ class LabelStudio(LabelFile):
     - The results of an annotation that have one `id` are one instance: a rectangle (`x`, `y`, `width`, `height`,
       `rotation` in degrees clockwise about its top left corner), a polygon (`points`) or an ellipse, in percent of the
       picture's size, and the `text` of a text area. Results without an outline are not used; brushes are reported.
-    - Ignored text is `###`, as the text or as the label of its region.
+    - For ignored text see `is_marked_ignored`: the text or a label of the region is `###`, a label is `ignore` …
     - Of several annotations of a task, the first that is not cancelled is used. A task without one is reported and left
       out: nobody has labelled its picture.
     - The picture is found by the name of its file (see `stored_names`).
@@ -83,9 +84,10 @@ class LabelStudio(LabelFile):
             raise ValueError("`original_width` and `original_height` are needed, the picture's size in pixels")
         if region.get("image_rotation"):
             raise ValueError(f"`image_rotation` (={shorten(region['image_rotation'])}) is not supported; 0 is")
-        texts = {key: _joined(region[key], key) for key in _TEXTS if region.get(key) is not None}
-        ignore = any(map(is_ignored_text, texts.values()))
-        return Instance(_outline(region, size), ignore, texts.get("text", ""))
+        texts = [as_text(one, "text") for one in _listed(region.get("text"))]
+        marks = [as_text(one, name) for name in _MARKS for one in _listed(region.get(name))]
+        fields = {**dict(enumerate([*texts, *marks])), **{mark.lower(): True for mark in marks}}
+        return Instance(_outline(region, size), is_marked_ignored({"attributes": fields}), " ".join(texts))
 
 
 def _picture(task: dict[str, Any]) -> str:
@@ -122,9 +124,8 @@ def _regions(results: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     yield from (region for region in regions.values() if any(name in region for name in _OUTLINES))
 
 
-def _joined(value: Any, name: str) -> str:
-    """A text, or the texts of a list with blanks between."""
-    return " ".join(as_text(one, name) for one in (value if isinstance(value, list) else [value]))
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _outline(region: dict[str, Any], size: tuple[int, int]) -> Polygon:

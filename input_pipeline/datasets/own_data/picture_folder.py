@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar
 
 from dbnet_jax.file_names import is_hidden
@@ -62,6 +62,11 @@ or  without folders for the splits: pictures and labels, or images/ and labels/"
         if labels.parent.name in LABEL_FOLDERS:
             folders += [labels.parent.parent / name / labels.name for name in PICTURE_FOLDERS]
         return next((found for folder in folders if (found := _tree(folder, PICTURE_SUFFIXES))), [])
+
+
+def spread(files: Sequence[pathlib.Path], most: int) -> Sequence[pathlib.Path]:
+    """At most `most` files, at even distances."""
+    return files[:: max(1, -(-len(files) // most))]
 
 
 # Of those in a folder of pictures or labels, the ones that are looked into by their names.

@@ -9,32 +9,31 @@ from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, as_polygon, is_ignored_text
+from input_pipeline.datasets.parsing.annotations import Instance, as_polygon
 from input_pipeline.datasets.parsing.json_values import (
-    as_flag,
     as_list,
     as_number,
     as_object,
     as_text,
     box_polygon,
+    is_marked_ignored,
     shorten,
 )
 from input_pipeline.datasets.parsing.outline import ellipse, turn
 
 _TEXTS = ("transcription", "text", "utf8_string", "label", "word", "name")
-_FLAGS = ("ignore", "ignored", "difficult", "illegible")
 _OPEN = "a polyline whose ends do not meet, closed"
 
 
 class Via(LabelFile):
     """Annotations or a project of VIA 2.x and 1.x (https://www.robots.ox.ac.uk/~vgg/software/via/), as JSON.
 
-    - An object by the pictures' keys, or a project with such an object in `_via_img_metadata`: `filename` and `regions`,
-      whose `shape_attributes` are a `rect`, `polygon`, `polyline`, `ellipse` or `circle`. A polyline is closed; one
-      whose ends do not meet is reported. Points are reported and left out.
+    - An object by the pictures' keys, or a project with such an object in `_via_img_metadata`: `filename` and
+      `regions`, whose `shape_attributes` are a `rect`, `polygon`, `polyline`, `ellipse` or `circle`. A polyline is
+      closed; one whose ends do not meet is reported. Points are reported and left out.
     - The transcription is the attribute of the region (`region_attributes`) that is called `transcription`, `text`,
       `utf8_string`, `label`, `word` or `name`, or else its only attribute.
-    - Ignored text is `###`, or has an attribute `ignore` (`ignored`, `difficult`, `illegible`).
+    - For ignored text see `is_marked_ignored`: an attribute `###`, or a box `ignore`, `difficult` … that is ticked.
     - A picture without regions is a picture without text.
     """
 
@@ -69,29 +68,20 @@ class Via(LabelFile):
         region = as_object(value, "region")
         shape = as_object(region.get("shape_attributes"), "shape_attributes")
         attributes = as_object(region.get("region_attributes") or {}, "region_attributes")
+        # Boxes to tick are objects, {"yes": true}.
         named = {key.strip().lower(): value for key, value in attributes.items()}
-        text = _transcription(named)
-        ignore = is_ignored_text(text) or any(_is_ticked(named.get(flag), flag) for flag in _FLAGS)
+        ticked = {key: any(value.values()) for key, value in named.items() if isinstance(value, dict)}
+        texts = {key: value for key, value in named.items() if key not in ticked}
         polygon = _outline(shape)
-        ends_differ = shape.get("name") == "polyline" and bool((polygon[0] != polygon[-1]).any())
-        return Instance(polygon, ignore, text, doubt=_OPEN if ends_differ else "")
+        ends_differ = shape.get("name") == "polyline" and bool((polygon[:1] != polygon[-1:]).any())
+        ignore = is_marked_ignored({"attributes": {**texts, **ticked}})
+        return Instance(polygon, ignore, _transcription(texts), doubt=_OPEN if ends_differ else "")
 
 
-def _transcription(attributes: dict[str, Any]) -> str:
-    key = next((key for key in _TEXTS if key in attributes), "")
-    others = [name for name in attributes if name not in _FLAGS]
-    if not key and len(others) == 1 and not isinstance(attributes[others[0]], dict):
-        key = others[0]
-    return as_text(attributes[key], key) if key else ""
-
-
-def _is_ticked(value: Any, name: str) -> bool:
-    """Whether a box is ticked, which VIA writes as an object with its choices, {"yes": true}."""
-    if isinstance(value, dict):
-        return any(as_flag(one, name) for one in value.values())
-    if isinstance(value, str):
-        return value.strip().lower() in ("1", "true", "yes")
-    return as_flag(value, name)
+def _transcription(texts: dict[str, Any]) -> str:
+    only = list(texts) if len(texts) == 1 else []
+    key = next((key for key in (*_TEXTS, *only) if key in texts), "")
+    return as_text(texts[key], key) if key else ""
 
 
 def _outline(shape: dict[str, Any]) -> Polygon:

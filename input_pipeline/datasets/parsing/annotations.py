@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import TypeVar
@@ -18,7 +19,8 @@ from input_pipeline.datasets.sample import Annotation, Sample
 
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
 MAX_COORDINATE = 1e6
-IGNORED_TEXT = "###"
+_IGNORED = re.compile(r"#{3,}|\*{3,}|__ignore__", re.IGNORECASE)
+_QUOTES = "\"'`“”„‘’«»"
 _JOINED = 4  # numbers in a transcription that make it look like another line; "36,000,000" has three
 _OTHER_SEPARATORS = re.compile(r"[;\s]+")
 _SEPARATED = 4  # numbers that make a field a line of another format; YOLO's have five
@@ -107,14 +109,15 @@ def parse_instances(
         instance = None
         try:
             instance = parse(line)
-            check_polygon(instance.polygon)
+            check_polygon(instance.polygon, ignored=instance.ignore)
         except ValueError as error:
             understood |= instance is not None and instance.ignore and not isinstance(error, NotPixels)
             reason = f"{error}: {_shorten(show(line))}"
             unread.append(f"{number}: {reason}")
             annotation.problems.append(Problem(f"{file}:{number}", reason))
             continue
-        understood = True
+        # A box of the one pixel at the corner stands for "no text", and shows nothing of the other lines' units.
+        understood |= bool(np.abs(instance.polygon).max() > 1)
         crosses = "the outline crosses itself" if crosses_itself(instance.polygon) else ""
         for doubt in filter(None, (crosses, instance.doubt)):
             said = f"{doubt}; kept as it is: {_shorten(show(line))}"
@@ -136,8 +139,13 @@ def _unusable(file: str, reasons: list[str]) -> str:
 
 
 def is_ignored_text(text: str) -> bool:
-    """Whether a transcription is `###`, with or without quotes around it: ignored text."""
-    return text.strip().strip('"') == IGNORED_TEXT
+    """Whether a transcription is a mark of ignored text, for all formats and for scores.
+
+    The marks are three or more `#` or `*`, and LabelMe's `__ignore__`. They may be full-width (＃＃＃) and may have
+    quotes around them.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip().strip(_QUOTES).strip()
+    return _IGNORED.fullmatch(plain) is not None
 
 
 def is_number(field: str) -> bool:

@@ -1,4 +1,4 @@
-"""The rules for an outline of text: it is in pixels, has an area, and has not too many vertices; turned and round ones."""
+"""The rules for an outline of text (in pixels, with an area, of not too many vertices); turned and round outlines."""
 
 import math
 
@@ -16,15 +16,22 @@ class NotPixels(ValueError):
     """Coordinates of another kind: the other lines of the file cannot be trusted either."""
 
 
-def check_polygon(polygon: Polygon) -> None:
-    """**Raises:** `ValueError` if the polygon has fewer than three points, too many or no area, or is not in pixels."""
+def check_polygon(polygon: Polygon, *, ignored: bool = False) -> None:
+    """Refuses an outline that cannot be used.
+
+    **Arguments:** `polygon`; `ignored`: whether its text is ignored. Then it may be the one pixel at the picture's
+    corner, which stands for "no text" in some sets.
+
+    **Raises:** `ValueError` if the polygon has fewer than three points, too many or no area, or is not in pixels.
+    """
     if len(polygon) < 3:
         raise ValueError(f"{len(polygon)} points where at least 3 are needed")
     if len(polygon) > MAX_VERTICES:
         raise ValueError(f"{len(polygon)} points where at most {MAX_VERTICES} are usable")
     if polygon_area(polygon) == 0:
         raise ValueError("the outline has no area")
-    if polygon.min() >= 0 and polygon.max() <= 1:
+    one_pixel = ignored and bool((polygon == np.rint(polygon)).all())
+    if polygon.min() >= 0 and polygon.max() <= 1 and not one_pixel:
         raise NotPixels("all numbers lie between 0 and 1, as shares of the picture's size are; pixels are expected")
 
 
