@@ -5,6 +5,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
 from dbnet_jax.messages import Problem, Problems
 from dbnet_jax.typing import Polygon
@@ -26,8 +28,9 @@ from input_pipeline.datasets.parsing.json_values import (
 )
 from input_pipeline.datasets.parsing.outline import ellipse, turn
 
-_OUTLINES = ("x", "points", "rle")  # of boxes and ellipses, of polygons, of brushes
-_MARKS = ("labels", "rectanglelabels", "polygonlabels", "ellipselabels", "choices")
+# What the value of a region has: of boxes and ellipses, of polygons, of brushes; a label of its kind.
+_OF_REGIONS = ("x", "points", "rle", "labels", "rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels")
+_MARKS = (*_OF_REGIONS[3:], "choices")
 
 
 class LabelStudio(LabelFile):
@@ -37,8 +40,8 @@ class LabelStudio(LabelFile):
       `rotation` in degrees clockwise about its top left corner), a polygon (`points`) or an ellipse, in percent of the
       picture's size, and the `text` of a text area. Results without an outline are not used; brushes are reported.
     - For ignored text see `is_marked_ignored`: the text or a label of the region is `###`, a label is `ignore` …
-    - Of several annotations of a task, the first that is not cancelled is used. A task without one is reported and left
-      out: nobody has labelled its picture.
+    - Of several annotations of a task, the ground truth or else the first that is not cancelled is used. A task without
+      one is reported and left out: nobody has labelled its picture.
     - The picture is found by the name of its file (see `stored_names`).
     - Its COCO export is read as `coco_text`.
     """
@@ -67,9 +70,10 @@ class LabelStudio(LabelFile):
                     problems.add(Problem(f"{place}: {picture}", "has no annotation; left out"), "tasks not labelled")
                     continue
                 if len(annotations) > 1:
-                    said = f"has {len(annotations)} annotations; the first is used"
+                    said = f"has {len(annotations)} annotations; the ground truth, or else the first, is used"
                     problems.add(Problem(f"{place}: {picture}", said), "tasks with several annotations")
-                results = [as_object(one, "result") for one in as_list(annotations[0].get("result"), "result")]
+                annotation = max(annotations, key=lambda one: bool(one.get("ground_truth")))
+                results = [as_object(one, "result") for one in as_list(annotation.get("result"), "result")]
                 sizes = [as_size(one.get("original_width"), one.get("original_height")) for one in results]
                 size = next(filter(None, sizes), None)
                 yield self.entry(picture, _regions(results), labels, size=size)
@@ -92,7 +96,9 @@ class LabelStudio(LabelFile):
 
 def _picture(task: dict[str, Any]) -> str:
     """The place of a task's picture: the first of its data that has the suffix of one, or else that is stored."""
-    data = as_object(task.get("data"), "data")
+    if "data" not in task:
+        raise ValueError("has no `data`: export the project as JSON; JSON-MIN is not read")
+    data = as_object(task["data"], "data")
     texts = [text for text in data.values() if isinstance(text, str) and text.strip()]
     for text in texts:
         name = (*stored_names(text), text)[0]
@@ -121,7 +127,8 @@ def _regions(results: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         region = regions.setdefault(key if isinstance(key, str) else position, {})
         # A text area repeats the outline of its region.
         region.update({**result, **value})
-    yield from (region for region in regions.values() if any(name in region for name in _OUTLINES))
+    # The others are of the whole picture.
+    yield from (region for region in regions.values() if any(name in region for name in _OF_REGIONS))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -135,8 +142,9 @@ def _outline(region: dict[str, Any], size: tuple[int, int]) -> Polygon:
         return as_number(region.get(x), x) * scale[0], as_number(region.get(y), y) * scale[1]
 
     if "points" in region:
-        return as_points(region["points"], "points") * scale
-    if "x" not in region:
+        as_points(region["points"], "points")  # which refuses all else
+        return (np.array(region["points"], np.float64).reshape(-1, 2) * scale).astype(np.float32)
+    if "rle" in region:
         raise ValueError("a brush is no outline of text; export it as COCO, and read it as coco_text")
     left, top = pixels("x", "y")
     angle = math.radians(as_number(region.get("rotation") or 0, "rotation"))
