@@ -1,5 +1,6 @@
 """Formats that keep the labels of many pictures in one file."""
 
+import itertools
 import json
 import pathlib
 import posixpath
@@ -16,6 +17,7 @@ from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import as_object, as_text, parse_document, parse_json, shorten, unpack
 from input_pipeline.datasets.sample import Annotation
 
+_TELLING = 200  # pictures that are enough to choose between encodings
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -45,14 +47,18 @@ class LabelFile(LabelledPictures):
         yield from self.read_pictures(parse_document(text, labels.name), labels, problems)
 
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        def existing(text: str) -> int:
-            """How many pictures of a text exist; -1 of one that is of no use."""
+        def fits(text: str) -> int:
+            """How many pictures of a text exist, less those that cannot be read, of the first ones that show it."""
             try:
-                return sum(locate(entry) is not None for entry in self.read_text(text, labels, Problems()))
+                entries = self.read_text(text, labels, Problems())
+                telling = (entry for entry in entries if entry.unusable or not entry.name.isascii())
+                return sum(
+                    -1 if entry.unusable else locate(entry) is not None for entry in itertools.islice(telling, _TELLING)
+                )
             except ValueError:
-                return -1
+                return -_TELLING
 
-        text, doubts = decode_text(unpack(read_bytes(labels), labels.name), labels.name, existing)
+        text, doubts = decode_text(unpack(read_bytes(labels), labels.name), labels.name, fits)
         problems.extend(doubts, "not UTF-8")
         try:
             yield from self.read_text(text, labels, problems)
