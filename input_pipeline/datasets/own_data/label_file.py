@@ -89,7 +89,7 @@ class LabelFile(LabelledPictures):
             raise ValueError(f"the picture's name (={shorten(picture)}) must be a string")
         slashed = picture.replace("\\", "/")
         stored = stored_names(slashed)
-        name = stored[0] if stored else self._tidy(slashed, labels)
+        name = self._tidy(stored[0] if stored else slashed, labels)
         folders = [labels.parent, *(self.folder / folder for folder in self.picture_folders)]
         # As it is written first: a backslash may be a part of a name, or stand for `/` where Windows wrote it.
         paths = tuple(folder / written for written in dict.fromkeys((picture, name, *stored)) for folder in folders)

@@ -13,6 +13,7 @@ from dbnet_jax.messages import Problem, Problems
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.entries import Entry, Size
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder
+from input_pipeline.datasets.own_data.stored_names import stored_names
 from input_pipeline.datasets.parsing.annotations import Instance, as_polygon, is_number, parse_instances
 from input_pipeline.datasets.parsing.encodings import decode_text
 from input_pipeline.datasets.parsing.folders import read_bytes
@@ -89,8 +90,14 @@ def _of_file_name(file: pathlib.Path, place: str, names: list[str]) -> str:
     if not wanted:
         raise ValueError(f"{place}: no picture of this name, and no `filename` in it")
     joined = posixpath.join(posixpath.dirname(place), wanted)
-    alike = [name for name in names if same_name(posixpath.basename(name)) == same_name(wanted)]
-    return joined if joined in alike or not alike else alike[0]
+    if joined in names:
+        return joined
+    # Label Studio writes the name without its suffix.
+    same = [{same_name(one) for one in (posixpath.basename(name), _stem(posixpath.basename(name)))} for name in names]
+    for spelling in map(same_name, (wanted, *map(posixpath.basename, stored_names(wanted)))):
+        if found := next((name for name, spellings in zip(names, same, strict=True) if spelling in spellings), ""):
+            return found
+    return joined
 
 
 def _read(data: bytes, place: str, picture: str = "") -> tuple[ElementTree.Element, list[Problem]]:

@@ -27,7 +27,9 @@ TURNED = [[40, 10], [40, 30], [30, 30], [30, 10]]  # 20 wide and 10 high, a quar
         ("\\label-studio\\media\\upload\\1\\8ab3f7c2-img_1.jpg", "img_1.jpg"),
         ("/data/upload/1/8ab3f7c2-img_1.jpg", "images/8ab3f7c2-img_1.jpg"),
         ("/data/upload/12/8ab3f7c2-%C3%A9cran%201.jpg", "écran 1.jpg"),
+        ("/data/upload/8ab3-img_1.jpg", "img_1.jpg"),
         ("images/8ab3f7c2-img_1.jpg", "img_1.jpg"),
+        ("a/8ab3f7c2-img_1.jpg", "a/img_1.jpg"),
         ("/data/local-files/?d=photos%2Fa%201.jpg", "photos/a 1.jpg"),
         ("/data/local-files/?d=mnt/photos/a.jpg", "a.jpg"),
         ("https://example.org/b/img_1.jpg?token=1", "img_1.jpg"),
@@ -49,9 +51,7 @@ def test_places_of_label_studio_lead_to_the_pictures(kind, place, there, tmp_pat
         assert "/" not in names(dataset)[0]
 
 
-@pytest.mark.parametrize(
-    "path", ["img_1.jpg", "a/8ab3f7c2-img_1.jpg", "images/20260101-img_1.jpg", "C:/a.jpg", "[a.jpg"]
-)
+@pytest.mark.parametrize("path", ["img_1.jpg", "upload/img_1.jpg", "images/20260101-img_1.jpg", "C:/a.jpg", "[a.jpg"])
 def test_ordinary_paths_are_left_as_they_are(path):
     assert stored_names(path) == ()
 
@@ -196,13 +196,19 @@ def test_objects_of_pascal_voc(tmp_path):
 
 def test_the_picture_of_a_pascal_voc_file(tmp_path):
     # The challenge's folders; a mask of the picture's name, a file of another name, and one of no picture.
-    for name in ("1.jpg", "1.png", "2.jpg", "3.jpg"):
+    for name in ("1.jpg", "1.png", "2.jpg", "3.jpg", "6.jpg"):
         picture(tmp_path / "JPEGImages" / name)
-    for stem, name in (("1", "1.jpg"), ("two", "C:\\photos\\2.jpg"), ("4", "4.jpg"), ("5", "")):
+    for stem, name in (
+        ("1", "1.jpg"),
+        ("two", "C:\\photos\\2.jpg"),
+        ("8ab3f7c2-6", "8ab3f7c2-6"),
+        ("4", "4.jpg"),
+        ("5", ""),
+    ):
         write(tmp_path / f"Annotations/{stem}.xml", voc_text(name))
     dataset = PascalVoc(tmp_path, "trainval")
-    assert names(dataset) == ["1.jpg", "2.jpg", "4.jpg"]
-    assert [dataset[index].texts[0] for index in range(2)] == ["word", "word"]
+    assert names(dataset) == ["1.jpg", "2.jpg", "4.jpg", "6.jpg"]
+    assert [dataset[index].texts[0] for index in (0, 1, 3)] == ["word", "word", "word"]
     with pytest.raises(BadPicture, match=r"4\.jpg: there is no such picture in "):
         dataset[2]
     assert said(dataset) == [
