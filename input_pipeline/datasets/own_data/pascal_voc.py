@@ -42,15 +42,20 @@ class PascalVoc(PictureFolder):
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
         pictures = dict(self.pictures(labels))
         by_stem: dict[str, list[str]] = {}
+        by_file: dict[str, str] = {name: name for name in pictures}
         for name in pictures:
             # Under the name as it is, and under the one that all its spellings share.
             for stem in dict.fromkeys((_stem(name), same_name(_stem(name)))):
                 by_stem.setdefault(stem, []).append(name)
+            # Label Studio writes the name of the file without its suffix.
+            file_name = same_name(posixpath.basename(name))
+            by_file.setdefault(file_name, name)
+            by_file.setdefault(_stem(file_name), name)
         used = set()
         for place, file in self.label_files(labels):
             alike = by_stem.get(_stem(place)) or by_stem.get(same_name(_stem(place)), [])
             try:
-                name = alike[0] if len(alike) == 1 else _of_file_name(file, place, alike or list(pictures))
+                name = alike[0] if len(alike) == 1 else _of_file_name(file, place, by_file)
             except ValueError as error:
                 problems.add(Problem.at(place, f"{error}; left out"), "bad label files")
                 continue
@@ -77,8 +82,8 @@ def _stem(name: str) -> str:
     return posixpath.splitext(name)[0]
 
 
-def _of_file_name(file: pathlib.Path, place: str, names: list[str]) -> str:
-    """The picture that `filename` of a label file names, in the spelling of `names` where it is one of them.
+def _of_file_name(file: pathlib.Path, place: str, by_file: dict[str, str]) -> str:
+    """The picture that `filename` of a label file names, one of `by_file` where it is there.
 
     **Raises:** ValueError if the file cannot be read, or names none.
     """
@@ -88,16 +93,10 @@ def _of_file_name(file: pathlib.Path, place: str, names: list[str]) -> str:
         raise ValueError(f"{place}: cannot be read: {error.strerror or error}") from error
     wanted = posixpath.basename(written.strip().replace("\\", "/"))
     if not wanted:
-        raise ValueError(f"{place}: no picture of this name, and no `filename` in it")
+        raise ValueError(f"{place}: not one picture of its name, and no `filename` in it")
     joined = posixpath.join(posixpath.dirname(place), wanted)
-    if joined in names:
-        return joined
-    # Label Studio writes the name without its suffix.
-    same = [{same_name(one) for one in (posixpath.basename(name), _stem(posixpath.basename(name)))} for name in names]
-    for spelling in map(same_name, (wanted, *map(posixpath.basename, stored_names(wanted)))):
-        if found := next((name for name, spellings in zip(names, same, strict=True) if spelling in spellings), ""):
-            return found
-    return joined
+    spellings = (joined, *map(same_name, (wanted, *map(posixpath.basename, stored_names(wanted)))))
+    return next((by_file[spelling] for spelling in spellings if spelling in by_file), joined)
 
 
 def _read(data: bytes, place: str, picture: str = "") -> tuple[ElementTree.Element, list[Problem]]:

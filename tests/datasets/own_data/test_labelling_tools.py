@@ -212,7 +212,7 @@ def test_the_picture_of_a_pascal_voc_file(tmp_path):
     with pytest.raises(BadPicture, match=r"4\.jpg: there is no such picture in "):
         dataset[2]
     assert said(dataset) == [
-        "5.xml: no picture of this name, and no `filename` in it; left out",
+        "5.xml: not one picture of its name, and no `filename` in it; left out",
         "1.png: has no label file; left out",
         "3.jpg: has no label file; left out",
     ]
