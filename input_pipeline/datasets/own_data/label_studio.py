@@ -90,7 +90,7 @@ class LabelStudio(LabelFile):
             raise ValueError(f"`image_rotation` (={shorten(region['image_rotation'])}) is not supported; 0 is")
         texts = [as_text(one, "text") for one in _listed(region.get("text"))]
         marks = [as_text(one, name) for name in _MARKS for one in _listed(region.get(name))]
-        fields = {**dict(enumerate([*texts, *marks])), **{mark.lower(): True for mark in marks}}
+        fields: dict[Any, Any] = {**dict(enumerate([*texts, *marks])), **{mark.lower(): True for mark in marks}}
         return Instance(_outline(region, size), is_marked_ignored({"attributes": fields}), " ".join(texts))
 
 

@@ -58,7 +58,7 @@ def turn(polygon: Polygon, center: tuple[float, float], angle: float) -> Polygon
     """
     cosine, sine = math.cos(angle), math.sin(angle)
     # y points down, so that this matrix turns clockwise.
-    offsets = (polygon - np.float64(center)) @ np.array([[cosine, sine], [-sine, cosine]])
+    offsets = (polygon - np.array(center)) @ np.array([[cosine, sine], [-sine, cosine]])
     return (offsets + center).astype(np.float32)
 
 
