@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +10,8 @@ from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.entries import Entry, Size
 from input_pipeline.datasets.own_data.label_file import as_line
-from input_pipeline.datasets.own_data.picture_folder import PictureFolder, spread
 from input_pipeline.datasets.own_data.labelme_picture import Pictures, document_of, picture_in
+from input_pipeline.datasets.own_data.picture_folder import PictureFolder, spread
 from input_pipeline.datasets.parsing.annotations import Instance, parse_instances
 from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (

@@ -70,8 +70,11 @@ def picture_in(document: dict[str, Any]) -> bytes:
     data = document.get("imageData")
     if not isinstance(data, str):
         raise ValueError("`imageData` must be a string")
-    # Some tools write it as a link, "data:image/png;base64,…".
-    return base64.b64decode(data.rpartition(",")[2])
+    try:
+        # Some tools write it as a link, "data:image/png;base64,…".
+        return base64.b64decode(data.rpartition(",")[2])
+    except ValueError as error:
+        raise ValueError(f"`imageData` is not base64: {error}") from error
 
 
 def document_of(file: pathlib.Path) -> dict[str, Any]:
