@@ -42,8 +42,8 @@ def check_some_text_counts(dataset: Dataset) -> None:
 
 def nothing_counts(pictures: int, texts: int) -> str:
     """What is wrong with pictures of whose texts none counts."""
-    held = f"hold {plural(texts, 'text')}, and every one of them is ignored" if texts else "hold no text"
-    return f"nothing to learn or to score: {plural(pictures, 'picture')} {held}"
+    found = f"{plural(texts, 'text')} in {plural(pictures, 'picture')}, all ignored" if texts else ""
+    return f"no text counts: {found or 'no text in ' + plural(pictures, 'picture')}"
 
 
 class BadSamples:

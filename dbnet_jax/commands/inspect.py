@@ -114,7 +114,7 @@ def _why_it_would_not_start(config: ConfigDict, statistics: Statistics, bad_samp
         stops = stops or reason
     if reason:
         first, *_ = reason.splitlines()
-        bad_samples.add_problems([Problem(f"the pictures to score on ({split})", first)])
+        bad_samples.add_problems([Problem(f"split {split!r}, which is scored", first)])
     return stops
 
 

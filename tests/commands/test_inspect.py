@@ -263,7 +263,7 @@ def test_a_set_of_only_bad_pictures_has_a_page_that_says_so(tmp_path, monkeypatc
 
 
 class Ignored(Numbered):
-    """Numbered pictures whose every word is ignored; `lines` of them."""
+    """Numbered pictures with `words` words each, all of them ignored."""
 
     def __init__(self, count: int, words: int, bad: tuple[int, ...] = ()):
         super().__init__(count, bad)
@@ -282,7 +282,7 @@ class Ignored(Numbered):
 
 @pytest.mark.parametrize(
     ("words", "said_so"),
-    [(2, "3 pictures hold 6 texts, and every one of them is ignored"), (0, "3 pictures hold no text")],
+    [(2, "6 texts in 3 pictures, all ignored"), (0, "no text in 3 pictures")],
 )
 def test_text_that_does_not_count_is_a_problem_and_stops(tmp_path, monkeypatch, words, said_so):
     nothing, some = Ignored(4, words, bad=(1,)), Numbered(4)
@@ -291,7 +291,7 @@ def test_text_that_does_not_count_is_a_problem_and_stops(tmp_path, monkeypatch, 
     monkeypatch.setattr(from_config, "open_split", lambda config, purpose: opened[purpose])
     config = tiny.config("max_bad_share=0.5")
     found = inspect_data(config, tmp_path, count=6)
-    message = f"nothing to learn or to score: {said_so}"
+    message = f"no text counts: {said_so}"
     assert message in said(found)
     assert found.stops == message
     assert message in Page(found.page).words
@@ -300,7 +300,7 @@ def test_text_that_does_not_count_is_a_problem_and_stops(tmp_path, monkeypatch, 
     # Text to score on that does not count makes every score 0, and no training worse.
     opened.update(train=some, eval=nothing)
     found = inspect_data(config, tmp_path, count=0)
-    assert said(found) == [f"the pictures to score on (test): {message}"]
+    assert said(found) == [f"split 'test', which is scored: {message}"]
     assert found.stops == ""
     assert task_of(config).open(config, "train") is some
     opened["eval"] = Annotated(3)
@@ -314,7 +314,7 @@ def test_pictures_to_score_on_that_are_not_there_are_a_problem_and_stop(tmp_path
     config.data.dir = str(tmp_path)
     found = inspect_data(config, tmp_path / "out", count=0)
     (problem,) = said(found)
-    assert problem.startswith("the pictures to score on (validation): no validation pictures of PaddleOCR's format in")
+    assert problem.startswith("split 'validation', which is scored: no validation pictures of PaddleOCR's format in")
     assert "no picture in this split" in found.stops
 
 

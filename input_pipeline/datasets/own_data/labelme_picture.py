@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from input_pipeline.datasets.parsing.annotations import decode_text
+from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import as_object, parse_json, read_json
 
 # Within a string of JSON, quotes have backslashes before them: this is a key.
@@ -79,15 +80,13 @@ def picture_in(document: dict[str, Any]) -> bytes:
 
 def document_of(file: pathlib.Path) -> dict[str, Any]:
     """The document in a label file. **Raises:** ValueError if it cannot be read or is no object."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{file.name}: cannot be read: {error.strerror or error}") from error
-    return as_object(read_json(data, file.name)[0], file.name)
+    return as_object(read_json(read_bytes(file), file.name)[0], file.name)
 
 
 def _image_path(file: pathlib.Path) -> str:
     """`imagePath` of a label file; "" where it has none, or cannot be read, which is listed with its labels."""
+    if not file.is_file():  # opening a pipe would wait for a process that writes to it
+        return ""
     try:
         with file.open("rb") as opened:
             found = _IMAGE_PATH.search(opened.read(_START))
