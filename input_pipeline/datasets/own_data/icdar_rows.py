@@ -12,7 +12,7 @@ from input_pipeline.datasets.parsing.annotations import (
     parse_numbers,
 )
 from input_pipeline.datasets.parsing.json_values import box_polygon
-from input_pipeline.datasets.parsing.transcription import TextForm, find_text_form, most_hold
+from input_pipeline.datasets.parsing.transcription import PLAIN, TextForm, find_text_form, most_hold
 
 _UNTOLD = "the coordinates cannot be told from the transcription"
 
@@ -29,7 +29,7 @@ class RowForm:
     """
 
     box: bool = False
-    text: TextForm = TextForm()
+    text: TextForm = PLAIN
 
 
 POLYGONS = RowForm()
@@ -70,7 +70,7 @@ def _parse_box(line: str) -> Instance:
     left, top, right, bottom = parse_numbers(fields, 4)
     if right <= left or bottom <= top:
         raise ValueError("right must be more than left, and bottom more than top, in left,top,right,bottom")
-    text, ignored = POLYGONS.text.split(text.strip())
+    text, ignored = PLAIN.split(text.strip())
     quoted = len(text) > 1 and text[0] == text[-1] == '"'
     return Instance(box_polygon(left, top, right, bottom), ignored, text[1:-1] if quoted else text)
 

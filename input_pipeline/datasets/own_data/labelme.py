@@ -13,7 +13,6 @@ from input_pipeline.datasets.own_data.label_file import as_line
 from input_pipeline.datasets.own_data.labelme_picture import Pictures, document_of, picture_in, read_document
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder, spread
 from input_pipeline.datasets.parsing.annotations import Instance, parse_instances
-from input_pipeline.datasets.parsing.folders import read_bytes
 from input_pipeline.datasets.parsing.json_values import (
     as_list,
     as_object,
@@ -78,7 +77,7 @@ class LabelMe(PictureFolder):
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
         assert entry.label_file is not None
         try:
-            document, doubts = read_document(read_bytes(entry.label_file), entry.place, entry.label_file)
+            document, doubts = read_document(entry.label_file, entry.place)
             document = as_object(document, "document")
             shapes = as_list(document.get("shapes"), "shapes")
         except BadPicture:

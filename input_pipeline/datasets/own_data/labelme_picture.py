@@ -10,7 +10,7 @@ from typing import Any
 
 from dbnet_jax.file_names import same_name
 from dbnet_jax.messages import Problem
-from input_pipeline.datasets.parsing.folders import find_file
+from input_pipeline.datasets.parsing.folders import find_file, read_bytes
 from input_pipeline.datasets.parsing.json_values import as_object, parse_json, read_json
 
 # Within a string of JSON, quotes have backslashes before them: this is a key.
@@ -75,27 +75,31 @@ def picture_in(document: dict[str, Any]) -> bytes:
     data = document.get("imageData")
     if not isinstance(data, str):
         raise ValueError("`imageData` must be a string")
-    # Some tools write it as a link, "data:image/png;base64,…".
-    return base64.b64decode(data.rpartition(",")[2])
+    try:
+        # Some tools write it as a link, "data:image/png;base64,…".
+        return base64.b64decode(data.rpartition(",")[2])
+    except ValueError as error:
+        raise ValueError(f"`imageData` is not base64: {error}") from error
 
 
 def document_of(file: pathlib.Path) -> dict[str, Any]:
     """The document in a label file. **Raises:** ValueError if it cannot be read or is no object."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{file.name}: cannot be read: {error.strerror or error}") from error
-    return as_object(read_document(data, file.name, file)[0], file.name)
+    return as_object(read_document(file, file.name)[0], file.name)
 
 
-def read_document(data: bytes, name: str, file: pathlib.Path) -> tuple[Any, list[Problem]]:
-    """The document of a label file, in the encoding in which the picture that it names exists; see `read_json`."""
+def read_document(file: pathlib.Path, name: str) -> tuple[Any, list[Problem]]:
+    """The document of a label file, in the encoding in which the picture that it names exists.
+
+    **Arguments:** `file`; `name`: of the file, for messages.
+
+    **Returns:** as `read_json`. **Raises:** ValueError if the file cannot be read, or is not JSON.
+    """
 
     def fits(document: Any) -> int:
         written = document.get("imagePath") if isinstance(document, dict) else None
         return int(isinstance(written, str) and find_file(_paths(file, written)) is not None)
 
-    return read_json(data, name, fits)
+    return read_json(read_bytes(file), name, fits)
 
 
 def _paths(file: pathlib.Path, written: str) -> tuple[pathlib.Path, ...]:
@@ -105,6 +109,8 @@ def _paths(file: pathlib.Path, written: str) -> tuple[pathlib.Path, ...]:
 
 def _image_path(file: pathlib.Path) -> str:
     """`imagePath` of a label file; "" where it has none, or cannot be read, which is listed with its labels."""
+    if not file.is_file():  # opening a pipe would wait for a process that writes to it
+        return ""
     try:
         with file.open("rb") as opened:
             found = _IMAGE_PATH.search(opened.read(_START))

@@ -87,10 +87,7 @@ def _of_file_name(file: pathlib.Path, place: str, by_file: dict[str, str]) -> st
 
     **Raises:** ValueError if the file cannot be read, or names none.
     """
-    try:
-        written = _read(file.read_bytes(), place)[0].findtext("filename", "")
-    except OSError as error:
-        raise ValueError(f"{place}: cannot be read: {error.strerror or error}") from error
+    written = _read(read_bytes(file), place)[0].findtext("filename", "")
     wanted = posixpath.basename(written.strip().replace("\\", "/"))
     if not wanted:
         raise ValueError(f"{place}: not one picture of its name, and no `filename` in it")

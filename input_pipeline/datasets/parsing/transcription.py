@@ -57,6 +57,9 @@ class TextForm:
         return (rest if comma and self.is_script and _is_script(word) else text), ignored
 
 
+PLAIN = TextForm()
+
+
 def find_text_form(lines: Iterable[str]) -> TextForm:
     """What stands before the transcriptions of a set, by its rows.
 
@@ -70,7 +73,7 @@ def find_text_form(lines: Iterable[str]) -> TextForm:
         return TextForm(hashes=True)
     words = [text.partition(",")[0].strip() for text in texts if "," in text]
     if len(words) <= _MOST * len(texts):
-        return TextForm()
+        return PLAIN
     distinct = tuple(dict.fromkeys(words))
     scripts = tuple(filter(_is_script, distinct))
     if most_hold(list(map(_is_script, words))):
