@@ -91,7 +91,7 @@ class LabelStudio(LabelFile):
         texts = [as_text(one, "text") for one in _listed(region.get("text"))]
         marks = [as_text(one, name) for name in _MARKS for one in _listed(region.get(name))]
         fields: dict[Any, Any] = {**dict(enumerate([*texts, *marks])), **{mark.lower(): True for mark in marks}}
-        return Instance(_outline(region, size), is_marked_ignored({"attributes": fields}), " ".join(texts))
+        return Instance(_outline(region, size), is_marked_ignored({**region, **fields}), " ".join(texts))
 
 
 def _picture(task: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ class Via(LabelFile):
         texts = {key: value for key, value in named.items() if key not in ticked}
         polygon = _outline(shape)
         ends_differ = shape.get("name") == "polyline" and bool((polygon[:1] != polygon[-1:]).any())
-        ignore = is_marked_ignored({"attributes": {**texts, **ticked}})
+        ignore = is_marked_ignored(region) or is_marked_ignored({"attributes": {**texts, **ticked}})
         return Instance(polygon, ignore, _transcription(texts), doubt=_OPEN if ends_differ else "")
 
 
