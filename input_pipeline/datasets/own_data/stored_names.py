@@ -5,7 +5,7 @@ import re
 import urllib.parse
 
 _LOCAL = re.compile(r"/local-files/?\?(?:.*&)?d=([^&]+)")
-_ADDRESS = re.compile(r"(?:https?|s3|gs|azure-blob)://[^?#]*?([^/?#]+)(?:[?#].*)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?|s3|gs|azure-blob)://", re.IGNORECASE)
 _UPLOAD = re.compile(r"(?:/data/upload/|(?:^|/)upload/\d+/)[^/]+$")
 _PREFIX = re.compile(r"[0-9a-f]{4,32}-(?=.)")
 # In a path that is an ordinary one otherwise; without a letter it may be a date.
@@ -27,8 +27,8 @@ def stored_names(place: str) -> tuple[str, ...]:
     folder, name = posixpath.split(place)
     if _UPLOAD.search(place):
         return tuple(dict.fromkeys((name, _PREFIX.sub("", name, count=1))))
-    if found := _ADDRESS.fullmatch(place):
-        return (found[1],)
+    if _ADDRESS.match(place):
+        return (posixpath.basename(re.split("[?#]", place)[0]),)
     if _EXPORTED.match(name):
         bare = _EXPORTED.sub("", name, count=1)
         return tuple(dict.fromkeys((place, posixpath.join(folder, bare), bare)))

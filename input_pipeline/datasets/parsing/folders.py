@@ -3,7 +3,7 @@
 import functools
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from dbnet_jax.file_names import is_hidden, same_name
 from dbnet_jax.images.decode import BadPicture
@@ -24,17 +24,16 @@ def existing(root: pathlib.Path, patterns: tuple[str, ...]) -> list[pathlib.Path
     return [path for path in found if path.is_dir()]
 
 
-def find_file(paths: Iterable[str | os.PathLike[str]]) -> pathlib.Path | None:
+def find_file(paths: Sequence[pathlib.Path]) -> pathlib.Path | None:
     """The first file of some paths that exists; None where none does.
 
     A file whose path is the same name to a person (`same_name`) is found too, where there is none at the path itself.
     """
-    wanted = [pathlib.Path(path) for path in paths]
     # os.path's answer to a path that no file can have is False, not an error.
-    exact = next((path for path in wanted if os.path.isfile(path)), None)
+    exact = next((path for path in paths if os.path.isfile(path)), None)
     if exact is not None:
         return exact
-    spelled = (_as_spelled(path) for path in wanted if not str(path).isascii() or "%" in str(path))
+    spelled = (_as_spelled(path) for path in paths if not str(path).isascii() or "%" in str(path))
     return next((path for path in spelled if path is not None), None)
 
 
