@@ -141,6 +141,18 @@ def test_names_are_found_in_any_spelling(kind, spell, spelled, tmp_path):
     assert said(dataset) == []
 
 
+def test_the_benchmarks_find_annotations_in_any_spelling(tmp_path):
+    for number, name in enumerate(("Café", "간판")):
+        write_picture(tmp_path / "ch4_test_images" / f"{number} {unicodedata.normalize('NFD', name)}.jpg")
+        write(
+            tmp_path / "Challenge4_Test_Task1_GT" / f"gt_{number} {unicodedata.normalize('NFC', name)}.txt",
+            icdar_text(),
+        )
+    dataset = open_dataset("icdar2015", tmp_path, "test")
+    assert [dataset[index].texts[0] for index in range(2)] == ["word", "word"]
+    assert not any("without a picture" in problem for problem in said(dataset))
+
+
 def test_a_picture_that_labelme_names_in_another_spelling(tmp_path):
     write_picture(tmp_path / unicodedata.normalize("NFD", "Café.jpg"))
     write(tmp_path / "a.json", json.dumps({**document("labelme", [1]), "imagePath": "Café.jpg"}))
