@@ -54,18 +54,18 @@ class BadSamples:
     - `total`: pictures in the data set.
     - `max_share`: the largest share of the pictures, and of the pictures of each of several mixed sets, that may be
         unusable. Where several processes read the data, each counts the pictures that it read itself.
-    - `stop`: whether `add` raises past the limit, and `add_example` without text; otherwise `stops` keeps the message
-        of the limit.
+    - `stop`: whether `add` raises past the limit; otherwise `stops` keeps the message.
+    - `needs_text`: whether `add_example` raises after a whole pass without text that counts.
     """
 
-    def __init__(self, total: int, max_share: float, *, stop: bool = True):
+    def __init__(self, total: int, max_share: float, *, stop: bool = True, needs_text: bool = False):
         self._total, self._max_share, self._stop = total, max_share, stop
         self._lock = threading.Lock()
         self._skipped: set[str] = set()
         self._counts: dict[str, int] = {}  # of each of the mixed sets, by its label
         self._problems = Problems()
         self._reported = 0
-        self._examples, self._some_text = 0, False
+        self._needs_text, self._examples = needs_text, 0
         self.stops = ""
         """The message, without its list, with which the run stops; "" below the limit."""
 
@@ -99,12 +99,13 @@ class BadSamples:
     def add_example(self, *, has_text: bool) -> None:
         """A picture is used for an example; `has_text`: whether any text of it counts.
 
-        **Raises:** NothingToLearn when as many examples as there are pictures had no text, and one more has none.
+        **Raises:** NothingToLearn, where text is needed, when as many examples as there are pictures had none, and one
+        more has none.
         """
         with self._lock:
+            self._needs_text &= not has_text
             self._examples += 1
-            self._some_text |= has_text
-            if self._stop and not self._some_text and self._examples > self._total:
+            if self._needs_text and self._examples > self._total:
                 said = f"the first {plural(self._examples, 'training example')} had no text that counts"
                 raise NothingToLearn(f"{said}. Look at the data with --mode=inspect")
 

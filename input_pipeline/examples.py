@@ -68,7 +68,7 @@ class Examples:
         `make_labels`, float32 [height, width], or with the arrays of `DeviceGeometry`.
 
         **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit; NothingToLearn
-        when a whole pass of pictures had no text that counts.
+        when a whole pass of pictures had no text that counts, and `bad_samples` needs some.
         """
         rng = np.random.default_rng((self._seed, 2, position))
         index = self.index(position)

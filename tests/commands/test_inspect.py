@@ -329,7 +329,7 @@ def test_a_pass_without_text_ends_training_where_the_labels_alone_do_not_show_it
 
     for words in (0, 1):
         dataset = Unread(5, words)
-        examples = make_examples(tiny.config(), dataset, BadSamples(5, 1.0))
+        examples = make_examples(tiny.config(), dataset, BadSamples(5, 1.0, needs_text=True))
         for position in range(5):
             assert examples[position]
         if words:

@@ -38,9 +38,10 @@ class Pictures:
     def of(self, place: str, file: pathlib.Path) -> tuple[str, tuple[pathlib.Path, ...], str]:
         """The picture of a label file.
 
-        It is the one that `imagePath` names: beside NAME.json, a mask may have the name NAME.png. Where it does not
-        exist, or has a label file of its own name, it is the picture of the label file's name; `imagePath` may be of
-        the time before a picture was renamed. Where there is none of that name either, it is in the label file itself.
+        It is the one that `imagePath` names: beside NAME.json, a mask may have the name NAME.png. A picture of both
+        names, beside the file, goes before one elsewhere. Where `imagePath` does not exist, or has a label file of its
+        own name, it is the picture of the label file's name; `imagePath` may be of the time before a picture was
+        renamed. Where there is none of that name either, it is in the label file itself.
 
         **Arguments:** `place`, `file`: the label file's name below its folder, and its path.
 
@@ -54,15 +55,16 @@ class Pictures:
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(place), tidy))
         found = find_file(named)
         same = self._by_stem.get(_stem(place)) or self._by_same_stem.get(same_name(_stem(place)), [])
-        name = self._names.get(os.path.realpath(found), joined) if found else joined
-        other = bool(same) and same_name(_stem(name)) != same_name(_stem(place))
-        if found and not (other and _stem(name) in self._labelled):
-            return name, (found,), f"`imagePath` is {tidy}, which is taken, and not {same[0]}" if other else ""
+        beside = next((one for one in same if _spelled(_base(one)) == _spelled(_base(tidy))), "")
+        if found and not beside:
+            name = self._names.get(os.path.realpath(found), joined)
+            other = bool(same) and same_name(_stem(_base(name))) != same_name(_stem(_base(place)))
+            if not (other and _stem(name) in self._labelled):
+                return name, (found,), f"`imagePath` is {tidy}, which is taken, and not {same[0]}" if other else ""
         if same:
-            # Of several, the one whose name `imagePath` ends in.
-            name = next((one for one in same if posixpath.basename(one) == posixpath.basename(tidy)), same[0])
-            doubt = f"`imagePath` is {tidy}, which has a label file of its own; {name} is taken" if found else ""
-            return name, (pathlib.Path(self.real_paths[name]),), doubt
+            name = beside or same[0]
+            doubt = "" if beside or not found else f"`imagePath` is {tidy}, which has a label file of its own"
+            return name, (pathlib.Path(self.real_paths[name]),), doubt and f"{doubt}; {name} is taken"
         if document_of(file).get("imageData"):
             return _stem(place) + posixpath.splitext(tidy)[1], (file,), ""
         if not written:
@@ -122,5 +124,13 @@ def _image_path(file: pathlib.Path) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _base(name: str) -> str:
+    return posixpath.basename(name)
+
+
 def _stem(name: str) -> str:
     return posixpath.splitext(name)[0]
+
+
+def _spelled(name: str) -> str:
+    return same_name(name).lower()

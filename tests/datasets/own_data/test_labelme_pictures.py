@@ -61,6 +61,15 @@ def test_a_renamed_picture_keeps_its_labels(tmp_path):
     ]
 
 
+def test_a_smaller_copy_beside_its_labels_is_taken_and_not_the_original(tmp_path):
+    write_picture(tmp_path / "original/a.jpg", 2 * HEIGHT, 2 * WIDTH)
+    write_picture(tmp_path / "train/a.JPG")
+    label(tmp_path / "train/a.json", "../original/a.jpg")
+    dataset = LabelMe(tmp_path, "trainval")
+    assert names(dataset) == ["a.JPG"]
+    assert said(dataset) == said(dataset[0]) == []
+
+
 def test_another_picture_than_that_of_the_name_is_listed(tmp_path):
     write_picture(tmp_path / "photo.jpg")
     write_mask(tmp_path / "a.png")
