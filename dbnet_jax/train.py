@@ -49,7 +49,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     task.check(config)
     train_set, eval_set = task.open(config, "train"), task.open(config, "eval")
     evaluator = task.evaluator(config, eval_set)
-    bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
+    bad_samples = BadSamples(len(train_set), config.data.max_bad_share, needs_text=True)
     steps_per_epoch = max(1, train_set.pass_length // train.batch_size)
     total_steps = train.steps or max(1, round(train.epochs * steps_per_epoch))
 

@@ -67,7 +67,8 @@ class Examples:
         **Returns:** `name`, the picture's, with `image` uint8 [height, width, 3] RGB and the four label maps of
         `make_labels`, float32 [height, width], or with the arrays of `DeviceGeometry`.
 
-        **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit.
+        **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit; NothingToLearn
+        when a whole pass of pictures had no text that counts, and `bad_samples` needs some.
         """
         rng = np.random.default_rng((self._seed, 2, position))
         index = self.index(position)
@@ -80,6 +81,7 @@ class Examples:
                 index = int(rng.integers(len(self._dataset)))
                 continue
             self._bad_samples.add_problems(sample.problems)
+            self._bad_samples.add_example(has_text=not all(sample.ignore))
             return example
         raise BadPicture(
             f"{REPLACEMENTS} pictures in a row cannot be used:\n{self._bad_samples.report(everything=True)}"

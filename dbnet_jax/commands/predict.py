@@ -15,6 +15,7 @@ from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workdir_or_weights
 from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
+from dbnet_jax.file_names import visible_below
 from dbnet_jax.files import replace_files
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, read_image
 from dbnet_jax.pages.predictions import PageWriter
@@ -123,7 +124,7 @@ def pictures_of(
 
 
 def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
-    """The pictures of `source` in order, without those in an `output` inside of it.
+    """The pictures of `source` in order, without hidden ones and those in an `output` inside of it.
 
     **Returns:** files, and links that lead nowhere, with the suffix of a picture.
 
@@ -134,7 +135,7 @@ def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Pa
     results, root = output.resolve(), source.resolve()
     if results == root:
         raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
-    named = (file for file in source.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+    named = (file for file in visible_below(source) if file.suffix.lower() in PICTURE_SUFFIXES)
     files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
     if results.is_relative_to(root):
         # Unlike `resolve`, `realpath` takes links that lead round in a circle.

@@ -17,6 +17,7 @@ from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, read_source
 from dbnet_jax.evaluation.submissions.formats import (
     FileDetections,
+    find_truth_form,
     parse_detections,
     parse_detections_json,
     parse_truth,
@@ -110,7 +111,8 @@ def _read_truth(source: str | os.PathLike[str]) -> tuple[dict[str, Annotation], 
     """The truths and their files by the pictures' names. **Raises:** ValueError where no line can be read."""
     contents = read_source(source, (".txt", ".gt"))
     files = by_picture(contents)
-    truths = {picture: parse_truth(contents[file], file) for picture, file in files.items()}
+    form = find_truth_form(contents)
+    truths = {picture: parse_truth(contents[file], file, form) for picture, file in files.items()}
     bad = [problem for annotation in truths.values() for problem in annotation.problems]
     if bad and not any(annotation.polygons for annotation in truths.values()):
         raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(first_lines(bad)))

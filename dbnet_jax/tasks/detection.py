@@ -43,9 +43,13 @@ class Detection(Task):
         detection_map(config)
 
     def open(self, config: ConfigDict, purpose: str) -> Any:
+        from input_pipeline.bad_samples import check_some_text_counts
         from input_pipeline.from_config import open_split
 
-        return open_split(config, purpose)
+        dataset = open_split(config, purpose)
+        if purpose == "train":
+            check_some_text_counts(dataset)
+        return dataset
 
     def batches(
         self, config: ConfigDict, dataset: Any, bad_samples: Any, first_step: int

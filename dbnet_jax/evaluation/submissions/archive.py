@@ -8,19 +8,21 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from dbnet_jax.file_names import is_hidden, same_name
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
 
 # An archive may claim anything, and a small one may hold far more than fits into memory.
 MAX_FILES = 200_000
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 2**30
+_UTF_8_FLAG = 0x800  # of a name in a zip archive; without it the name is CP437
 PREFIXES = ("poly_gt_", "gt_", "res_")
 
 
 def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict[str, bytes]:
     """The content of every file with one of these suffixes, by its name within the source.
 
-    Hidden files and what macOS adds to archives are left out. Names are only names: nothing is written anywhere, so
+    Hidden files (`is_hidden`) are left out. Names are only names: nothing is written anywhere, so
     that an absolute one, or one with "..", does no harm.
 
     **Arguments:**
@@ -62,7 +64,8 @@ def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict
 def by_picture(names: Iterable[str]) -> dict[str, str]:
     """Each picture's name, without its suffix, for the file that tells of it: img_1 for gt_img_1.txt and img_1.jpg.
 
-    Folders that all files are in do not count; others stay before the name: a/img_1.
+    Folders that all files are in do not count; others stay before the name: a/img_1. All spellings of a name
+    (`same_name`) are one picture.
 
     **Returns:** the files by the pictures' names.
 
@@ -75,7 +78,7 @@ def by_picture(names: Iterable[str]) -> dict[str, str]:
     for name, path in sorted(paths.items()):
         # A picture's own name, or that of a text file, which may hold the picture's with its suffix.
         stem = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else _picture_stem(path.stem)
-        picture = "/".join((*path.parent.parts[shared:], stem))
+        picture = same_name("/".join((*path.parent.parts[shared:], stem)))
         if picture in files:
             raise ValueError(f"{files[picture]} and {name} are both of picture {picture}")
         files[picture] = name
@@ -89,8 +92,7 @@ def _picture_stem(stem: str) -> str:
 
 
 def _is_wanted(parts: tuple[str, ...], suffixes: tuple[str, ...]) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return bool(parts) and not hidden and PurePosixPath(parts[-1]).suffix.lower() in suffixes
+    return bool(parts) and not any(map(is_hidden, parts)) and PurePosixPath(parts[-1]).suffix.lower() in suffixes
 
 
 def _read_folder(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
@@ -104,12 +106,22 @@ def _read_files(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
             yield name, file.read(MAX_FILE_BYTES + 1)
 
 
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name of a file in an archive; zip tools of Macs write UTF-8 without the flag that announces it."""
+    if info.flag_bits & _UTF_8_FLAG:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
+
+
 def _read_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 parts = tuple(
-                    part for part in info.filename.replace("\\", "/").split("/") if part not in ("", ".", "..")
+                    part for part in _zip_name(info).replace("\\", "/").split("/") if part not in ("", ".", "..")
                 )
                 if info.is_dir() or not _is_wanted(parts, suffixes):
                     continue

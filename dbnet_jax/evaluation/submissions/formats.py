@@ -1,8 +1,10 @@
 """The formats in which detections and truths are handed about, read from bytes."""
 
 import dataclasses
+import functools
 import itertools
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,13 +18,13 @@ from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
-    is_ignored_text,
     is_number,
     parse_instances,
     parse_numbers,
     text_lines,
 )
 from input_pipeline.datasets.parsing.outline import check_polygon, crosses_itself
+from input_pipeline.datasets.parsing.transcription import TextForm, find_text_form
 from input_pipeline.datasets.sample import Annotation
 
 # The least numbers of a line of truth that must be a polygon: a quad's text may hold a number or two, as "1,200".
@@ -78,30 +80,40 @@ def parse_detections(data: bytes, file: str) -> FileDetections:
     return found
 
 
-def parse_truth(data: bytes, file: str) -> Annotation:
+def parse_truth(data: bytes, file: str, form: TextForm | None = None) -> Annotation:
     """The true outlines of one picture, by the name of the file.
 
     - `….gt` is MSRA-TD500's, see `MsraTd500`.
     - `poly_gt_….txt`, and `img11.jpg.txt` with a picture's suffix, are Total-Text's, see `TotalText`.
-    - any other `….txt` is ICDAR's: `x1,y1,…,x4,y4,text`, or `left,top,right,bottom,text`, where the text `###` is a
-      don't-care. A line that begins with 12 numbers or more is a polygon.
+    - any other `….txt` is ICDAR's: `x1,y1,…,x4,y4,text`, or `left,top,right,bottom,text`, where the text `###` is
+      ignored; a script may stand before it, or `####`, as in training (see `TextForm`). A line that begins with 12
+      numbers or more is a polygon.
 
     A file of whose lines none can be used is a truth without text, and named.
+
+    **Arguments:** `data`, `file`; `form`: what stands before the transcriptions of the set, by `find_truth_form`; None
+    takes it from this file alone.
     """
     try:
-        return _parse_truth(data, file)
+        return _parse_truth(data, file, form)
     except BadPicture as error:
         return Annotation(problems=[Problem.at(file, error)])
 
 
-def _parse_truth(data: bytes, file: str) -> Annotation:
+def find_truth_form(contents: Mapping[str, bytes]) -> TextForm:
+    """What stands before the transcriptions of a set of truths, by the content of its files; see `find_text_form`."""
+    return find_text_form(line for file, data in contents.items() for _, line in text_lines(data, file)[0])
+
+
+def _parse_truth(data: bytes, file: str, form: TextForm | None) -> Annotation:
     path = PurePosixPath(file)
     if path.suffix.lower() == ".gt":
         return MsraTd500.parse(data, file)
     if path.name.startswith("poly_gt_") or PurePosixPath(path.stem).suffix.lower() in PICTURE_SUFFIXES:
         return TotalText.parse(data, file)
     lines, problems = text_lines(data, file)
-    return parse_instances(lines, file, _truth, problems)
+    form = find_text_form(line for _, line in lines) if form is None else form
+    return parse_instances(lines, file, functools.partial(_truth, form=form), problems)
 
 
 def parse_detections_json(data: bytes, file: str) -> dict[str, FileDetections]:
@@ -166,7 +178,7 @@ def _detection(line: str) -> tuple[list[float], float | None]:
     return numbers[:-1], numbers[-1]
 
 
-def _truth(line: str) -> Instance:
+def _truth(line: str, form: TextForm) -> Instance:
     fields = line.split(",")
     count = _leading_numbers(fields)
     if count < 8:
@@ -175,9 +187,9 @@ def _truth(line: str) -> Instance:
             raise ValueError(f"{count} numbers where 8, or 4, are needed")
         used = 4
     else:
-        used = 8 if count < POLYGON_NUMBERS else count - count % 2
-    text = ",".join(fields[used:]).strip()
-    return Instance(_polygon(parse_numbers(fields, used)), is_ignored_text(text), text)
+        used = 8 if count < POLYGON_NUMBERS and not form.hashes else count - count % 2
+    text, ignored = form.split(",".join(fields[used:]).strip())
+    return Instance(_polygon(parse_numbers(fields, used)), ignored, text)
 
 
 def _entry(entry: Any) -> tuple[Polygon, float | None]:

@@ -17,7 +17,11 @@ from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 @dataclasses.dataclass(frozen=True)
 class LabelNames:
-    """What labels of each split may be called, relative to the data set's folder; the first that exists is taken."""
+    """What labels of each split may be called, relative to the data set's folder; the first that exists is taken.
+
+    A name may have a `*`, which stands for any letters: tools put a date into their names. Of several files, the last
+    by name is taken.
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -93,6 +97,10 @@ class LabelledPictures(Dataset):
         """
         raise NotImplementedError
 
+    def read_picture(self, entry: Entry, path: pathlib.Path) -> bytes:
+        """The encoded picture of an entry, which lies at `path`. **Raises:** `BadPicture` if it cannot be read."""
+        return read_bytes(path)
+
     def has_labels(self, path: pathlib.Path) -> bool:
         """Whether there are labels of this format at a path."""
         return path.is_file()
@@ -113,7 +121,7 @@ class LabelledPictures(Dataset):
         if path is None:
             tried = ", ".join(dict.fromkeys(str(path.parent) for path in entry.pictures))
             raise BadPicture(f"{entry.name}: there is no such picture in {tried}")
-        image = decode_image(read_bytes(path), entry.name, follow_exif=self.follow_exif)
+        image = decode_image(self.read_picture(entry, path), entry.name, follow_exif=self.follow_exif)
         if size is not None and size != image.shape[:2]:
             said = (
                 f"the picture is {image.shape[1]} wide and {image.shape[0]} high, its labels are for "
@@ -165,7 +173,7 @@ class LabelledPictures(Dataset):
                 option = "labels" if split == "train" else "eval_labels"
                 raise FileNotFoundError(self._complaint(f"`{option}` (={given!r}) is not there"))
             return self.folder / given
-        paths = (self.folder / name for name in getattr(self.label_names, split))
+        paths = (path for name in getattr(self.label_names, split) for path in _latest(self.folder, name))
         return next((path for path in paths if self.has_labels(path)), None)
 
     def _read(self, labels: pathlib.Path) -> list[Entry]:
@@ -177,10 +185,18 @@ class LabelledPictures(Dataset):
         if not any(locate(entry) for entry in self._entries):
             first = next(entry for entry in self._entries if entry.pictures)
             tried = ", ".join(dict.fromkeys(str(path) for path in first.pictures))
-            raise FileNotFoundError(self._complaint(f"the labels, but not one picture; the first may lie at {tried}"))
+            complaint = self._complaint(f"the labels, but not one picture; the first may lie at {tried}")
+            raise FileNotFoundError("\n".join([complaint, *map(str, self.problems)]))
 
     def _complaint(self, found: str) -> str:
         return (
             f"no {self.split} pictures of {self.title} in {self.folder}: {found}\nexpected there:\n{self.layout}\n"
             f"found: {describe(self.folder)}"
         )
+
+
+def _latest(folder: pathlib.Path, pattern: str) -> list[pathlib.Path]:
+    """The paths that a name means, which may have a `*`: the last one first."""
+    if "*" not in pattern:
+        return [folder / pattern]
+    return sorted(folder.glob(pattern), key=lambda path: natural_order(path.name), reverse=True)
