@@ -51,6 +51,8 @@ def parse_line(line: str, form: RowForm = POLYGONS) -> Instance:
     count = _leading_numbers(fields)
     if count == len(fields) and count > 8:
         count -= 1  # the transcription is a number, such as a year
+    elif count % 2 and fields[count - 1].strip() in form.text.column:
+        count -= 1  # a number of a column before the transcription
     rest = fields[count:]
     if len(rest) > 1 and is_endless(rest[0]):
         raise ValueError(f"{rest[0].strip()!r} is not a finite number")
@@ -81,7 +83,8 @@ def _is_box(line: str) -> bool:
     count = _leading_numbers(fields)
     if "," not in line and (count != 4 or not text):
         return False  # YOLO's rows have numbers with blanks between, too
-    if count != 4 and not count == 5 == len(fields):
+    # No polygon begins with five numbers, or is of six alone.
+    if count not in (4, 5) and not count == 6 == len(fields):
         return False
     left, top, right, bottom = map(float, fields[:4])
     return left < right and top < bottom

@@ -15,8 +15,8 @@ from input_pipeline.datasets.parsing.encodings import decode_text
 
 _SHOWN = 40  # characters of a wrong value in its message
 _GZIP = b"\x1f\x8b"
-_YES = ("true", "yes", "y", "1")
-_NO = ("false", "no", "n", "0", "")
+_YES = ("true", "t", "yes", "y", "on", "1")
+_NO = ("false", "f", "no", "n", "off", "0", "none", "null", "")
 _IGNORED_FLAGS = ("ignore", "ignored", "iscrowd", "difficult", "illegible")
 
 
@@ -128,16 +128,17 @@ def is_marked_ignored(row: dict[str, Any]) -> bool:
     The flags are `ignore`, `ignored`, `iscrowd`, `difficult` and `illegible`, of the instance itself or in its `flags`
     or `attributes`. For ignored text see `is_ignored_text`.
 
-    **Raises:** ValueError if a flag is neither true nor false. Attributes may be of the user's own kinds: there such a
-    value is no flag.
+    **Raises:** ValueError if `ignore` or `iscrowd` of the instance is neither true nor false. Such a value of another
+    flag is none: those may be of the user's own kinds, as `"difficult": "handwriting"`.
     """
-    flags, attributes = (value if isinstance(value, dict) else {} for value in map(row.get, ("flags", "attributes")))
-    if any(as_flag(fields.get(name), name) for fields in (row, flags) for name in _IGNORED_FLAGS):
+    if any(as_flag(row.get(name), name) for name in ("ignore", "iscrowd")):
         return True
-    for name in _IGNORED_FLAGS:
-        with contextlib.suppress(ValueError):
-            if as_flag(attributes.get(name), name):
-                return True
+    flags, attributes = (value if isinstance(value, dict) else {} for value in map(row.get, ("flags", "attributes")))
+    for fields in (row, flags, attributes):
+        for name in _IGNORED_FLAGS:
+            with contextlib.suppress(ValueError):
+                if as_flag(fields.get(name), name):
+                    return True
     texts = (value for fields in (row, attributes) for value in fields.values() if isinstance(value, str))
     return any(map(is_ignored_text, texts))
 

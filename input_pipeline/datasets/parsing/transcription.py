@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from itertools import dropwhile
+from itertools import takewhile
 
 from input_pipeline.datasets.parsing.annotations import is_ignored_text, is_number
 
@@ -43,8 +43,8 @@ class TextForm:
         if self.is_script:
             return f"a script ({words}) stands before the transcription of each row, and is no part of it"
         return (
-            f"the transcriptions of all rows begin with one of a few words and a comma ({words}), as if that were a "
-            "column of its own; kept as a part of them, and `###` behind it is ignored"
+            f"nearly all transcriptions begin with one of a few words and a comma ({words}), as if that were a column "
+            "of its own; kept as a part of them, and `###` behind it is ignored"
         )
 
     def split(self, text: str) -> tuple[str, bool]:
@@ -64,11 +64,11 @@ def find_text_form(lines: Iterable[str]) -> TextForm:
     """What stands before the transcriptions of a set, by its rows.
 
     More than nine tenths of the rows that have a transcription must have it. A column has names of scripts, or in many
-    rows few words.
+    rows few words or numbers, such as a class or a flag.
 
     **Arguments:** `lines`: rows of a set, `x1,y1,…,xn,yn,transcription`; some are enough.
     """
-    texts = [text for line in lines if (text := _behind_numbers(line))]
+    texts = [text for line in lines if (text := _behind_points(line))]
     if most_hold([text.startswith(_HASHES) for text in texts]) and any(text.strip("#") for text in texts):
         return TextForm(hashes=True)
     words = [text.partition(",")[0].strip() for text in texts if "," in text]
@@ -86,8 +86,11 @@ def most_hold(flags: Sequence[bool]) -> bool:
     return sum(flags) > _MOST * len(flags)
 
 
-def _behind_numbers(line: str) -> str:
-    return ",".join(dropwhile(is_number, line.split(","))).strip()
+def _behind_points(line: str) -> str:
+    """What follows the points of a row: of an odd count of numbers, the last is no coordinate."""
+    fields = line.split(",")
+    count = len(list(takewhile(is_number, fields)))
+    return ",".join(fields[count - count % 2 :]).strip()
 
 
 def _is_script(word: str) -> bool:

@@ -51,6 +51,7 @@ def rows(*texts):
         (["Latin", "###", "Symbols"], None, "010"),
         # Another column: it is not known what it is.
         (["word,HELLO", "word,###", "word,b"], None, "010"),
+        (["0,HELLO", '1,"###"', "0,b", "0,＃＃＃"], None, "0101"),
         (["a,HELLO", "b,###", "c,d"], None, "000"),
         # SCUT-CTW1500: four hashes before the transcription; without one, there is nothing behind them.
         (
@@ -98,7 +99,7 @@ def test_polygons_of_any_length_before_four_hashes(tmp_path):
         (["Latin,a", "None,###"], "a script ('Latin', 'None') stands before the transcription of each row"),
         (
             ["word,a", "word,b", "word,c"],
-            "the transcriptions of all rows begin with one of a few words and a comma ('word')",
+            "nearly all transcriptions begin with one of a few words and a comma ('word')",
         ),
         (["a", "b, c", "Latin,d"], ""),
         (["a, b", "c, d"], ""),
@@ -134,6 +135,7 @@ def test_the_twin_of_the_label_is_listed(tmp_path):
         ({"text": "a", "attributes": {"ignore": True}}, True),
         ({"text": "a", "attributes": {"difficult": "very", "illegible": "yes"}}, True),
         ({"text": "a", "attributes": {"difficult": "very"}}, False),
+        ({"text": "a", "difficult": "handwriting"}, False),
         ({"text": "a", "attributes": [1], "flags": None}, False),
         ({"text": "a", "flags": {"ignore": "true"}}, True),
         ({"text": "a", "flags": {"ignore": False}, "difficult": "false", "iscrowd": 0}, False),
