@@ -68,6 +68,7 @@ class Checkpoints:
             options = ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(self._keep), best]),
                 best_fn=self._score,
+                cleanup_tmp_directories=True,  # of saves that were killed or failed
                 enable_async_checkpointing=True,
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._write_digests),
             )
