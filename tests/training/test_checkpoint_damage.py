@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -164,6 +165,14 @@ def test_the_only_checkpoint_gets_its_score_and_is_never_deleted(tmp_path):
         assert checkpoints.restore_variables(state(0).variables)[1] == 1
         assert int(checkpoints.restore(state(0)).step) == 2
         assert checkpoints.is_scored(2)
+        assert not checkpoints.damaged
+
+
+def test_a_score_that_is_no_number_is_no_damage_and_not_the_best(tmp_path):
+    with Checkpoints(tmp_path, keep=3) as checkpoints:
+        for step, score in ((1, 0.1), (2, 0.2), (3, math.nan)):
+            checkpoints.save(state(step), score)
+        assert checkpoints.restore_variables(state(0).variables)[1] == 2
         assert not checkpoints.damaged
 
 
