@@ -73,9 +73,11 @@ def check_files(folder: pathlib.Path, items: Collection[str] = ()) -> None:
 
 
 def read_score(folder: pathlib.Path, metric: str | None = None) -> float | None:
-    """The score of a checkpoint; None where it has none, or no number. **Raises:** DamagedCheckpoint when it cannot be read.
+    """The score of a checkpoint; None where it has none, or no number.
 
     **Arguments:** `folder`, of the checkpoint; `metric`: the name of the score.
+
+    **Raises:** DamagedCheckpoint when it cannot be read.
     """
     score = (_read_object(folder / _METRICS) or {}).get(metric, math.nan)
     if not isinstance(score, int | float):
