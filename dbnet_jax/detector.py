@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import cv2
 import jax
 import numpy as np
 from jax.sharding import Mesh
@@ -202,7 +203,7 @@ class Detector:
             picture = opened.picture
             try:
                 pixels, sizes = self._fit(picture.image, opened.size)
-            except MemoryError:
+            except (MemoryError, cv2.error):  # OpenCV has an error of its own for it
                 height, width = picture.image.shape[:2]
                 return ValueError(f"{picture.name}: its {width}×{height} pixels need more memory than there is")
             return pixels, (keep(picture), sizes, picture.notes + self._notes(sizes, opened.size))

@@ -24,9 +24,11 @@ _JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 _JPEG_HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
 _JPEG_MOST = 512  # pixels that one byte can hold: a block of 8×8 pixels has at least one bit
 _WEBP_CODED = (b"VP8 ", b"VP8L", b"ALPH")
-_WEBP_CUT = 8  # bytes; an encoder writes at most three that a decoder does not need
-_WEBP_LEAST = 20  # bytes of a chunk: OpenCV reports shorter files on stderr
+_WEBP_CUT = 4  # bytes; an encoder writes at most three that a decoder does not need
+_WEBP_LEAST = 16  # bytes of a chunk: OpenCV reports shorter files on stderr
 _TIFF_COMPRESSION = 259
+_TIFF_DEFLATE = (8, 32946)
+_TIFF_PARTS = ((273, 324), (279, 325))  # the offsets and the sizes of strips or tiles
 _TIFF_DAMAGE = ("decoder error", "truncated", "broken data")  # Pillow's other errors are of what it cannot read
 _BMP_UNCOMPRESSED = (0, 3)
 
@@ -138,18 +140,33 @@ def _bmp_damage(data: bytes) -> str:
 
 
 def _tiff_damage(data: bytes) -> str:
-    # OpenCV goes on after an error in a compressed strip, Pillow does not. But Pillow has a limit of pixels.
+    # OpenCV goes on after an error in a compressed strip. Pillow does not, but it has a limit of pixels.
     try:
         image = open_with_pillow(data)
-        compressed = image.tag_v2.get(_TIFF_COMPRESSION, 1) != 1  # type: ignore[attr-defined]
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        compression = tags.get(_TIFF_COMPRESSION, 1)
     except MemoryError:
         raise
     except Exception:  # a kind that only OpenCV reads: it decides
         return ""
+    if compression in _TIFF_DEFLATE:
+        starts, sizes = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in _TIFF_PARTS)
+        sound = all(_inflates(data[at : at + size]) for at, size in zip(starts, sizes, strict=False))
+        return "" if sound else "the TIFF file is damaged: wrong checksum of its compressed pixels"
     try:
-        if compressed and image.width * image.height < (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
+        if compression != 1 and image.width * image.height < (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
             image.load()
     except OSError as error:
         if any(words in str(error) for words in _TIFF_DAMAGE):
             return f"the TIFF file is damaged: {error}"
     return ""
+
+
+def _inflates(codes: bytes) -> bool:
+    """Whether deflated bytes are complete, with the right checksum."""
+    inflate = zlib.decompressobj()
+    try:
+        inflate.decompress(codes)
+    except zlib.error:
+        return False
+    return inflate.eof

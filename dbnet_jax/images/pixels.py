@@ -2,18 +2,18 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Num, UInt8
+from jaxtyping import Float, Shaped, UInt8
 
 # 65535 becomes 255; the nearest value for all others.
 _OF_16_BITS = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
 # The grounds for transparent pictures, the first where several are as good: viewers show white.
 _GROUNDS = (255, 0, 128)
 _AS_GOOD = 0.95  # of the best contrast
-_FULL_CONTRAST = 128  # more than this grey level of difference does not help
+_FULL_CONTRAST = 96  # grey levels; a larger difference does not help
 _EDGE = 15  # pixels; ink so close to transparent pixels needs a ground
 
 
-def to_rgb(image: Num[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
+def to_rgb(image: Shaped[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
     """Pixels as 8-bit RGB. Transparent pixels get a ground, see `ground_for`.
 
     **Arguments:** `image`: grey [height, width], or 1 to 4 channels: grey, grey and alpha, RGB, RGBA. Bool, uint8, or
@@ -40,7 +40,7 @@ def ground_for(colour: UInt8[np.ndarray, "height width 3"], alpha: UInt8[np.ndar
     """The grey level that a transparent picture is laid over: white, black or the grey between them.
 
     The ink is the visible pixels near transparent ones, weighted by their alpha. The ground has the largest mean
-    difference to the grey level of the ink, differences over 128 counted as 128. White is taken where it is nearly as
+    difference to the grey level of the ink, differences over 96 counted as 96. White is taken where it is nearly as
     good. So dark ink gets white, light ink gets black, and dark and light ink together get grey.
     """
     opacity = alpha.astype(np.float32) / 255
@@ -62,7 +62,7 @@ def _over_ground(
     return ((blended + 127) // 255).astype(np.uint8)
 
 
-def _to_8_bit(image: Num[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width *channels"]:
+def _to_8_bit(image: Shaped[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width *channels"]:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.bool_:

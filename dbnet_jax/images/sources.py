@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
-from jaxtyping import Num, UInt8
+from jaxtyping import Num, Shaped, UInt8
 
 from dbnet_jax.images.decode import BadPicture, Picture, count_frames, decode_picture, read_picture
 from dbnet_jax.images.pixels import to_rgb
@@ -80,7 +80,7 @@ def _is_pil(source: Any) -> bool:
     return isinstance(source, PIL.Image.Image)
 
 
-def _from_array(image: Num[np.ndarray, "..."]) -> UInt8[np.ndarray, "height width 3"]:
+def _from_array(image: Shaped[np.ndarray, "..."]) -> UInt8[np.ndarray, "height width 3"]:
     what = f"`image` ({image.dtype} {image.shape})"
     if image.ndim == 4:
         raise ValueError(f"{what} is a batch of pictures; `detect_batch` takes them: `detect_batch(list(images))`")
