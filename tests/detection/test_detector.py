@@ -140,13 +140,13 @@ def test_a_picture_that_is_too_long_for_the_network_has_a_note():
         assert detector.detect(np.zeros((*size, 3), np.uint8)).notes == ()
 
 
-def test_what_people_call_a_picture_is_one(tmp_path: pathlib.Path):
+def test_what_people_call_a_picture_is_one():
     image, _ = boxed((80, 120))
     detector = BrightnessDetector(resize="none")
     pil = PIL.Image.fromarray(image)
     for source in (image[..., 0], image / 255, saved(image, "PNG"), pil, lambda: pil.convert("1")):
         assert_same(detector.detect(source), detector.detect(image))
-    for one in (image, image[..., 0], saved(image, "PNG"), pil):
+    for one in (image, image[..., 0], saved(image, "PNG")):
         with pytest.raises(ValueError, match=r"`images` \(\w+\) must be several pictures; `detect` takes one"):
             detector.detect_many(one)
 

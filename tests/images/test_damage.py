@@ -52,10 +52,9 @@ def test_a_destroyed_middle_is_refused(kind, damage, capfd):
         middle = {"zeros": bytes(last - first), "noise": rng.bytes(last - first), "missing": b""}[damage]
         try:
             found = decode_image(data[:first] + middle + data[last:], "hole.pic").astype(int)
-        except BadPicture as error:
-            assert str(error).startswith("hole.pic: ")
-        else:
-            accepted += (np.abs(found - sound).max(axis=2) > 40).mean() > 0.01
+        except BadPicture:
+            continue
+        accepted += (np.abs(found - sound).max(axis=2) > 40).mean() > 0.01
     # Wrong codes may have the length of the right ones by chance. No format but PNG has a checksum.
     assert accepted <= 1
     assert "JPEG" not in capfd.readouterr().err  # libjpeg's warnings are the reason, and not a line on stderr
