@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 
 from dbnet_jax.images.header import kind_of, open_with_pillow
+from dbnet_jax.images.jpeg import decode_jpeg
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -23,28 +24,32 @@ _JPEG_START_OF_SCAN = 0xDA
 _JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 _JPEG_HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
 _JPEG_MOST = 512  # pixels that one byte can hold: a block of 8×8 pixels has at least one bit
+_GIF_MOST = 4096  # pixels that one byte can hold: a code of 12 bits stands for at most so many
 _WEBP_CODED = (b"VP8 ", b"VP8L", b"ALPH")
 _WEBP_CUT = 4  # bytes; an encoder writes at most three that a decoder does not need
 _WEBP_LEAST = 16  # bytes of a chunk: OpenCV reports shorter files on stderr
 _TIFF_COMPRESSION = 259
 _TIFF_DEFLATE = (8, 32946)
 _TIFF_PARTS = ((273, 324), (279, 325))  # the offsets and the sizes of strips or tiles
+_TIFF_JPEG, _TIFF_JPEG_TABLES = 7, 347
 _TIFF_DAMAGE = ("decoder error", "truncated", "broken data")  # Pillow's other errors are of what it cannot read
 _BMP_UNCOMPRESSED = (0, 3)
 
 
 def damage(data: bytes) -> str:
-    """The damage of a file, or "" if the structure shows none."""
+    """The damage that shows without decoding; "" if there is none. Its cost does not depend on the pixels."""
     if not data:
         return "the file is empty"
-    check = {
-        "JPEG": _jpeg_damage,
-        "PNG": _png_damage,
-        "WebP": _webp_damage,
-        "BMP": _bmp_damage,
-        "TIFF": _tiff_damage,
-    }.get(kind_of(data))
+    checks = {"JPEG": _jpeg_damage, "PNG": _png_damage, "WebP": _webp_damage, "GIF": _gif_damage, "BMP": _bmp_damage}
+    check = checks.get(kind_of(data))
     return check(data) if check else ""
+
+
+def damaged_codes(data: bytes, frame: int = 0) -> str:
+    """The damage of a WebP or TIFF file that shows when it is decoded with care, once more; "" if there is none."""
+    if kind_of(data) == "WebP":
+        return _damaged_webp_codes(data)
+    return _damaged_tiff_codes(data, frame) if kind_of(data) == "TIFF" else ""
 
 
 def _too_small(kind: str, height: int, width: int, data: bytes) -> str:
@@ -95,14 +100,21 @@ def _png_damage(data: bytes) -> str:
     return "the PNG file is truncated: it has no end chunk"
 
 
+def _gif_damage(data: bytes) -> str:
+    width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
+    return _too_small("GIF", height, width, data) if height * width > _GIF_MOST * len(data) else ""
+
+
 def _webp_damage(data: bytes) -> str:
+    return "the WebP file is truncated" if len(data) < 8 + int.from_bytes(data[4:8], "little") else ""
+
+
+def _damaged_webp_codes(data: bytes) -> str:
     """WebP has no checksum. But damaged codes nearly always take another number of bytes.
 
     The decoder refuses a file if codes need more bytes than there are. If they need fewer, the picture still decodes
     when the last bytes of the codes are missing, and that of a sound file does not.
     """
-    if len(data) < 8 + int.from_bytes(data[4:8], "little"):
-        return "the WebP file is truncated"
     position = 12
     while position + 8 <= len(data):
         kind, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
@@ -139,23 +151,30 @@ def _bmp_damage(data: bytes) -> str:
     return "the BMP file is truncated" if len(data) < needed else ""
 
 
-def _tiff_damage(data: bytes) -> str:
+def _damaged_tiff_codes(data: bytes, frame: int) -> str:
     # OpenCV goes on after an error in a compressed strip. Pillow does not, but it has a limit of pixels.
     try:
-        image = open_with_pillow(data)
+        image = open_with_pillow(data, frame)
         tags = image.tag_v2  # type: ignore[attr-defined]
         compression = tags.get(_TIFF_COMPRESSION, 1)
     except MemoryError:
         raise
     except Exception:  # a kind that only OpenCV reads: it decides
         return ""
+    starts, sizes = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in _TIFF_PARTS)
+    parts = [data[at : at + size] for at, size in zip(starts, sizes, strict=False)]
     if compression in _TIFF_DEFLATE:
-        starts, sizes = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in _TIFF_PARTS)
-        sound = all(_inflates(data[at : at + size]) for at, size in zip(starts, sizes, strict=False))
+        sound = all(map(_inflates, parts))
         return "" if sound else "the TIFF file is damaged: wrong checksum of its compressed pixels"
     try:
-        if compression != 1 and image.width * image.height < (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
+        if compression == _TIFF_JPEG:
+            tables = tags.get(_TIFF_JPEG_TABLES, _JPEG_SIGNATURE + _JPEG_END).removesuffix(_JPEG_END)
+            for part in parts:
+                decode_jpeg(tables + part.removeprefix(_JPEG_SIGNATURE))
+        elif compression != 1 and image.width * image.height < (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
             image.load()
+    except ValueError as error:
+        return f"the TIFF file is damaged: {error}"
     except OSError as error:
         if any(words in str(error) for words in _TIFF_DAMAGE):
             return f"the TIFF file is damaged: {error}"

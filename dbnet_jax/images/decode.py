@@ -6,11 +6,11 @@ import pathlib
 
 import cv2
 import numpy as np
-import simplejpeg
 from jaxtyping import Num, UInt8
 
-from dbnet_jax.images.damage import damage
+from dbnet_jax.images.damage import damage, damaged_codes
 from dbnet_jax.images.header import Header, kind_of, open_with_pillow, read_header, stored, turned
+from dbnet_jax.images.jpeg import decode_jpeg
 from dbnet_jax.images.pixels import to_rgb
 
 # Files with these suffixes are pictures. HEIC, of telephones, cannot be read; it is here so that it is listed.
@@ -23,8 +23,6 @@ MAX_PIXELS = 250_000_000
 _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
 # OpenCV's limits.
 _MOST_PIXELS, _LONGEST_SIDE = 2**30, 2**20
-# Warnings of libjpeg that do not concern the pixels. All others are damage.
-_JPEG_HARMLESS = ("adobe color transform", "bad icc marker", "jfif revision", "invalid sos parameters")
 
 
 class BadPicture(ValueError):
@@ -107,13 +105,13 @@ def decode_picture(
         header = read_header(data, frame or 0)
         if header is not None:
             _check_size(header.size, max_pixels)
+        if found := damaged_codes(data, frame or 0):
+            raise ValueError(found)
         return Picture(name, _decode(data, header, follow_exif, max_pixels, frame or 0), _notes(header, frame))
-    except MemoryError as error:
-        raise BadPicture(
-            f"{name}: {_size_of(data)} need more memory than there is; make the picture smaller"
-        ) from error
-    except cv2.error as error:
-        raise BadPicture(f"{name}: cannot be decoded: {error.err}") from error
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise BadPicture(f"{name}: cannot be decoded: {error.err}") from error
+        raise BadPicture(f"{name}: {_size_of(data)} need more memory than there is; save it smaller") from error
     except ValueError as error:
         raise BadPicture(f"{name}: {error}") from error
 
@@ -187,26 +185,8 @@ def _decode_with_pillow(data: bytes, frame: int) -> Num[np.ndarray, "height widt
 
 
 def _decode_jpeg(data: bytes) -> Num[np.ndarray, "height width *channels"]:
-    """As OpenCV decodes it, to the bit. But OpenCV does not return the warnings of libjpeg, which report damage."""
     try:
-        colours = simplejpeg.decode_jpeg_header(data)[2]
-        wanted = {"Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}.get(colours, "RGB")
-        try:
-            image = simplejpeg.decode_jpeg(data, wanted)
-        except ValueError as warning:
-            harmless = any(words in str(warning).lower() for words in _JPEG_HARMLESS)
-            if not harmless and not _only_padding(data, str(warning)):
-                raise
-            image = simplejpeg.decode_jpeg(data, wanted, strict=False)
+        image = decode_jpeg(data)
     except ValueError as error:
         raise ValueError(f"cannot be decoded: {error}; the JPEG file is damaged") from error
-    return _decode_with_opencv(data, 0) if wanted == "CMYK" else image
-
-
-def _only_padding(data: bytes, warning: str) -> bool:
-    """Whether libjpeg warns of bytes before the end marker that are all equal. Some cameras write such bytes."""
-    count, found, _ = warning.partition(" extraneous bytes before marker 0xd9")
-    if not found:
-        return False
-    end = data.find(b"\xff\xd9", data.find(b"\xff\xda"))
-    return len(set(data[end - int(count.split()[-1]) : end])) <= 1
+    return _decode_with_opencv(data, 0) if image is None or image.shape[2] == 4 else image

@@ -34,6 +34,7 @@ FILES = {
     "webp_lossless": saved(PHOTO, "WEBP", lossless=True),
     "tiff_lzw": saved(PHOTO, "TIFF", compression="tiff_lzw"),
     "tiff_deflate": saved(PHOTO, "TIFF", compression="tiff_adobe_deflate"),
+    "tiff_jpeg": saved(PHOTO, "TIFF", compression="jpeg", quality=90),
     "png": saved(PHOTO, "PNG"),
     "gif": saved(PHOTO, "GIF"),
 }
@@ -75,6 +76,7 @@ def test_sound_files_of_pictures_with_few_codes_are_taken(image):
     files = [
         *(saved(image, "WEBP", lossless=lossless, xmp=xmp) for lossless in (True, False) for xmp in (b"", b"<x/>" * 9)),
         *(saved(image, "TIFF", compression=name) for name in ("raw", "tiff_lzw", "packbits", "tiff_adobe_deflate")),
+        *(saved(grey.convert(mode), "TIFF", compression="jpeg") for mode in ("L", "RGB")),
         *(saved(grey.convert("1"), "TIFF", compression=name) for name in ("group3", "group4")),
         *(saved(grey, "JPEG", optimize=True, progressive=progressive) for progressive in (True, False)),
         *(saved(grey.convert(mode), "BMP") for mode in ("1", "L", "P", "RGB")),
@@ -89,6 +91,17 @@ def test_padding_that_cameras_write_before_the_end_of_a_jpeg_is_no_damage(paddin
     data = FILES["jpeg"]
     padded = data[:-2] + padding + data[-2:]
     np.testing.assert_array_equal(decode_image(padded, "a"), decode_image(data, "a"))
+
+
+def test_a_jpeg_with_a_harmless_warning_is_taken_and_a_rare_one_by_opencv():
+    data = FILES["jpeg"]
+    later = data[:11] + b"\x02" + data[12:]  # a JFIF version that libjpeg does not know
+    np.testing.assert_array_equal(decode_image(later, "a"), decode_image(data, "a"))
+    adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x07"  # an unknown colour transform
+    np.testing.assert_array_equal(decode_image(data[:2] + adobe + data[20:], "a"), decode_image(data, "a"))
+    blank = bytearray(saved(np.zeros((64, 64, 3), np.uint8), "JPEG", subsampling=2))
+    blank[blank.find(b"\xff\xc0") + 14] = 0x12  # the red difference has twice the rows of the blue one
+    assert decode_image(bytes(blank), "a").shape == (64, 64, 3)
 
 
 def test_a_bmp_without_its_size_is_truncated_by_its_rows():
@@ -110,9 +123,10 @@ def test_a_file_of_few_bytes_that_claims_many_pixels_is_refused_before_they_are_
     header = struct.pack(">II", 15_000, 15_000) + bytes([8, 2, 0, 0, 0])
     chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     png = FILES["png"][:8] + chunk + FILES["png"][33:]
+    gif = FILES["gif"][:6] + struct.pack("<HH", 15_000, 15_000) + FILES["gif"][10:]
     monkeypatch.setattr(cv2, "imdecode", None)
-    monkeypatch.setattr("dbnet_jax.images.decode.simplejpeg", None)
-    for data in (with_size(small, b"\xff\xc0", 15_000, 15_000), png):
+    monkeypatch.setattr("dbnet_jax.images.jpeg.simplejpeg", None)
+    for data in (with_size(small, b"\xff\xc0", 15_000, 15_000), png, gif):
         with pytest.raises(BadPicture, match=r"bytes cannot hold the 15000×15000 pixels that it states"):
             decode_picture(data, "bomb", max_pixels=None)
 

@@ -116,8 +116,8 @@ class LabelledPictures(Dataset):
         if path is None:
             tried = ", ".join(dict.fromkeys(str(path.parent) for path in entry.pictures))
             raise BadPicture(f"{entry.name}: there is no such picture in {tried}")
-        options = {"follow_exif": self.follow_exif, "max_pixels": self.max_pixels}
-        picture = decode_picture(read_bytes(path), entry.name, **options)
+        data = read_bytes(path)
+        picture = decode_picture(data, entry.name, follow_exif=self.follow_exif, max_pixels=self.max_pixels)
         image = picture.image
         annotation.problems.extend(Problem(entry.name, note) for note in picture.notes)
         if size is not None and size != image.shape[:2]:
