@@ -25,6 +25,10 @@ _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1",
 _MOST_PIXELS, _LONGEST_SIDE = 2**30, 2**20
 
 
+# OpenCV darkens the half transparent pixels of TIFF files, and loses the alpha channel of grey ones.
+_TIFF_ALPHA = ("LA", "La", "RGBA", "RGBa")
+
+
 class BadPicture(ValueError):
     """A picture or its annotation cannot be used. The message states the file and the reason."""
 
@@ -147,15 +151,19 @@ def _size_of(data: bytes) -> str:
 def _decode(
     data: bytes, header: Header | None, follow_exif: bool, max_pixels: int | None, frame: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    if kind_of(data) == "JPEG":
+    kind, mode = kind_of(data), "" if header is None else header.mode
+    by_pillow = mode in _TIFF_ALPHA if kind == "TIFF" else frame > 0
+    if kind == "JPEG":
         image = _decode_jpeg(data)
-    elif frame and kind_of(data) != "TIFF":
+    elif by_pillow:
         image = _decode_with_pillow(data, frame)
     else:
         image = _decode_with_opencv(data, frame)
+    if kind == "AVIF" and image.dtype == np.uint16:  # of 10 or 12 bits, and OpenCV does not return how many
+        image = _decode_with_pillow(data, frame)
     _check_size(image.shape[:2], max_pixels)  # where there is no header that Pillow reads
     orientation = 1 if header is None else header.orientation
-    if kind_of(data) == "TIFF":  # OpenCV turns it upright, whatever its flags
+    if kind == "TIFF":  # OpenCV and Pillow turn it upright in any case
         return to_rgb(image if follow_exif else stored(image, orientation))
     return to_rgb(turned(image, orientation) if follow_exif else image)
 
@@ -177,7 +185,8 @@ def _decode_with_opencv(data: bytes, frame: int) -> Num[np.ndarray, "height widt
 
 def _decode_with_pillow(data: bytes, frame: int) -> Num[np.ndarray, "height width 4"]:
     try:
-        return np.asarray(open_with_pillow(data, frame).convert("RGBA"))
+        image = open_with_pillow(data, frame)
+        return np.asarray((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises errors of many types for damaged files

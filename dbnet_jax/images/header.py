@@ -51,12 +51,14 @@ class Header(NamedTuple):
     - `size`: (height, width) in pixels, before or after the turn by `orientation`.
     - `orientation`: 1 to 8 as in EXIF; for AVIF it is that of the file's own rotation and mirroring.
     - `frames`: frames of an animation, or pages.
+    - `mode`: Pillow's name of the kind of pixels, "RGB", "LA", …
     """
 
     kind: str
     size: tuple[int, int]
     orientation: int
     frames: int
+    mode: str
 
 
 def kind_of(data: bytes) -> str:
@@ -87,7 +89,7 @@ def read_header(data: bytes, frame: int = 0) -> Header | None:
     if kind != "PNG" or any(word in data for word in _PNG_WITH_EXIF):
         with contextlib.suppress(Exception):  # damaged EXIF is no reason to refuse the pixels
             orientation = int(image.getexif().get(_ORIENTATION, 1))
-    return Header(kind, (height, width), orientation if orientation in _TURNS else 1, frames)
+    return Header(kind, (height, width), orientation if orientation in _TURNS else 1, frames, image.mode)
 
 
 def open_with_pillow(data: bytes, frame: int = 0) -> ImageFile.ImageFile:
