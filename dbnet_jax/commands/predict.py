@@ -162,7 +162,7 @@ def _frames(files: Sequence[pathlib.Path], every: bool) -> list[Frame]:
     for file in files:
         count = 1
         if every:
-            with contextlib.suppress(OSError):  # reported where the picture is read
+            with contextlib.suppress(OSError, MemoryError):  # reported where the picture is read
                 count = count_frames(file)
         found += [(file, None)] if count == 1 else [(file, frame) for frame in range(count)]
     return found

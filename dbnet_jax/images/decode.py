@@ -1,5 +1,6 @@
 """Encoded pictures to RGB arrays."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -106,12 +107,12 @@ def decode_picture(
     try:
         if found := damage(data):
             raise ValueError(found)
-        header = read_header(data, frame or 0)
+        header = read_header(data, frame)
         if header is not None:
             _check_size(header.size, max_pixels)
         if found := damaged_codes(data, frame or 0):
             raise ValueError(found)
-        return Picture(name, _decode(data, header, follow_exif, max_pixels, frame or 0), _notes(header, frame))
+        return Picture(name, _decode(data, header, follow_exif, max_pixels, frame or 0), _notes(header))
     except (MemoryError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
             raise BadPicture(f"{name}: cannot be decoded: {error.err}") from error
@@ -126,8 +127,8 @@ def count_frames(path: str | os.PathLike[str]) -> int:
     return 1 if header is None else header.frames
 
 
-def _notes(header: Header | None, frame: int | None) -> tuple[str, ...]:
-    if header is None or frame is not None or header.frames == 1:
+def _notes(header: Header | None) -> tuple[str, ...]:
+    if header is None or header.frames == 1:
         return ()
     return (f"has {header.frames} frames; the first was read",)
 
@@ -144,7 +145,9 @@ def _check_size(size: tuple[int, int], max_pixels: int | None) -> None:
 
 
 def _size_of(data: bytes) -> str:
-    header = read_header(data)
+    header = None
+    with contextlib.suppress(MemoryError):
+        header = read_header(data, 0)
     return "the pixels" if header is None else f"its {header.size[1]}×{header.size[0]} pixels"
 
 

@@ -50,7 +50,7 @@ class Header(NamedTuple):
     - `kind`: "JPEG", "PNG", …
     - `size`: (height, width) in pixels, before or after the turn by `orientation`.
     - `orientation`: 1 to 8 as in EXIF; for AVIF it is that of the file's own rotation and mirroring.
-    - `frames`: frames of an animation, or pages.
+    - `frames`: frames of an animation, or pages; 1 if the header of one frame was asked for.
     - `mode`: Pillow's name of the kind of pixels, "RGB", "LA", …
     """
 
@@ -70,16 +70,17 @@ def kind_of(data: bytes) -> str:
     return next((kind for kind, (starts, _) in _READERS.items() if data.startswith(starts)), "")
 
 
-def read_header(data: bytes, frame: int = 0) -> Header | None:
+def read_header(data: bytes, frame: int | None = None) -> Header | None:
     """The header of a file; None where it cannot be read, or where the format is none of `kind_of`.
 
-    **Arguments:** `data`: the content of the file; `frame`: the frame, from 0.
+    **Arguments:** `data`: the content of the file; `frame`: the frame, from 0; None is the first, and counts them.
     """
     kind = kind_of(data)
     try:
-        image = open_with_pillow(data, frame)
+        # Only the pages of a TIFF have sizes of their own, and to reach a frame of a GIF takes decoding all before it.
+        image = open_with_pillow(data, (frame or 0) if kind == "TIFF" else 0)
         width, height = image.size
-        frames = getattr(image, "n_frames", 1) if kind in _WITH_FRAMES else 1
+        frames = getattr(image, "n_frames", 1) if kind in _WITH_FRAMES and frame is None else 1
     except MemoryError:
         raise
     except Exception:  # Pillow raises errors of many types for damaged files

@@ -32,7 +32,7 @@ def each_frame(sources: Iterable[Any], *, follow_exif: bool, max_pixels: int | N
     """The sources, a path of a file with several frames as so many functions that read one of them."""
     for source in sources:
         frames = 1
-        with contextlib.suppress(OSError):  # raised where the picture is read
+        with contextlib.suppress(OSError, MemoryError):  # raised where the picture is read
             frames = count_frames(source) if isinstance(source, str | os.PathLike) else 1
         read = functools.partial(read_picture, source, follow_exif=follow_exif, max_pixels=max_pixels)
         yield from [source] if frames == 1 else (functools.partial(read, frame=frame) for frame in range(frames))
