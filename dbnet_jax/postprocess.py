@@ -26,10 +26,12 @@ class Detections:
 
     - `polygons`: `[vertices, 2]` each, (x, y) in pixels of the original picture.
     - `scores`: one for each polygon: the mean probability inside it, in [0, 1].
+    - `notes`: what a person should know of the picture, for example that its file has more frames.
     """
 
     polygons: list[Float[np.ndarray, "_ 2"]]
     scores: Float[np.ndarray, "detections"]
+    notes: tuple[str, ...] = ()
 
 
 def extract_polygons(

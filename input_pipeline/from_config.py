@@ -81,7 +81,8 @@ def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
             return {}
         granularity = {"granularity": data.granularity} if data.name == "hiertext" else {}
         labels = {"labels": data.train_labels, "eval_labels": data.eval_labels}
-        return {**labels, "follow_exif": config.predict.follow_exif, **granularity}
+        pixels = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
+        return {**labels, **pixels, **granularity}
     if data.name in (*OWN_DATA, *RENDERED):
         raise ValueError(
             f"`config.data.source` (={data.source!r}) must be 'files': only the benchmarks can be prepared"

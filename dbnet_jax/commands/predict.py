@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl.app import UsageError
 from tqdm import tqdm
@@ -17,15 +17,18 @@ from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
 from dbnet_jax.file_names import visible_below
 from dbnet_jax.files import replace_files
-from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, read_image
+from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, Picture, count_frames, read_picture
 from dbnet_jax.pages.predictions import PageWriter
 from dbnet_jax.training.cpu_memory import keep_memory
-from dbnet_jax.typing import Image
 from dbnet_jax.weights.run_folder import restore_variables
 from dbnet_jax.weights.shipped import DEFAULT
 
 WRITERS: dict[str, type[Writer]] = {"json": JsonWriter, "icdar": IcdarWriter, "page": PageWriter}
 """The output formats by name."""
+
+
+Frame = tuple[pathlib.Path, int | None]
+"""A picture file, and its frame from 0; None is the first frame, with a note if there are more."""
 
 
 class Predicted(NamedTuple):
@@ -51,7 +54,7 @@ def predict_files(
 
     A picture is skipped when it does not decode, cannot be read, or is a link that leads nowhere. The JSON file and the
     page list it. Files of an earlier run in `output` are removed, other files stay. An error keeps the results of the
-    pictures before it.
+    pictures before it. With `config.predict.frames` "all", each frame of a file is a picture: scan.tif#1, scan.tif#2, …
 
     **Arguments:**
 
@@ -69,7 +72,8 @@ def predict_files(
     output = pathlib.Path(output)
     sources = [source] if isinstance(source, str | os.PathLike) else source
     root, files = pictures_of(sources, output)
-    names = [file.relative_to(root) for file in files]
+    frames = _frames(files, detector.config.predict.frames == "all")
+    names = [_name(file.relative_to(root), frame) for file, frame in frames]
     title = pathlib.Path(sources[0]).name if len(sources) == 1 else root.name
     output.mkdir(parents=True, exist_ok=True)
     writers = {name: WRITERS[name](output, f"Text in {title}", names) for name in formats}
@@ -78,29 +82,32 @@ def predict_files(
         stack.callback(_replace_files, output, writers)
         for writer in writers.values():
             stack.callback(writer.close, skipped)
-        _detect(detector, files, [name.as_posix() for name in names], list(writers.values()), skipped)
-    return Predicted(output / "index.html" if "page" in writers else None, len(files) - len(skipped), skipped)
+        _detect(detector, frames, [name.as_posix() for name in names], list(writers.values()), skipped)
+    return Predicted(output / "index.html" if "page" in writers else None, len(names) - len(skipped), skipped)
 
 
 def _detect(
     detector: Detector,
-    files: Sequence[pathlib.Path],
+    frames: Sequence[Frame],
     names: Sequence[str],
     writers: Sequence[Writer],
     skipped: dict[str, str],
 ) -> None:
     """Hands every picture to the writers, in order, and lists those that cannot be read in `skipped`."""
-    follow_exif = detector.config.predict.follow_exif
-    sources = (functools.partial(_read, file, follow_exif) for file in files)
+    predict = detector.config.predict
+    options = {"follow_exif": predict.follow_exif, "max_pixels": predict.max_pixels}
+    sources = (functools.partial(_read, file, frame=frame, **options) for file, frame in frames)
     with (
         contextlib.closing(detector.detect_many_with_maps(sources)) as found,
-        tqdm(total=len(files), unit="picture", disable=None, dynamic_ncols=True) as bar,
+        tqdm(total=len(frames), unit="picture", disable=None, dynamic_ncols=True) as bar,
     ):
         for name, one in zip(names, found, strict=True):
             if isinstance(one, ValueError):
                 skipped[name] = str(one)
                 bar.write(f"skipped: {one}")
             else:
+                for note in one.detections.notes:
+                    bar.write(f"{name}: {note}")
                 for writer in writers:
                     writer.add(name, one)
             bar.update()
@@ -150,12 +157,28 @@ def _leads_nowhere(file: pathlib.Path) -> bool:
     return file.is_symlink() and not file.exists()
 
 
-def _read(file: pathlib.Path, follow_exif: bool) -> Image:
+def _frames(files: Sequence[pathlib.Path], every: bool) -> list[Frame]:
+    """Each file with no frame, or with each of its frames where `every` is true and it has several."""
+    found: list[Frame] = []
+    for file in files:
+        count = 1
+        if every:
+            with contextlib.suppress(OSError, MemoryError):  # reported where the picture is read
+                count = count_frames(file)
+        found += [(file, None)] if count == 1 else [(file, frame) for frame in range(count)]
+    return found
+
+
+def _name(file: pathlib.Path, frame: int | None) -> pathlib.Path:
+    return file if frame is None else file.with_name(f"{file.name}#{frame + 1}")
+
+
+def _read(file: pathlib.Path, **options: Any) -> Picture:
     """The picture in a file. **Raises:** BadPicture for every error: one file of many must not end the others."""
     if _leads_nowhere(file):
         raise BadPicture(f"{file}: is a link that leads nowhere, to {os.readlink(file)}")
     try:
-        return read_image(file, follow_exif=follow_exif)
+        return read_picture(file, **options)
     except OSError as error:
         raise BadPicture(f"{file}: cannot be read: {error.strerror or error}") from error
 

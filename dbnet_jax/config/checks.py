@@ -45,10 +45,11 @@ PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "resize": RULES,
     "checkpoint": ("best", "latest"),
     "follow_exif": (True, False),
+    "frames": ("first", "all"),
 }
 # The numbers that a field of `predict` may have.
-WHOLE = ("size", "first_size", "max_side", "batch_size", "max_candidates", "stretch_width")
-OPTIONAL = ("size", "unclip_ratio", "stretch_width")  # may be None
+WHOLE = ("size", "first_size", "max_side", "max_pixels", "batch_size", "max_candidates", "stretch_width")
+OPTIONAL = ("size", "max_pixels", "unclip_ratio", "stretch_width")  # may be None
 RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("threshold", "box_threshold"), ("in [0, 1]", lambda value: 0 <= value <= 1)),
     **dict.fromkeys(("unclip_ratio", "text_height", *WHOLE), ("positive", lambda value: 0 < value < math.inf)),

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict, config_dict
 
+from dbnet_jax.images.decode import MAX_PIXELS
 from dbnet_jax.models.backbones import ALL_OPTIONS
 
 
@@ -165,6 +166,9 @@ def _predict() -> ConfigDict:
     predict.text_height = 48.0  # pixels
     predict.stretch_width = config_dict.placeholder(int)  # pixels; None: in proportion, a multiple of 32
     predict.max_side = 4096  # pixels; a longer side is shrunk to it
+    # The most pixels of a picture file, also in training and evaluation on own data; None: as many as OpenCV reads.
+    predict.max_pixels = config_dict.FieldReference(MAX_PIXELS, field_type=int)
+    predict.frames = "first"  # of an animation, pages of a TIFF; or "all", each as a picture of its own
     predict.batch_size = 1
     predict.follow_exif = True  # turns pictures as viewers do; the labels of the benchmarks need False
     return predict

@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.config.defaults import default_config
 
 # Fields with a default, in which None means another choice.
-_NULLABLE = ("predict.size",)
+_NULLABLE = ("predict.size", "predict.max_pixels")
 
 
 def read_config(name: str) -> ConfigDict:

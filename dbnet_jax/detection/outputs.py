@@ -36,7 +36,10 @@ class Writer:
 
 
 class JsonWriter(Writer):
-    """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}."""
+    """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}.
+
+    A picture with notes, for example that its file has more frames, has "notes" too.
+    """
 
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
         super().__init__(output, title, pictures)
@@ -44,7 +47,8 @@ class JsonWriter(Writer):
 
     def add(self, name: str, found: DetectedPicture) -> None:
         height, width = found.image.shape[:2]
-        self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections)}
+        notes = {"notes": list(found.detections.notes)} if found.detections.notes else {}
+        self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections), **notes}
 
     def close(self, skipped: Mapping[str, str]) -> None:
         text = json.dumps({"pictures": self._pictures, "skipped": skipped}, indent=1)

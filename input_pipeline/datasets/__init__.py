@@ -37,7 +37,7 @@ def open_dataset(
         samples.
     - `options`: for the data set: "synthetic" and "scenes" take `count`, `seed` and `size`, "scenes"
         `granularity`, `backgrounds`, `layouts` and `fonts` too; those of `OWN_DATA` take `labels`,
-        `eval_labels` and `follow_exif`, "hiertext" `granularity` too.
+        `eval_labels`, `follow_exif` and `max_pixels`, "hiertext" `granularity` too.
 
     **Raises:** `ValueError` if a name is not known; `FileNotFoundError` if the folder does not hold the data
     set.

@@ -16,6 +16,7 @@ from dbnet_jax.files import MANIFEST
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.pages import results
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.pictures import saved
 
 # Folders with pictures of one name, names that only a suffix or a folder tells apart, and what is no picture.
 PICTURES = ("img.png", "img.bmp", "a/img.png", "b/img.png", "a_img.png", "a/b/img.PNG", "b.png/img.png", "plain.tif")
@@ -275,17 +276,42 @@ def test_a_file_that_cannot_be_read_ends_nothing(detector, tmp_path, monkeypatch
     photos.mkdir()
     for name in ("a.png", "b.png", "c.png"):
         write(photos / name, white_box((80, 120), *box(0)))
-    read = predict.read_image
+    read = predict.read_picture
 
     def refuse(file, **options):
         if file.name == "b.png":
             raise PermissionError(13, "Permission denied")
         return read(file, **options)
 
-    monkeypatch.setattr(predict, "read_image", refuse)
+    monkeypatch.setattr(predict, "read_picture", refuse)
     found = predict_files(detector, photos, tmp_path / "out")
     assert (found.pictures, list(found.skipped)) == (2, ["b.png"])
     assert "cannot be read: Permission denied" in found.skipped["b.png"]
+
+
+def test_a_file_with_frames_is_noted_or_gives_each_of_them(detector, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    pages = [white_box((80, 120), *box(index)) for index in range(2)]
+    (photos / "scan.tif").write_bytes(saved(pages[0], "TIFF", pages[1]))
+    write(photos / "scan.png", pages[0])
+    (photos / "empty.gif").write_bytes(b"")
+    note = "has 2 frames; the first was read"
+
+    def detected(detector) -> dict:
+        predict_files(detector, photos, tmp_path / "out")
+        return json.loads((tmp_path / "out/detections.json").read_text())["pictures"]
+
+    found = detected(detector)
+    assert {name: picture.get("notes") for name, picture in found.items()} == {"scan.tif": [note], "scan.png": None}
+    assert f"scan.tif: {note}" in capsys.readouterr().out.splitlines()
+    found = detected(BrightnessDetector(resize="none", frames="all"))
+    assert list(found) == ["scan.png", "scan.tif#1", "scan.tif#2"]
+    for name, index in {"scan.png": 0, "scan.tif#1": 0, "scan.tif#2": 1}.items():
+        np.testing.assert_allclose(found[name]["detections"][0]["polygon"], quad(*box(index)), atol=1)
+    files = {file.name for file in (tmp_path / "out/icdar").iterdir()}
+    assert files == {"res_scan.png.txt", "res_scan.tif#1.txt", "res_scan.tif#2.txt"}
+    assert note not in capsys.readouterr().out
 
 
 def test_an_output_that_cannot_be_made_is_the_error(detector, tmp_path):

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dbnet_jax.images.decode import BadPicture, decode_image
+from dbnet_jax.images.decode import MAX_PIXELS, BadPicture, decode_picture
 from dbnet_jax.messages import MOST_OF_A_KIND, Problem, Problems, check_choice
 from input_pipeline.datasets.benchmarks.base import SPLITS, VALIDATION_EVERY
 from input_pipeline.datasets.own_data.entries import Entry, Size, exclude, locate, merge, natural_order, unique
@@ -51,6 +51,7 @@ class LabelledPictures(Dataset):
     - `eval_labels`: those of the pictures to score on, be it for "validation" or "test"; "" finds them by name.
     - `follow_exif`: whether pictures are turned upright by their EXIF orientation, as they were when most
         tools showed them to be labelled.
+    - `max_pixels`: the most pixels (height × width) of a picture; None: no limit.
 
     **Raises:** `ValueError` if the split is unknown or the labels cannot be read as a whole;
     `FileNotFoundError`, saying what is expected and what was found, if there are no labels of the split or none
@@ -69,9 +70,11 @@ class LabelledPictures(Dataset):
         labels: str = "",
         eval_labels: str = "",
         follow_exif: bool = True,
+        max_pixels: int | None = MAX_PIXELS,
     ):
         check_choice("split", split, SPLITS)
         self.folder, self.split, self.follow_exif = pathlib.Path(folder), split, follow_exif
+        self.max_pixels = max_pixels
         self._labels = {"train": labels, "validation": eval_labels, "test": eval_labels}
         self._problems = Problems()
         self._why_empty = "no picture in this split"
@@ -121,7 +124,10 @@ class LabelledPictures(Dataset):
         if path is None:
             tried = ", ".join(dict.fromkeys(str(path.parent) for path in entry.pictures))
             raise BadPicture(f"{entry.name}: there is no such picture in {tried}")
-        image = decode_image(self.read_picture(entry, path), entry.name, follow_exif=self.follow_exif)
+        data = self.read_picture(entry, path)
+        picture = decode_picture(data, entry.name, follow_exif=self.follow_exif, max_pixels=self.max_pixels)
+        image = picture.image
+        annotation.problems.extend(Problem(entry.name, note) for note in picture.notes)
         if size is not None and size != image.shape[:2]:
             said = (
                 f"the picture is {image.shape[1]} wide and {image.shape[0]} high, its labels are for "

@@ -70,6 +70,8 @@ def read_bytes(path: pathlib.Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadPicture(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise BadPicture(f"{path.name}: the file is larger than the memory") from error
     except BadPicture:
         raise
     except ValueError as error:  # a name with a NUL in it

@@ -16,7 +16,7 @@ from input_pipeline.datasets.own_data.paddleocr import PaddleOcr
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.from_config import open_split
 from tests.helpers.own_labels import BLURRED, FILES, FOLDERS, HEIGHT, WIDTH, WORD, make, names, write, write_picture
-from tests.helpers.pictures import with_orientation
+from tests.helpers.pictures import saved, with_orientation
 from tests.helpers.problems import said
 
 KINDS = tuple(FILES)
@@ -234,6 +234,16 @@ def test_pictures_are_turned_upright_unless_told_otherwise(tmp_path):
     stored = LabelMe(tmp_path, "trainval", follow_exif=False)[0]
     assert stored.image.shape == (WIDTH, HEIGHT, 3)
     assert "`follow_exif` is False" in said(stored)[0]
+
+
+def test_a_picture_with_frames_or_too_many_pixels_is_a_problem_of_its_own(tmp_path):
+    make("labelme", tmp_path, [1])
+    pages = [np.full((HEIGHT, WIDTH), value, np.uint8) for value in (0, 255)]
+    write(tmp_path / "train/img_1.jpg", saved(pages[0], "TIFF", pages[1]))
+    sample = LabelMe(tmp_path, "trainval")[0]
+    assert (sample.image.max(), said(sample)) == (0, ["img_1.jpg: has 2 frames; the first was read"])
+    with pytest.raises(BadPicture, match=rf"^img_1\.jpg: has {WIDTH}×{HEIGHT} pixels .*`config.predict.max_pixels`"):
+        LabelMe(tmp_path, "trainval", max_pixels=100)[0]
 
 
 def test_natural_order():
