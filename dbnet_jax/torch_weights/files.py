@@ -2,19 +2,21 @@
 
 import os
 import pathlib
-import pickle
 import re
+import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax.numpy as jnp  # also registers bfloat16 with NumPy, which safetensors relies on
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 # The keys under which training programs save the state dict. The averaged weights come first, because their run was
 # evaluated with them.
 WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net", "params")
+
+_DEEPEST = 5  # wrappers in wrappers; the dictionary of a damaged file may contain itself
+_PIECE = 2**20  # bytes that are read at a time
 
 PathOrStateDict = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -49,8 +51,9 @@ def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
     else:
         content = _read_file(pathlib.Path(path_or_state_dict))
         where = repr(os.fspath(path_or_state_dict))
-    while wrapped := [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]]:
-        content = wrapped[0]
+    for _ in range(_DEEPEST):
+        wrapped = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]]
+        content = wrapped[0] if wrapped else content
     emptied = any(isinstance(content.get(key), Mapping) for key in WRAPPERS)
     if not content or emptied or not all(isinstance(name, str) for name in content):
         raise ValueError(f"`path_or_state_dict`: {where} holds no state dict: a dictionary of names and tensors")
@@ -79,8 +82,12 @@ def _read_file(path: pathlib.Path) -> Mapping[Any, Any]:
 def _read_safetensors(path: pathlib.Path) -> Mapping[str, np.ndarray]:
     try:
         return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"`path` (={str(path)!r}) is no whole .safetensors file: {error}") from error
+    except OSError:  # the file cannot be opened
+        raise
+    except Exception as error:  # SafetensorError, and AttributeError for a type that NumPy lacks (float8)
+        raise ValueError(
+            f"`path` (={str(path)!r}) is no whole .safetensors file, or has a type that NumPy lacks: {error}"
+        ) from error
 
 
 def _read_torch(path: pathlib.Path) -> Any:
@@ -91,39 +98,53 @@ def _read_torch(path: pathlib.Path) -> Any:
             f"`path` (={str(path)!r}) is a file of PyTorch: `pip install torch` (or 'dbnet_jax[torch]') reads it; a "
             ".safetensors file needs no torch"
         ) from error
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    # A file of another kind can fail in all these ways.
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        ValueError,
-        IndexError,
-        AttributeError,
-        TypeError,
-    ) as error:
-        reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
-        code = re.search(r"Unsupported (global|class).*", reason)
-        if not code:
-            kind = type(error).__name__
-            raise ValueError(f"`path` (={str(path)!r}) is no whole file of PyTorch ({kind}: {reason})") from error
-        raise ValueError(
-            f"`path` (={str(path)!r}) holds more than tensors, and reading it would run code that it names: "
-            f"{reason.split('was not an allowed')[0].strip()}\n"
-            "If you trust who made it, save its state dict alone where that code is installed, and read that:\n"
-            f"    content = torch.load({str(path)!r}, map_location='cpu', weights_only=False)\n"
-            "    torch.save(content['state_dict'], 'x.pth')   # of a whole module: content.state_dict()"
-        ) from error
+    with path.open("rb") as file:
+        try:
+            _check_sums(file)
+            return torch.load(file, map_location="cpu", weights_only=True)
+        # Damaged bytes make torch's readers fail in every way: also by AssertionError, struct.error and OSError.
+        except Exception as error:
+            raise _torch_error(path, error) from error
+
+
+def _check_sums(file: BinaryIO) -> None:
+    """Compares the content of a zip archive with its checksums, which torch does not."""
+    if zipfile.is_zipfile(file):  # files from before torch 1.6 are no archives and have no checksums
+        with zipfile.ZipFile(file) as archive:
+            for entry in archive.infolist():
+                # 0 means no checksum: the file was written with `torch.serialization.set_crc32_options(False)`.
+                with archive.open(entry) as content:
+                    while entry.CRC and content.read(_PIECE):
+                        pass
+    file.seek(0)
+
+
+def _torch_error(path: pathlib.Path, error: Exception) -> ValueError:
+    """What a person can do about an error of `torch.load`."""
+    reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
+    if not re.search(r"Unsupported (global|class).*", reason):
+        kind = type(error).__name__
+        return ValueError(
+            f"`path` (={str(path)!r}) is damaged, or no file of PyTorch: copy or download it again ({kind}: {reason})"
+        )
+    return ValueError(
+        f"`path` (={str(path)!r}) holds more than tensors, and reading it would run code that it names: "
+        f"{reason.split('was not an allowed')[0].strip()}\n"
+        "If you trust who made it, save its state dict alone where that code is installed, and read that:\n"
+        f"    content = torch.load({str(path)!r}, map_location='cpu', weights_only=False)\n"
+        "    torch.save(content['state_dict'], 'x.pth')   # of a whole module: content.state_dict()"
+    )
 
 
 def as_array(value: Any) -> np.ndarray | None:
     """A tensor or array as a NumPy array, which may share its memory; floats become float32. None for other values."""
     if hasattr(value, "detach"):
         # A tensor, so torch is already imported. NumPy has no bfloat16.
-        tensor = value.detach().cpu()
-        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        try:
+            tensor = value.detach().cpu()
+            return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        except (TypeError, RuntimeError):  # sparse or quantized, or on the device "meta"
+            return None
     if not isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, "__array__"):
         return None
     array = np.asarray(value)
