@@ -1,9 +1,16 @@
-"""The tables of settings in the docs contain the values of the code."""
+"""The docs agree with the code: the tables of settings, and the flags and fields of all commands."""
 
 import ast
+import pathlib
+import re
+import shlex
 from collections.abc import Iterator
 
+import pytest
+
+from dbnet_jax.commands.options import parse
 from dbnet_jax.config.defaults import default_config
+from dbnet_jax.config.fields import find_field
 from dbnet_jax.weights.run_folder import load_config
 from dbnet_jax.weights.shipped import pretrained_names, pretrained_path
 from tests.helpers.paths import ROOT
@@ -33,3 +40,15 @@ def test_the_docs_list_where_the_shipped_weights_differ_from_the_defaults():
     for name, *values in rows:
         listed = dict(zip(fields, map(ast.literal_eval, values), strict=True))
         assert dict(load_config(pretrained_path(name)).predict) == defaults | listed
+
+
+PAGES = sorted([ROOT / "README.md", ROOT / "run.py", *ROOT.glob("docs/*.md"), *ROOT.glob("configs/*.py")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_in_the_docs_has_flags_and_fields_that_exist(page):
+    text = re.sub(r"\\+\n", " ", page.read_text())  # one command in several lines
+    for line in re.findall(r"^ *(?:python run\.py|dbnet-jax) (.*)", text, re.MULTILINE):
+        options = parse(shlex.split(line, comments=True), pathlib.Path())
+        for key, _ in options.fields:
+            find_field(default_config(), key)
