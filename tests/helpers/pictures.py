@@ -1,6 +1,16 @@
-"""JPEG files that say how they are to be turned."""
+"""Picture files, and JPEG files with an orientation."""
 
+import pathlib
 import struct
+
+import cv2
+import numpy as np
+
+
+def write(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes the picture, and makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
 
 
 def with_orientation(jpeg: bytes, orientation: int, thumbnail: bytes = b"") -> bytes:
