@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net", "params")
 
 _DEEPEST = 5  # wrappers in wrappers; the dictionary of a damaged file may contain itself
+_IS_FOLDER = 0x10  # a bit of the attributes in a zip archive
 _PIECE = 2**20  # bytes that are read at a time
 
 PathOrStateDict = str | os.PathLike[str] | Mapping[str, Any]
@@ -112,6 +113,8 @@ def _check_sums(file: BinaryIO) -> None:
     if zipfile.is_zipfile(file):  # files from before torch 1.6 are no archives and have no checksums
         with zipfile.ZipFile(file) as archive:
             for entry in archive.infolist():
+                if entry.external_attr & _IS_FOLDER and not entry.is_dir():  # torch would read zeros
+                    raise zipfile.BadZipFile(f"{entry.filename} is a file, and marked as a folder")
                 # 0 means no checksum: the file was written with `torch.serialization.set_crc32_options(False)`.
                 with archive.open(entry) as content:
                     while entry.CRC and content.read(_PIECE):

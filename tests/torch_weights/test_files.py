@@ -3,6 +3,7 @@
 import json
 import struct
 import sys
+import zipfile
 from collections.abc import Iterator
 
 import jax
@@ -131,6 +132,18 @@ def test_a_damaged_file_of_pytorch_is_read_as_it_was_or_is_one_clear_error(tmp_p
     assert len(errors) > 200
     assert all(str(path) in error for error in errors)
     assert read > 5
+
+
+def test_numbers_that_an_archive_marks_as_a_folder_are_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"backbone.conv1.weight": torch.ones(2)}, tmp_path / "x.pth")
+    with zipfile.ZipFile(tmp_path / "x.pth") as archive:
+        start = archive.start_dir
+    content = bytearray((tmp_path / "x.pth").read_bytes())
+    content[content.index(b"x/data/0", start) - 8] |= 0x10  # the attributes are 8 bytes before the name
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(ValueError, match="data/0 is a file, and marked as a folder"):
+        read_state_dict(tmp_path / "x.pth")
 
 
 def test_an_archive_without_checksums_is_read(tmp_path):
