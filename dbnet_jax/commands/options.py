@@ -126,9 +126,11 @@ def parse(words: Sequence[str], runs: pathlib.Path) -> Options:
     """
     fields = [word.removeprefix("--config.").partition("=") for word in words if word.startswith("--config.")]
     rest = [word for word in words if not word.startswith("--config.")]
-    if rest and rest[0] in COMMANDS:
-        rest = [f"--mode={rest[0]}", *rest[1:]]
-    given = _given_command(rest)
+    first = rest.pop(0) if rest and rest[0] in COMMANDS else None
+    given = _mode(rest)
+    if first and given not in (first, None):
+        raise UsageError(f"--mode={given} contradicts the command {first}")
+    given = first or given
     everything = dict.fromkeys(flag.name for flag in FLAGS)
     if not {"-h", "--help"}.isdisjoint(rest):
         return Options(**everything, runs=runs, mode=given, help=True)
@@ -153,8 +155,8 @@ def parse(words: Sequence[str], runs: pathlib.Path) -> Options:
     return options
 
 
-def _given_command(words: Sequence[str]) -> str | None:
-    """The command in `--mode`; None without it."""
+def _mode(words: Sequence[str]) -> str | None:
+    """The value of `--mode`; None without it."""
     parser = _Parser(allow_abbrev=False, add_help=False)
     parser.add_argument("--mode", choices=COMMANDS)
     command: str | None = parser.parse_known_args(words)[0].mode

@@ -127,6 +127,7 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
         (["export", "--config=x"], "--config is refused: the run has its own"),
         (["score", "--config=x"], "--config is refused: score reads no config"),
         (["score", "--config.predict.size=3"], "--config is refused: score reads no config"),
+        (["predict", "--mode=train"], "--mode=train contradicts the command predict"),
         (["--input=photos"], "command is missing: --input is for predict and convert; --mode=predict"),
         (["--weights", "small-word"], "command is missing: --weights is for predict and evaluate"),
         (["--workdir=x"], r"command is missing: --mode=predict\|train"),
