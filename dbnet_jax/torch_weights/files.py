@@ -22,7 +22,7 @@ _PIECE = 2**20  # bytes that are read at a time
 PathOrStateDict = str | os.PathLike[str] | Mapping[str, Any]
 
 
-def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
+def read_state_dict(path_or_state_dict: PathOrStateDict, name: str = "path") -> dict[str, Any]:
     """The state dict of a file or a dictionary, also inside a wrapping dictionary.
 
     Reading a PyTorch file runs no code from it. It needs torch, an optional requirement.
@@ -35,6 +35,7 @@ def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
         - a dictionary of names to NumPy arrays or PyTorch tensors,
         - a dictionary with such a dictionary in "state_dict", "model", "model_state_dict" or "state_dict_ema". Other
           entries (epoch, optimizer, …) are left out.
+    - `name`: the name of the path in errors.
 
     **Returns:** names to values; `as_array` makes arrays of the values.
 
@@ -50,18 +51,18 @@ def read_state_dict(path_or_state_dict: PathOrStateDict) -> dict[str, Any]:
         content: Any = path_or_state_dict
         where = "the state dict"
     else:
-        content = _read_file(pathlib.Path(path_or_state_dict))
+        content = _read_file(pathlib.Path(path_or_state_dict), name)
         where = repr(os.fspath(path_or_state_dict))
     for _ in range(_DEEPEST):
         wrapped = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]]
         content = wrapped[0] if wrapped else content
     emptied = any(isinstance(content.get(key), Mapping) for key in WRAPPERS)
-    if not content or emptied or not all(isinstance(name, str) for name in content):
+    if not content or emptied or not all(isinstance(key, str) for key in content):
         raise ValueError(f"`path_or_state_dict`: {where} holds no state dict: a dictionary of names and tensors")
     return dict(content)
 
 
-def check_file(path: str | os.PathLike[str], name: str = "path") -> pathlib.Path:
+def check_file(path: str | os.PathLike[str], name: str) -> pathlib.Path:
     """The path, if it is a file. **Raises:** FileNotFoundError; `name` is the argument's name in the message."""
     path = pathlib.Path(path)
     if path.is_dir():
@@ -72,31 +73,30 @@ def check_file(path: str | os.PathLike[str], name: str = "path") -> pathlib.Path
     return path
 
 
-def _read_file(path: pathlib.Path) -> Mapping[Any, Any]:
-    check_file(path)
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+def _read_file(path: pathlib.Path, name: str) -> Mapping[Any, Any]:
+    check_file(path, name)
+    named = f"`{name}` (={str(path)!r})"
+    content = _read_safetensors(path, named) if path.suffix == ".safetensors" else _read_torch(path, named)
     if not isinstance(content, Mapping):
-        raise ValueError(f"`path` (={str(path)!r}) holds a {type(content).__name__}, not a state dict")
+        raise ValueError(f"{named} holds a {type(content).__name__}, not a state dict")
     return content
 
 
-def _read_safetensors(path: pathlib.Path) -> Mapping[str, np.ndarray]:
+def _read_safetensors(path: pathlib.Path, named: str) -> Mapping[str, np.ndarray]:
     try:
         return load_file(path)
     except OSError:  # the file cannot be opened
         raise
     except Exception as error:  # SafetensorError, and AttributeError for a type that NumPy lacks (float8)
-        raise ValueError(
-            f"`path` (={str(path)!r}) is no whole .safetensors file, or has a type that NumPy lacks: {error}"
-        ) from error
+        raise ValueError(f"{named} is no whole .safetensors file, or has a type that NumPy lacks: {error}") from error
 
 
-def _read_torch(path: pathlib.Path) -> Any:
+def _read_torch(path: pathlib.Path, named: str) -> Any:
     try:
         import torch
     except ImportError as error:
         raise ImportError(
-            f"`path` (={str(path)!r}) is a file of PyTorch: `pip install torch` (or 'dbnet_jax[torch]') reads it; a "
+            f"{named} is a file of PyTorch: `pip install torch` (or 'dbnet_jax[torch]') reads it; a "
             ".safetensors file needs no torch"
         ) from error
     with path.open("rb") as file:
@@ -105,7 +105,7 @@ def _read_torch(path: pathlib.Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
         # Damaged bytes make torch's readers fail in every way: also by AssertionError, struct.error and OSError.
         except Exception as error:
-            raise _torch_error(path, error) from error
+            raise _torch_error(path, named, error) from error
 
 
 def _check_sums(file: BinaryIO) -> None:
@@ -122,16 +122,14 @@ def _check_sums(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _torch_error(path: pathlib.Path, error: Exception) -> ValueError:
+def _torch_error(path: pathlib.Path, named: str, error: Exception) -> ValueError:
     """What a person can do about an error of `torch.load`."""
     reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
     if not re.search(r"Unsupported (global|class).*", reason):
         kind = type(error).__name__
-        return ValueError(
-            f"`path` (={str(path)!r}) is damaged, or no file of PyTorch: copy or download it again ({kind}: {reason})"
-        )
+        return ValueError(f"{named} is damaged, or no file of PyTorch: copy or download it again ({kind}: {reason})")
     return ValueError(
-        f"`path` (={str(path)!r}) holds more than tensors, and reading it would run code that it names: "
+        f"{named} holds more than tensors, and reading it would run code that it names: "
         f"{reason.split('was not an allowed')[0].strip()}\n"
         "If you trust who made it, save its state dict alone where that code is installed, and read that:\n"
         f"    content = torch.load({str(path)!r}, map_location='cpu', weights_only=False)\n"

@@ -179,8 +179,10 @@ def test_a_safetensors_file_of_a_type_that_numpy_lacks_is_refused(tmp_path, kind
 def test_a_file_that_is_not_pytorchs(tmp_path, content):
     pytest.importorskip("torch")
     (tmp_path / "x.pth").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.pth"):
-        describe(tmp_path / "x.pth")
+    with pytest.raises(
+        ValueError, match=r"^`config\.init\.backbone` \(='.*x\.pth'\) is damaged, or no file of PyTorch"
+    ):
+        read_state_dict(tmp_path / "x.pth", "config.init.backbone")
 
 
 def test_without_torch_the_error_says_what_to_install(tmp_path, monkeypatch):
