@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import change_predict, check_predict
+from dbnet_jax.detection.forked import claim_process
 from dbnet_jax.detection.network import detection_map, make_eval_step
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, notes_on_size, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
@@ -45,10 +46,14 @@ class Detector:
     - `config`: the sections `model`, `data` (the normalization) and `predict` are used.
     - `variables`: the network's `params` and `batch_stats`.
     - `mesh`: one axis "data" of local devices, which share each batch. The default is the first device.
+
+    **Raises:** ValueError if a field of `config.predict` is out of range. RuntimeError, here and in all methods, in a
+    process that was forked from one with a detector: JAX hangs there.
     """
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
         check_predict(config.predict)
+        claim_process()
         self.config = config
         # Placed once and not with every batch.
         self._placement = None if mesh is None else replicated(mesh)
@@ -78,6 +83,7 @@ class Detector:
         config = load_config(workdir_or_file, "workdir_or_file")
         change_predict(config.predict, overrides)
         check_predict(config.predict)  # before any weights are read
+        claim_process()
         return cls(config, restore_variables(config, workdir_or_file))
 
     @classmethod
@@ -96,6 +102,7 @@ class Detector:
 
     def with_variables(self, variables: Variables) -> "Detector":
         """The same detector with other weights. Nothing is compiled again."""
+        claim_process()
         other = copy.copy(self)
         other._variables = jax.device_put(variables, self._placement)
         return other

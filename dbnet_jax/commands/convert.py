@@ -82,7 +82,7 @@ def run(options: Options) -> None:
     if options.input is None:
         raise UsageError("--input is missing: a PyTorch checkpoint, .pth or .safetensors")
     config = read_config(options.config) if options.config else default_config().lock()
-    folder, state_dict = workdir(options), read_state_dict(options.input)
+    folder, state_dict = workdir(options), read_state_dict(options.input, "input")
     configure(config, state_dict)
     set_fields(config, options)
     found = {**config.model, "normalization": config.data.normalization}

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics, gather
 from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.page import MOST_LISTED, problem_list
+from dbnet_jax.pages.page import MOST_LISTED, command_line, problem_list
 from dbnet_jax.training.task import task_of
 from dbnet_jax.typing import Polygon
 from input_pipeline.bad_samples import BadSamples, nothing_counts, why_nothing_counts
@@ -84,7 +83,7 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     statistics = collect_statistics(config, dataset, bad_samples)
     stops = _why_it_would_not_start(config, statistics, bad_samples)
     examples = inspected_examples(config, dataset, bad_samples, count)
-    facts = {"not shown here": held_out(config), "command": shlex.join(["python", *sys.argv])}
+    facts = {"not shown here": held_out(config), "command": command_line()}
 
     def problems() -> tuple[str, list[Problem]]:
         return bad_samples.headline(), bad_samples.found()

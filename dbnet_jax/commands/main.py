@@ -22,7 +22,7 @@ def run(words: Sequence[str], runs: pathlib.Path) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The name of a file may be no text, and is printed all the same.
         sys.stdout.reconfigure(errors="backslashreplace")
-    if list(words) in ([], ["--help"], ["-h"]):
+    if not words:
         print(HELP)
         return
     logging.use_absl_handler()
@@ -43,7 +43,7 @@ def run(words: Sequence[str], runs: pathlib.Path) -> None:
 def dispatch(options: Options) -> None:
     """Runs the command that the options name."""
     if options.help:
-        print(make_parser().format_help())
+        print(make_parser(options.mode).format_help() if options.mode else HELP)
         return
     logging.set_verbosity(logging.WARNING)
     if options.coordinator:

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.summary import in_one_line
+from dbnet_jax.evaluation import PROTOCOLS
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, read_source
@@ -24,7 +25,7 @@ from dbnet_jax.evaluation.submissions.formats import (
 )
 from dbnet_jax.files import write_json
 from dbnet_jax.images.drawing import scale_polygons
-from dbnet_jax.messages import Problem, count_problems, first_lines, plural
+from dbnet_jax.messages import Problem, check_choice, count_problems, first_lines, plural
 from dbnet_jax.pages.page import problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
@@ -79,6 +80,7 @@ def score_files(
     **Raises:** FileNotFoundError where a source holds no such file; ValueError where one cannot be read, holds too
     much or not one line that can be read, or detections are of a picture without a truth, which it names.
     """
+    check_choice("protocol", protocol, PROTOCOLS)
     found = _read_detections(detections)
     truths, files = _read_truth(truth)
     problems = [problem for annotation in truths.values() for problem in annotation.problems]

@@ -3,8 +3,6 @@
 import json
 import os
 import pathlib
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +14,7 @@ from dbnet_jax.evaluation.evaluator import Evaluation
 from dbnet_jax.files import write_json
 from dbnet_jax.images import drawing
 from dbnet_jax.messages import summary_line
-from dbnet_jax.pages.page import problem_list
+from dbnet_jax.pages.page import command_line, problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
 from dbnet_jax.typing import Image
@@ -56,7 +54,7 @@ def write_report(
     folder = pathlib.Path(workdir)
     page_summary = summary | {
         "seconds": evaluation.seconds,
-        "command": shlex.join(["python", *sys.argv]),  # contains every field that it set
+        "command": command_line(),  # contains every field that it set
     }
     shown = worst_first(report.errors)[: config.evaluate.page_pictures]
     page_summary |= shown_pictures_row(len(shown), len(evaluation.names))

@@ -3,6 +3,8 @@
 import math
 import os
 import re
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +53,14 @@ def write_page(folder: Path, template: str, **values: object) -> Path:
     page = folder / "index.html"
     write_atomically(page, render(template, **values) + "\n")
     return page
+
+
+def command_line() -> str:
+    """The command line of this process, as a person types it."""
+    # Python puts the whole path of a console script into its first word.
+    program = Path(sys.argv[0])
+    start = [program.name] if program.is_file() and program.suffix != ".py" else ["python", sys.argv[0]]
+    return shlex.join([*start, *sys.argv[1:]])
 
 
 def row(name: str, value: object) -> Row:

@@ -7,7 +7,7 @@ import pytest
 
 from configs import common, ctw1500, icdar2015, mlt2017, msra_td500, own_data, quickstart, synthtext, totaltext
 from dbnet_jax.config.checks import check_training
-from dbnet_jax.config.fields import read_config
+from dbnet_jax.config.fields import find_field, read_config
 from dbnet_jax.config.saved import changes_since, config_from_json
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.train import train_and_evaluate
@@ -109,6 +109,28 @@ def test_a_misspelt_word_is_answered_with_what_is_near():
     with pytest.raises(ValueError, match=r"'standart' is unknown; there are \['cpu', 'test'\], and fields: key=value"):
         icdar2015.get_config("standart")
     assert icdar2015.get_config("cpu, steps=7").train.steps == 7
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("trian.batch_size", "train.batch_size"),
+        ("predict.threshhold", "predict.threshold"),
+        ("box_treshold", "predict.box_threshold"),
+        ("train.box_threshold", "predict.box_threshold"),
+        ("unclip", "predict.unclip_ratio"),
+        ("backbon", "init.backbone or model.backbone"),
+        ("sede", "seed"),
+    ],
+)
+def test_a_wrong_field_is_answered_with_the_whole_names_of_the_nearest(key, near):
+    with pytest.raises(ValueError, match=rf"^config field '{key}' is unknown; is it {near}\?$"):
+        find_field(quickstart.get_config(), key)
+
+
+def test_a_field_that_is_like_no_other_is_answered_with_the_list_of_all():
+    with pytest.raises(ValueError, match=r"'train\.lr' is unknown; dbnet_jax/config/defaults\.py lists every field$"):
+        find_field(quickstart.get_config(), "train.lr")
 
 
 def test_a_misspelt_field_is_refused():

@@ -1,8 +1,10 @@
-"""Picture files: JPEG with an orientation, and what Pillow writes."""
+"""Picture files: JPEG with an orientation, and what Pillow and OpenCV write."""
 
 import io
+import pathlib
 import struct
 
+import cv2
 import numpy as np
 import PIL.Image
 
@@ -20,6 +22,12 @@ def saved(
     file = io.BytesIO()
     images[0].save(file, kind, **options)
     return file.getvalue()
+
+
+def write(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes the picture, and makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
 
 
 def with_orientation(jpeg: bytes, orientation: int, thumbnail: bytes = b"") -> bytes:
