@@ -15,7 +15,7 @@ from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workdir_or_weights
 from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
-from dbnet_jax.files import replace_files
+from dbnet_jax.files import claim_files, replace_files
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, read_image
 from dbnet_jax.pages.predictions import PageWriter
 from dbnet_jax.training.cpu_memory import keep_memory
@@ -70,7 +70,9 @@ def predict_files(
     root, files = pictures_of(sources, output)
     names = [file.relative_to(root) for file in files]
     title = pathlib.Path(sources[0]).name if len(sources) == 1 else root.name
+    planned = {name: WRITERS[name].planned(names) for name in formats}
     output.mkdir(parents=True, exist_ok=True)
+    claim_files(output, planned)
     writers = {name: WRITERS[name](output, f"Text in {title}", names) for name in formats}
     skipped: dict[str, str] = {}
     with contextlib.ExitStack() as stack:

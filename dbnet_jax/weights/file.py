@@ -76,7 +76,7 @@ def save_weights(
     text = card.as_markdown(task_of(config).facts(config, size)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)  # `save_file` would let nobody else read it
-    written.write_bytes(text)
+    write_atomically(written, text)
     return written
 
 
