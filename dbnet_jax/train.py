@@ -17,7 +17,7 @@ from dbnet_jax.messages import plural
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh, replicated, to_global
-from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
+from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, has_checkpoint
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.training.log import FiniteCheck, TrainLog
 from dbnet_jax.training.preemption import Preemption
@@ -42,7 +42,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
     **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
     holds a run of another architecture; WorkdirInUse; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all
-    saved.
+    saved; CheckpointNotSaved; DamagedCheckpoint when no checkpoint of the run is whole.
     """
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
@@ -97,7 +97,7 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
             epoch = f"{plural(train_set.pass_length, 'picture')} an epoch to train on"
             log.message(f"{epoch}, {len(eval_set)} to score on; {plural(mesh.size, 'device')}")
             if changes:
-                log.message(f"going on from step {first_step} with another config than before: {changes}")
+                log.message(f"going on from step {first_step}, {changes}")
             # An evaluation that an earlier run was stopped in, or that failed there, is made up first.
             unscored = first_step > 0 and not checkpoints.is_scored(first_step)
             for step in range(first_step if unscored else first_step + 1, total_steps + 1):
@@ -130,6 +130,8 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
                     with log.stage("checkpoint"):
                         checkpoints.save(state)
                 if stopping:
+                    with log.stage("checkpoint"):
+                        checkpoints.wait()
                     log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
                     raise SystemExit(preemption.exit_code)
             log.message(bad_samples.report())
@@ -175,9 +177,14 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
         # first step nothing is learned, and a checkpoint would keep the next run from reading `config.init`.
         if jax.process_count() == 1 and int(state.step) > 0:
             check.now()
-            checkpoints.save(state)
             mended = " once the data is mended" if isinstance(error, TooManyBadSamples) else ""
-            log.message(f"stopped: step {int(state.step)} is saved, and the same command goes on from there{mended}")
+            saved = f"step {int(state.step)} is saved, and the same command goes on from there{mended}"
+            try:
+                checkpoints.save(state)
+                checkpoints.wait()
+            except CheckpointNotSaved as failure:
+                saved = str(failure)
+            log.message(f"stopped: {saved}")
         raise
 
 
