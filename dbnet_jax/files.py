@@ -28,6 +28,17 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
 
 
+def lacking_room(folder: str | os.PathLike[str], size: int, count: int) -> str:
+    """What the disk of `folder` lacks for `count` files of `size` bytes in all, in words; "" where it has room."""
+    disk = os.statvfs(folder)
+    # Some file systems count neither blocks nor files.
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < size:
+        return f"{size / 1e6:,.1f} MB are needed, and {disk.f_bavail * disk.f_frsize / 1e6:,.1f} MB are free"
+    if disk.f_files and disk.f_favail < count:
+        return f"{count} new files are needed, and the disk takes {disk.f_favail} more"
+    return ""
+
+
 def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Writes the file beside its place and moves it there; its folder must exist.
 
@@ -51,7 +62,9 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
-def check_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collection[str]], argument: str = "output") -> None:
+def check_files(
+    folder: str | os.PathLike[str], outputs: Mapping[str, Collection[str]], argument: str = "output"
+) -> None:
     """Refuses a folder in which a run would overwrite the files of a person.
 
     **Arguments:**

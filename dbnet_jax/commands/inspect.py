@@ -73,8 +73,8 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     - `folder`: takes the page.
     - `count`: examples to draw, from the first of the first batch on.
 
-    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work; FileExistsError when
-    the folder contains a page that no run wrote.
+    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work; FileExistsError
+    when the folder contains a page that no run wrote.
     """
     if count < 0:
         raise ValueError(f"`count` (={count}) must not be negative")

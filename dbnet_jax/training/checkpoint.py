@@ -12,6 +12,7 @@ Orbax lives in this file and in `checkpoint_reading` only.
 import logging as python_logging
 import os
 import pathlib
+import time
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from absl import logging
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers as policies
 
+from dbnet_jax.files import lacking_room
 from dbnet_jax.messages import check_choice
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.training import checkpoint_files as files
@@ -29,6 +31,14 @@ from dbnet_jax.training.state import TrainState
 
 # Orbax narrates every save through absl's logger, and an error with its traceback before it raises it.
 python_logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+# So do the tasks in which it writes, one by one. A path or a class of Orbax is in each message.
+python_logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in record.getMessage())
+
+
+_FILES, _BYTES_BESIDE = 100, 1_000_000
+"""Files of a checkpoint, and bytes beside its arrays: the names and shapes. Both with room to spare."""
+_SETTLE_SECONDS = 1.0
+"""Time for the threads of a failed save. One that is still writing when Python ends makes the process crash."""
 
 
 class CheckpointNotSaved(OSError):
@@ -69,7 +79,11 @@ class Checkpoints:
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(self._keep), best]),
                 best_fn=self._score,
                 enable_async_checkpointing=True,
-                async_options=ocp.AsyncOptions(post_finalization_callback=self._write_digests),
+                async_options=ocp.AsyncOptions(
+                    post_finalization_callback=self._write_digests,
+                    # Threads that wait for a folder, which a full disk does not take, keep the process for 300 s.
+                    create_directories_asynchronously=False,
+                ),
             )
             registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
             for item in ("model", "average", "training"):
@@ -117,11 +131,21 @@ class Checkpoints:
     def _start(self, step: int, items: dict[str, Any], metrics: dict[str, float] | None) -> None:
         self.wait()
         self._saving = step
+        self._check_room(items)
         saves = {name: ocp.args.PyTreeSave(item) for name, item in items.items()}
         try:
             self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
         except Exception as error:
             raise self._not_saved(error) from error
+
+    def _check_room(self, items: dict[str, Any]) -> None:
+        """**Raises:** CheckpointNotSaved on a full disk; Orbax may hang there, and its threads print their errors."""
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(items)) + _BYTES_BESIDE
+        if lack := lacking_room(self._folder, size, _FILES):
+            raise CheckpointNotSaved(
+                f"step {self._saving} is not saved in {self._folder}: {lack}. Make room, and start the same command "
+                "again"
+            )
 
     def _add_score(self, step: int, score: float) -> None:
         """Orbax adds no score to a checkpoint. The only one must not be deleted to be written anew."""
@@ -143,6 +167,7 @@ class Checkpoints:
             raise self._not_saved(error) from error
 
     def _not_saved(self, error: Exception) -> CheckpointNotSaved:
+        time.sleep(_SETTLE_SECONDS)
         return CheckpointNotSaved(f"step {self._saving} is not saved in {self._folder}: {reason(error)}")
 
     def is_scored(self, step: int) -> bool:

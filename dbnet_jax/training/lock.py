@@ -32,7 +32,7 @@ class WorkdirInUse(OSError):
 def only_run_in(workdir: str | os.PathLike[str]) -> Iterator[None]:
     """Keeps other runs out of `workdir`, which is made where there is none. Reading from it stays possible.
 
-    Of a run on many hosts, process 0 locks for all. The system releases the lock when the process ends, however it ends.
+    Of a run on many hosts, process 0 locks for all. The system releases the lock when the process ends, also by a kill.
     Where the file system has no locks, a warning is logged and nothing is locked.
 
     **Raises:** WorkdirInUse, with the host and the process of the other run.
@@ -59,8 +59,8 @@ def _lock(descriptor: int, file: pathlib.Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkdirInUse(
-            f"`workdir` (={os.fspath(file.parent)!r}) is in use by another run, {_owner(descriptor)}: wait for its end, "
-            "stop it, or name another workdir"
+            f"`workdir` (={os.fspath(file.parent)!r}) is in use by another run, {_owner(descriptor)}: wait for its "
+            "end, stop it, or name another workdir"
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
