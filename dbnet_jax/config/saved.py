@@ -60,8 +60,7 @@ def read_config_json(file: pathlib.Path) -> ConfigDict:
         return config_from_json(file.read_text(encoding="utf-8"))
     except (ValueError, IsADirectoryError) as error:
         raise ValueError(
-            f"{file} is damaged ({error}): bring it back from a copy, or give the config of the run to --mode=train "
-            "with --config, which writes the file anew"
+            f"{file} is damaged ({error}): bring back a copy, or give --config; the next training writes the file anew"
         ) from error
 
 

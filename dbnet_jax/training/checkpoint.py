@@ -78,6 +78,7 @@ class Checkpoints:
             options = ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(self._keep), best]),
                 best_fn=self._score,
+                cleanup_tmp_directories=True,  # of saves that were killed or failed
                 enable_async_checkpointing=True,
                 async_options=ocp.AsyncOptions(
                     post_finalization_callback=self._write_digests,
@@ -205,7 +206,7 @@ class Checkpoints:
         if jax.process_index() == 0:
             for step in self.damaged:
                 aside = files.set_aside(self._folder / str(step))
-                logging.warning("the damaged step %d is %s now: remove it where nobody needs it", step, aside)
+                logging.warning("%s is kept: remove it where nobody needs it", aside)
         multihost_utils.sync_global_devices("the damaged checkpoints are renamed")
 
     def restore_variables(self, like: Variables, which: str = "best") -> tuple[Variables, int]:

@@ -37,6 +37,11 @@ def write_digests(folder: pathlib.Path) -> None:
     write_json(folder / _DIGESTS, {path.relative_to(folder).as_posix(): _digest(path) for path in files})
 
 
+def has_digests(folder: pathlib.Path) -> bool:
+    """Whether the checkpoint in this folder was saved with digests."""
+    return (folder / _DIGESTS).exists()
+
+
 def saved_items(folder: pathlib.Path) -> set[str]:
     """The names of the items that were saved: "model", "average", "training". **Raises:** DamagedCheckpoint."""
     digests = _read_object(folder / _DIGESTS)

@@ -2,15 +2,25 @@
 
 import contextlib
 import math
+import os
 import pathlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
+import tensorstore
 
 from dbnet_jax.models.variables import Shapes, differences, listed
-from dbnet_jax.training.checkpoint_files import DamagedCheckpoint, check_files, read_score, saved_items, saved_steps
+from dbnet_jax.training.checkpoint_files import (
+    DamagedCheckpoint,
+    check_files,
+    has_digests,
+    read_score,
+    saved_items,
+    saved_steps,
+)
 
 Wanted = Callable[[set[str]], dict[str, Any]]
 """From the names of the items in a checkpoint to those that are read, each as arrays or shapes with shardings."""
@@ -62,10 +72,12 @@ def find_whole(folder: pathlib.Path, metric: str | None, wanted: Wanted) -> Foun
     return None
 
 
-def reason(error: BaseException) -> str:
-    """What an error of Orbax says, in one short line."""
+def reason(error: Exception) -> str:
+    """What an error of Orbax says, in one short line. Of an error of the system, its words are enough."""
+    found = re.search(r"os_error_code='(\d+)'", str(error))
+    number = int(found[1]) if found else getattr(error, "errno", None)
     lines = str(error).splitlines() or [type(error).__name__]
-    return f"{lines[0]:.240}"
+    return os.strerror(number) if number else f"{lines[0]:.240}"
 
 
 def _read(folder: pathlib.Path, wanted: Wanted) -> dict[str, Any]:
@@ -82,6 +94,8 @@ def _read(folder: pathlib.Path, wanted: Wanted) -> dict[str, Any]:
         registry.add(item, ocp.args.StandardRestore, ocp.StandardCheckpointHandler())
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler(handler_registry=registry)) as reader:
         with _unreadable_is_damaged():
+            if not has_digests(folder):
+                _read_keys(folder, items)
             stored = reader.metadata(folder).item_metadata
             shapes = {item: _shapes(item, stored[item].tree) for item in items if stored.get(item) is not None}
         if lost := [item for item in items if item in saved and item not in shapes]:
@@ -95,6 +109,15 @@ def _read(folder: pathlib.Path, wanted: Wanted) -> dict[str, Any]:
         restores = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
         with _unreadable_is_damaged():
             return dict(reader.restore(folder, args=ocp.args.Composite(**restores)).items())
+
+
+def _read_keys(folder: pathlib.Path, items: Collection[str]) -> None:
+    """Fails where a stored value cannot be read. Orbax fails there too, but its threads print a traceback each."""
+    for item in items:
+        base = {"driver": "file", "path": f"{folder / item}/"}
+        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result()
+        for key in store.list().result():
+            store.read(key).result()
 
 
 @contextlib.contextmanager

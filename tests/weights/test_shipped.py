@@ -195,8 +195,23 @@ def test_scores_that_are_not_those_of_the_weights_are_left_out(workdir, tmp_path
     file, output = workdir / "evaluation.json", tmp_path / "x.safetensors"
     os.utime(file, (0, 0))
     assert "is older than the checkpoint of step 1" in "".join(export_run(workdir, output, load_config(workdir)).notes)
+    # A damaged file is no reason to export nothing.
+    for content in ("[]", "[" * 100_000):
+        file.write_text(content)
+        assert "is damaged" in "".join(export_run(workdir, output, load_config(workdir)).notes)
     file.unlink()
     assert "is not there" in "".join(export_run(workdir, output, load_config(workdir)).notes)
+    assert load_weights(output).card.scores == ()
+
+
+def test_the_scores_of_a_damaged_checkpoint_are_not_those_of_the_one_that_is_used(workdir, tmp_path):
+    workdir, output = shutil.copytree(workdir, tmp_path / "run"), tmp_path / "x.safetensors"
+    assert export_run(workdir, output, load_config(workdir)).notes == []
+    (workdir / "checkpoints/3").mkdir()
+    assert "may be of a damaged checkpoint" in "".join(export_run(workdir, output, load_config(workdir)).notes)
+    os.utime(workdir / "evaluation.json", (0, 0))
+    (workdir / "checkpoints/3").rename(workdir / "checkpoints/3.damaged")  # as training does
+    assert "may be of a damaged checkpoint" in "".join(export_run(workdir, output, load_config(workdir)).notes)
     assert load_weights(output).card.scores == ()
 
 
