@@ -16,14 +16,14 @@ _MOST_LISTED = 5  # files that an error lists
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Adds the path to an OSError without one. A write to an open file raises such an error, as where the disk is full.
+    """Puts the path into an OSError. A write to an open file raises one without it, as where the disk is full.
 
     **Raises:** the same error.
     """
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno is not None:
+        if error.errno is not None:
             error.filename = os.fspath(path)
         raise
 
@@ -51,7 +51,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
     try:
         with naming(path):
             partial.write_bytes(content)
-        partial.replace(path)
+            partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -26,6 +26,7 @@ from dbnet_jax.training.step import make_train_step
 from dbnet_jax.training.step_cost import MeasuredStep
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.initial import initial_variables
+from dbnet_jax.weights.run_folder import check_workdir
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 
 
@@ -41,13 +42,15 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     **Returns:** what `evaluation.json` holds, see `Task.report`.
 
     **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
-    holds a run of another architecture; WorkdirInUse; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all
-    saved; CheckpointNotSaved; DamagedCheckpoint when no checkpoint of the run is whole.
+    holds a run of another architecture; WorkdirInUse; FileExistsError when it contains files of a person;
+    NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved; CheckpointNotSaved; DamagedCheckpoint when no checkpoint of
+    the run is whole.
     """
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
     task_of(config).check(config)
     with only_run_in(workdir):
+        check_workdir(workdir)
         return _train_and_evaluate(config, workdir)
 
 

@@ -18,6 +18,7 @@ from dbnet_jax.torch_weights.convert import describe
 from dbnet_jax.torch_weights.files import PathOrStateDict, read_state_dict
 from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.training.lock import only_run_in
+from dbnet_jax.weights.run_folder import check_workdir
 
 
 def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> None:
@@ -58,9 +59,11 @@ def convert_checkpoint(
     detection and were left out.
 
     **Raises:** ValueError when the workdir holds checkpoints already or the weights do not fit the config's model;
-    WorkdirInUse; FileNotFoundError, ImportError as `torch_weights.files.read_state_dict`.
+    WorkdirInUse; FileExistsError when it contains files of a person; FileNotFoundError, ImportError as
+    `torch_weights.files.read_state_dict`.
     """
     _check_empty(workdir)
+    check_workdir(workdir)
     state_dict = read_state_dict(path_or_state_dict)
     variables = load_torch_weights(state_dict, model_from_config(config))
     with only_run_in(workdir):
