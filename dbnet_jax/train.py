@@ -43,8 +43,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
 
     **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
     holds a run of another architecture; WorkdirInUse; FileExistsError when it contains files of a person;
-    NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved; CheckpointNotSaved; DamagedCheckpoint when no checkpoint of
-    the run is whole.
+    NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved; CheckpointNotSaved; DamagedCheckpoint when
+    no checkpoint of the run is whole.
     """
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")

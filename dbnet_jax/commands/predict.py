@@ -76,9 +76,10 @@ def predict_files(
     writers = {name: WRITERS[name](output, f"Text in {title}", names) for name in formats}
     skipped: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
-        stack.callback(_replace_files, output, writers)
-        for writer in writers.values():
-            stack.callback(writer.close, skipped)
+        outputs: dict[str, list[str]] = {name: [] for name in WRITERS if name not in writers}
+        stack.callback(replace_files, output, outputs)
+        for name in writers:
+            stack.callback(_close, name, writers[name], skipped, outputs)
         _detect(detector, files, [name.as_posix() for name in names], list(writers.values()), skipped)
     return Predicted(output / "index.html" if "page" in writers else None, len(files) - len(skipped), skipped)
 
@@ -107,9 +108,10 @@ def _detect(
             bar.update()
 
 
-def _replace_files(output: pathlib.Path, writers: dict[str, Writer]) -> None:
-    """Removes the files of an earlier run in any format, and lists those of this one."""
-    replace_files(output, {name: writers[name].files if name in writers else [] for name in WRITERS})
+def _close(name: str, writer: Writer, skipped: dict[str, str], outputs: dict[str, list[str]]) -> None:
+    """Finishes the files of a format. Where that fails, as on a full disk, the files of an earlier run stay."""
+    writer.close(skipped)
+    outputs[name] = writer.files
 
 
 def pictures_of(

@@ -37,7 +37,7 @@ python_logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in reco
 
 _FILES, _BYTES_BESIDE = 100, 1_000_000
 """Files of a checkpoint, and bytes beside its arrays: the names and shapes. Both with room to spare."""
-_SETTLE_SECONDS = 1.0
+_SETTLE_SECONDS = 0.5
 """Time for the threads of a failed save. One that is still writing when Python ends makes the process crash."""
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from dbnet_jax.commands import predict
-from dbnet_jax.commands.predict import predict_files
+from dbnet_jax.commands.predict import WRITERS, predict_files
 from dbnet_jax.detection.outputs import as_json, icdar_files
 from dbnet_jax.evaluation.submissions.formats import parse_detections
 from dbnet_jax.files import MANIFEST
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.pages import results
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.full_disk import files_of_at_most
 
 # Folders with pictures of one name, names that only a suffix or a folder tells apart, and what is no picture.
 PICTURES = ("img.png", "img.bmp", "a/img.png", "b/img.png", "a_img.png", "a/b/img.PNG", "b.png/img.png", "plain.tif")
@@ -318,3 +319,47 @@ def test_a_source_without_pictures_is_refused(detector, tmp_path):
     for source in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileNotFoundError, match=r"`input` \(='.*'\) is no picture and no folder with pictures"):
             predict_files(detector, source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["index.html", "detections.json", "icdar/in/res_one.txt", "icdar"])
+def test_files_of_a_person_are_refused_before_any_picture_is_read(tmp_path, name):
+    write(tmp_path / "photos/in/one.png", white_box((80, 120), *box(0)))
+    detector, output = BrightnessDetector(resize="none"), tmp_path / "out"
+    (output / name).parent.mkdir(parents=True)
+    (output / name).write_text("the user's own")
+    before = sorted(output.rglob("*"))
+    with pytest.raises(FileExistsError, match=rf"`output` \(='{output}'\) contains .*: {name}\. Move or delete them"):
+        predict_files(detector, tmp_path / "photos", output)
+    assert not detector.calls
+    assert sorted(output.rglob("*")) == before
+    # Formats that do not write it are no reason.
+    photo = pathlib.PurePath("in/one.png")
+    others = [kind for kind, writer in WRITERS.items() if not any(name in file for file in writer.planned([photo]))]
+    assert len(others) == 2
+    predict_files(detector, tmp_path / "photos", output, others)
+    assert (output / name).read_text() == "the user's own"
+
+
+def test_a_full_disk_leaves_every_file_of_the_earlier_run_whole(detector, tmp_path):
+    for name in ("one.png", "two.png"):
+        write(tmp_path / "photos" / name, white_box((80, 120), *box(0)))
+    output = tmp_path / "out"
+
+    def contents() -> dict[pathlib.Path, bytes]:
+        return {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+    predict_files(detector, tmp_path / "photos", output)
+    before = contents()
+    largest = max(len(content) for content in before.values())
+    for size in (0, 10, 1000, largest - 1):
+        with files_of_at_most(size), pytest.raises(OSError, match="File too large") as caught:
+            predict_files(detector, tmp_path / "photos", output)
+        assert caught.value.filename.startswith(str(output))
+        now = contents()
+        json.loads(now[output / "detections.json"])
+        page = [path for path in before if path.suffix in (".html", ".jpg")]
+        assert len(page) == 9
+        assert all(now[path] == before[path] for path in page)
+        assert not [path for path in now if path.suffix == ".partial"]
+    predict_files(detector, tmp_path / "photos", output)
+    assert contents() == before
