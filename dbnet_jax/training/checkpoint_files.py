@@ -73,16 +73,16 @@ def check_files(folder: pathlib.Path, items: Collection[str] = ()) -> None:
 
 
 def read_score(folder: pathlib.Path, metric: str | None = None) -> float | None:
-    """The score of a checkpoint; None where it has none. **Raises:** DamagedCheckpoint when it cannot be read.
+    """The score of a checkpoint; None where it has none, or no number.
 
     **Arguments:** `folder`, of the checkpoint; `metric`: the name of the score.
+
+    **Raises:** DamagedCheckpoint when it cannot be read.
     """
-    score = (_read_object(folder / _METRICS) or {}).get(metric)
-    if score is None:
-        return None
-    if not isinstance(score, int | float) or not math.isfinite(score):
+    score = (_read_object(folder / _METRICS) or {}).get(metric, math.nan)
+    if not isinstance(score, int | float):
         raise DamagedCheckpoint(f"{_METRICS} has the score {score!r:.60}")
-    return float(score)
+    return None if math.isnan(score) else float(score)
 
 
 def write_score(folder: pathlib.Path, metric: str, score: float) -> None:

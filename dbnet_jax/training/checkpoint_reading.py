@@ -93,7 +93,7 @@ def _read(folder: pathlib.Path, wanted: Wanted) -> dict[str, Any]:
     for item in items:
         registry.add(item, ocp.args.StandardRestore, ocp.StandardCheckpointHandler())
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler(handler_registry=registry)) as reader:
-        with _unreadable_is_damaged():
+        with _unreadable_is_damaged(folder):
             if not has_digests(folder):
                 _read_keys(folder, items)
             stored = reader.metadata(folder).item_metadata
@@ -107,7 +107,7 @@ def _read(folder: pathlib.Path, wanted: Wanted) -> dict[str, Any]:
                 f"{listed(wrong)}"
             )
         restores = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
-        with _unreadable_is_damaged():
+        with _unreadable_is_damaged(folder):
             return dict(reader.restore(folder, args=ocp.args.Composite(**restores)).items())
 
 
@@ -121,13 +121,15 @@ def _read_keys(folder: pathlib.Path, items: Collection[str]) -> None:
 
 
 @contextlib.contextmanager
-def _unreadable_is_damaged() -> Iterator[None]:
+def _unreadable_is_damaged(folder: pathlib.Path) -> Iterator[None]:
     """The files of a checkpoint of an earlier version have no digests: what Orbax cannot read is damaged."""
     try:
         yield
     except (MemoryError, PermissionError, jax.errors.JaxRuntimeError):
         raise  # of the machine, not of the files
     except Exception as error:
+        if has_digests(folder):
+            raise
         raise DamagedCheckpoint(f"it cannot be read: {reason(error)}") from error
 
 

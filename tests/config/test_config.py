@@ -161,37 +161,21 @@ def test_a_saved_config_may_have_names_of_earlier_versions():
 @pytest.mark.parametrize(
     "content",
     [
-        *(
-            b"",
-            b'{"seed": 1',
-            bytes(200),
-            b"[1]",
-            b"null",
-            b"\xff\xfe",
-            b'{"a":' * 100_000,
-            b'{"task": {}}',
-            b'{"model": 3}',
-        ),
-        *(
-            b'{"seed": NaN}',
-            b'{"train": {"epochs": 1e999}}',
-            b'{"loss": {"a": -Infinity}}',
-            b'{"seed": %s}' % (b"9" * 5000),
-        ),
+        *(b"", b'{"seed": 1', bytes(200), b"[1]", b"null", b"\xff\xfe", b'{"a":' * 100_000),
+        *(b'{"task": {}}', b'{"model": 3}', b'{"seed": NaN}', b'{"train": {"epochs": 1e999}}'),
+        *(b'{"loss": {"a": -Infinity}}', b'{"seed": %s}' % (b"9" * 5000)),
     ],
+    ids=lambda content: content[:20],
 )
 def test_a_damaged_config_is_named_in_one_sentence_and_does_not_stop_a_run_that_has_its_own(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"^\S+config\.json is damaged \([^\n]+\): bring back a copy, or give --config"
-    ):
+    with pytest.raises(ValueError, match=r"^\S+config\.json is damaged \([^\n]+\): bring back a copy, or give "):
         load_config(tmp_path)
-    assert re.fullmatch(
-        r"\S+config\.json is damaged .* and is written anew", changes_since(common.get_config(), tmp_path)
-    )
+    changes = changes_since(common.get_config(), tmp_path)
+    assert re.fullmatch(r"\S+config\.json is damaged .* and is written anew", changes)
 
 
 def test_a_network_that_is_too_large_for_numbers_is_refused():
     config = config_from_json('{"model": {"width": 1%s}}' % ("0" * 30))
-    with pytest.raises(ValueError, match="a number of `config.model` is too large"):
+    with pytest.raises(ValueError, match=r"a number of `config\.model` is too large"):
         task_of(config).shapes(config)

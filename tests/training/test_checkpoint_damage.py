@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -16,6 +17,7 @@ from dbnet_jax.training import checkpoint_files
 from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints
 from dbnet_jax.training.checkpoint_files import DamagedCheckpoint
 from dbnet_jax.training.log import FiniteCheck, TrainLog
+from dbnet_jax.training.state import TrainState
 from tests.training.test_checkpoint import state
 
 
@@ -166,6 +168,14 @@ def test_the_only_checkpoint_gets_its_score_and_is_never_deleted(tmp_path):
         assert not checkpoints.damaged
 
 
+def test_a_score_that_is_no_number_is_no_damage_and_not_the_best(tmp_path):
+    with Checkpoints(tmp_path, keep=3) as checkpoints:
+        for step, score in ((1, 0.1), (2, 0.2), (3, math.nan)):
+            checkpoints.save(state(step), score)
+        assert checkpoints.restore_variables(state(0).variables)[1] == 2
+        assert not checkpoints.damaged
+
+
 class Messages(TrainLog):
     """A log that keeps what it prints, with the checkpoints that there are at the time."""
 
@@ -185,13 +195,13 @@ def test_saved_is_printed_when_it_is_true(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_files, "write_digests", lambda folder: (time.sleep(0.3), write(folder)))
     messages = Messages(tmp_path)
     with Checkpoints(tmp_path) as checkpoints:
-        with pytest.raises(ValueError, match="bad"):
-            with saved_if_it_fails(checkpoints, state(3), FiniteCheck(), messages):
+        for step in (3, 4):
+            with (
+                pytest.raises(ValueError, match="bad"),
+                saved_if_it_fails(checkpoints, state(step), FiniteCheck(), messages),
+            ):
                 raise ValueError("bad")
-        monkeypatch.setattr(checkpoint_files, "write_digests", no_space)
-        with pytest.raises(ValueError, match="bad"):
-            with saved_if_it_fails(checkpoints, state(4), FiniteCheck(), messages):
-                raise ValueError("bad")
+            monkeypatch.setattr(checkpoint_files, "write_digests", no_space)
     assert messages.lines[0] == "stopped: step 3 is saved, and the same command goes on from there [3]"
     assert messages.lines[1].endswith(f"step 4 is not saved in {tmp_path / 'checkpoints'}: No space left on device [3]")
     assert len(messages.lines) == 2
@@ -202,14 +212,19 @@ def test_a_save_that_failed_is_an_error_in_one_line_and_leaves_what_was_there(tm
         checkpoints.save(state(1))
     monkeypatch.setattr(checkpoint_files, "write_digests", no_space)
     line = r"^step 2 is not saved in [^\n]*checkpoints: No space left on device$"
-    for save in (lambda checkpoints: checkpoints.save(state(3)), lambda checkpoints: None):
-        with pytest.raises(CheckpointNotSaved, match=line), Checkpoints(tmp_path) as checkpoints:
-            checkpoints.save(state(2))
-            save(checkpoints)
-    # Nor does it hide the error that ends the run.
-    with pytest.raises(KeyError), Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state(2))
-        raise KeyError
+
+    def save(*states: TrainState, error: BaseException | None = None) -> None:
+        with Checkpoints(tmp_path) as checkpoints:
+            for each in states:
+                checkpoints.save(each)
+            if error:
+                raise error
+
+    for states in ([state(2)], [state(2), state(3)]):
+        with pytest.raises(CheckpointNotSaved, match=line):
+            save(*states)
+    with pytest.raises(KeyError):  # the error that ends a run is not hidden
+        save(state(2), error=KeyError())
     assert [record.getMessage().split(" in ")[0] for record in caplog.records] == ["step 2 is not saved"]
     assert "Traceback" not in capfd.readouterr().err
     monkeypatch.undo()
