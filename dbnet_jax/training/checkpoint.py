@@ -9,6 +9,7 @@ Orbax lives in this file and in `checkpoint_reading` only.
                              digests.json
 """
 
+import contextlib
 import logging as python_logging
 import os
 import pathlib
@@ -67,7 +68,7 @@ class Checkpoints:
         self._metric, self._keep = metric, keep
         self._folder = pathlib.Path(workdir).resolve() / "checkpoints"
         self._opened: ocp.CheckpointManager | None = None
-        self._saving = 0
+        self._saving, self._failed = 0, False
         self.damaged: dict[int, str] = {}
 
     @property
@@ -168,6 +169,7 @@ class Checkpoints:
             raise self._not_saved(error) from error
 
     def _not_saved(self, error: Exception) -> CheckpointNotSaved:
+        self._failed = True
         time.sleep(_SETTLE_SECONDS)
         return CheckpointNotSaved(f"step {self._saving} is not saved in {self._folder}: {reason(error)}")
 
@@ -258,7 +260,9 @@ class Checkpoints:
             logging.error("%s", failure)  # beside the error that ends the run, and not in its place
         finally:
             if self._opened is not None:
-                self._opened.close()
+                # Of a save that failed, it may raise the error once more.
+                with contextlib.suppress(*([Exception] if self._failed else [])):
+                    self._opened.close()
 
 
 def _saved_types() -> Any:
