@@ -143,7 +143,7 @@ class Checkpoints:
     def _check_room(self, items: dict[str, Any]) -> None:
         """**Raises:** CheckpointNotSaved on a full disk; Orbax may hang there, and its threads print their errors."""
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(items)) + _BYTES_BESIDE
-        if lack := lacking_room(self._folder, size, _FILES):
+        if lack := lacking_room(self._manager.directory, size, _FILES):
             raise CheckpointNotSaved(
                 f"step {self._saving} is not saved in {self._folder}: {lack}. Make room, and start the same command "
                 "again"
