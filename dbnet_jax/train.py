@@ -18,6 +18,7 @@ from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh, replicated, to_global
 from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, has_checkpoint
+from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.training.log import FiniteCheck, TrainLog
 from dbnet_jax.training.preemption import Preemption
 from dbnet_jax.training.state import TrainState, create_state
@@ -25,6 +26,7 @@ from dbnet_jax.training.step import make_train_step
 from dbnet_jax.training.step_cost import MeasuredStep
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.initial import initial_variables
+from dbnet_jax.weights.run_folder import check_workdir
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 
 
@@ -40,14 +42,21 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     **Returns:** what `evaluation.json` holds, see `Task.report`.
 
     **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
-    holds a run of another architecture; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved;
-    CheckpointNotSaved; DamagedCheckpoint when no checkpoint of the run is whole.
+    holds a run of another architecture; WorkdirInUse; FileExistsError when it contains files of a person;
+    NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved; CheckpointNotSaved; DamagedCheckpoint when
+    no checkpoint of the run is whole.
     """
-    # ---------------------------------------------------------------- data
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
+    task_of(config).check(config)
+    with only_run_in(workdir):
+        check_workdir(workdir)
+        return _train_and_evaluate(config, workdir)
+
+
+def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
+    # ---------------------------------------------------------------- data
     task, train = task_of(config), config.train
-    task.check(config)
     train_set, eval_set = task.open(config, "train"), task.open(config, "eval")
     evaluator = task.evaluator(config, eval_set)
     bad_samples = BadSamples(len(train_set), config.data.max_bad_share, needs_text=True)

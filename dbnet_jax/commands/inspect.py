@@ -17,11 +17,12 @@ from ml_collections import ConfigDict
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_or_saved
 from dbnet_jax.config.checks import check_training
+from dbnet_jax.files import check_files
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics, gather
 from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.page import MOST_LISTED, command_line, problem_list
+from dbnet_jax.pages.page import MOST_LISTED, PAGE, command_line, problem_list
 from dbnet_jax.training.task import task_of
 from dbnet_jax.typing import Polygon
 from input_pipeline.bad_samples import BadSamples, nothing_counts, why_nothing_counts
@@ -71,11 +72,13 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     - `folder`: takes the page.
     - `count`: examples to draw, from the first of the first batch on.
 
-    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work.
+    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work; FileExistsError
+    when the folder contains a page that no run wrote.
     """
     if count < 0:
         raise ValueError(f"`count` (={count}) must not be negative")
     check_training(config)
+    check_files(folder, {"page": [PAGE]}, "folder")
     # Neither cache changes an example, and both would read far more than is shown.
     config = _changed(config, cache="none")
     dataset = RecordingDataset(open_split(config, "train"))

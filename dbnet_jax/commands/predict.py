@@ -16,7 +16,7 @@ from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workd
 from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
 from dbnet_jax.file_names import visible_below
-from dbnet_jax.files import replace_files
+from dbnet_jax.files import claim_files, replace_files
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, Picture, count_frames, read_picture
 from dbnet_jax.pages.predictions import PageWriter
 from dbnet_jax.training.cpu_memory import keep_memory
@@ -75,13 +75,16 @@ def predict_files(
     frames = _frames(files, detector.config.predict.frames == "all")
     names = [_name(file.relative_to(root), frame) for file, frame in frames]
     title = pathlib.Path(sources[0]).name if len(sources) == 1 else root.name
+    planned = {name: WRITERS[name].planned(names) for name in formats}
     output.mkdir(parents=True, exist_ok=True)
+    claim_files(output, planned)
     writers = {name: WRITERS[name](output, f"Text in {title}", names) for name in formats}
     skipped: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
-        stack.callback(_replace_files, output, writers)
-        for writer in writers.values():
-            stack.callback(writer.close, skipped)
+        outputs: dict[str, list[str]] = {name: [] for name in WRITERS if name not in writers}
+        stack.callback(replace_files, output, outputs)
+        for name in writers:
+            stack.callback(_close, name, writers[name], skipped, outputs)
         _detect(detector, frames, [name.as_posix() for name in names], list(writers.values()), skipped)
     return Predicted(output / "index.html" if "page" in writers else None, len(names) - len(skipped), skipped)
 
@@ -113,9 +116,10 @@ def _detect(
             bar.update()
 
 
-def _replace_files(output: pathlib.Path, writers: dict[str, Writer]) -> None:
-    """Removes the files of an earlier run in any format, and lists those of this one."""
-    replace_files(output, {name: writers[name].files if name in writers else [] for name in WRITERS})
+def _close(name: str, writer: Writer, skipped: dict[str, str], outputs: dict[str, list[str]]) -> None:
+    """Finishes the files of a format. Where that fails, as on a full disk, the files of an earlier run stay."""
+    writer.close(skipped)
+    outputs[name] = writer.files
 
 
 def pictures_of(

@@ -15,6 +15,8 @@ from markupsafe import Markup
 from dbnet_jax.files import write_atomically
 from dbnet_jax.messages import Problem, count_problems, duration
 
+PAGE = "index.html"
+"""The file of a page, in its folder."""
 MOST_LISTED = 200
 """Problems that a page lists."""
 _TEMPLATES = jinja2.Environment(
@@ -50,7 +52,7 @@ def render(template: str, **values: object) -> Markup:
 
 def write_page(folder: Path, template: str, **values: object) -> Path:
     """Writes `<folder>/index.html` in one move and returns its path."""
-    page = folder / "index.html"
+    page = folder / PAGE
     write_atomically(page, render(template, **values) + "\n")
     return page
 

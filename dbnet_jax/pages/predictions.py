@@ -5,6 +5,7 @@ from pathlib import Path, PurePath
 
 from dbnet_jax.detection.outputs import Writer
 from dbnet_jax.detection.picture import DetectedPicture
+from dbnet_jax.pages.page import PAGE
 from dbnet_jax.pages.results import ResultPicture, ResultsPage
 
 
@@ -19,6 +20,10 @@ class PageWriter(Writer):
         self._page = ResultsPage(output, title)
         self._total, self._shown = len(pictures), 0
         self.files = self._page.files
+
+    @classmethod
+    def planned(cls, pictures: Sequence[PurePath]) -> list[str]:
+        return [PAGE]
 
     def add(self, name: str, found: DetectedPicture) -> None:
         detections = found.detections

@@ -9,9 +9,11 @@ Orbax lives in this file and in `checkpoint_reading` only.
                              digests.json
 """
 
+import contextlib
 import logging as python_logging
 import os
 import pathlib
+import time
 from typing import Any
 
 import jax
@@ -21,6 +23,7 @@ from absl import logging
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers as policies
 
+from dbnet_jax.files import lacking_room
 from dbnet_jax.messages import check_choice
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.training import checkpoint_files as files
@@ -29,6 +32,14 @@ from dbnet_jax.training.state import TrainState
 
 # Orbax narrates every save through absl's logger, and an error with its traceback before it raises it.
 python_logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+# So do the tasks in which it writes, one by one. A path or a class of Orbax is in each message.
+python_logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in record.getMessage())
+
+
+_FILES, _BYTES_BESIDE = 100, 1_000_000
+"""Files of a checkpoint, and bytes beside its arrays: the names and shapes. Both with room to spare."""
+_SETTLE_SECONDS = 0.5
+"""Time for the threads of a failed save. One that is still writing when Python ends makes the process crash."""
 
 
 class CheckpointNotSaved(OSError):
@@ -57,7 +68,7 @@ class Checkpoints:
         self._metric, self._keep = metric, keep
         self._folder = pathlib.Path(workdir).resolve() / "checkpoints"
         self._opened: ocp.CheckpointManager | None = None
-        self._saving = 0
+        self._saving, self._failed = 0, False
         self.damaged: dict[int, str] = {}
 
     @property
@@ -70,7 +81,11 @@ class Checkpoints:
                 best_fn=self._score,
                 cleanup_tmp_directories=True,  # of saves that were killed or failed
                 enable_async_checkpointing=True,
-                async_options=ocp.AsyncOptions(post_finalization_callback=self._write_digests),
+                async_options=ocp.AsyncOptions(
+                    post_finalization_callback=self._write_digests,
+                    # Threads that wait for a folder, which a full disk does not take, keep the process for 300 s.
+                    create_directories_asynchronously=False,
+                ),
             )
             registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
             for item in ("model", "average", "training"):
@@ -118,11 +133,21 @@ class Checkpoints:
     def _start(self, step: int, items: dict[str, Any], metrics: dict[str, float] | None) -> None:
         self.wait()
         self._saving = step
+        self._check_room(items)
         saves = {name: ocp.args.PyTreeSave(item) for name, item in items.items()}
         try:
             self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
         except Exception as error:
             raise self._not_saved(error) from error
+
+    def _check_room(self, items: dict[str, Any]) -> None:
+        """**Raises:** CheckpointNotSaved on a full disk; Orbax may hang there, and its threads print their errors."""
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(items)) + _BYTES_BESIDE
+        if lack := lacking_room(self._manager.directory, size, _FILES):
+            raise CheckpointNotSaved(
+                f"step {self._saving} is not saved in {self._folder}: {lack}. Make room, and start the same command "
+                "again"
+            )
 
     def _add_score(self, step: int, score: float) -> None:
         """Orbax adds no score to a checkpoint. The only one must not be deleted to be written anew."""
@@ -144,6 +169,8 @@ class Checkpoints:
             raise self._not_saved(error) from error
 
     def _not_saved(self, error: Exception) -> CheckpointNotSaved:
+        self._failed = True
+        time.sleep(_SETTLE_SECONDS)
         return CheckpointNotSaved(f"step {self._saving} is not saved in {self._folder}: {reason(error)}")
 
     def is_scored(self, step: int) -> bool:
@@ -233,7 +260,9 @@ class Checkpoints:
             logging.error("%s", failure)  # beside the error that ends the run, and not in its place
         finally:
             if self._opened is not None:
-                self._opened.close()
+                # Of a save that failed, it may raise the error once more.
+                with contextlib.suppress(*([Exception] if self._failed else [])):
+                    self._opened.close()
 
 
 def _saved_types() -> Any:

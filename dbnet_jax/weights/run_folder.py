@@ -1,5 +1,6 @@
 """Reads the config and the weights of a run folder or a weights file."""
 
+import contextlib
 import os
 import pathlib
 from typing import NamedTuple
@@ -7,8 +8,9 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import read_config_json
+from dbnet_jax.files import check_files
 from dbnet_jax.models.variables import Variables
-from dbnet_jax.training.checkpoint import Checkpoints
+from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import SUFFIX, is_weights_file, load_header, load_variables
 
@@ -19,6 +21,19 @@ class Restored(NamedTuple):
     variables: Variables
     step: int
     damaged: bool
+
+
+def check_workdir(workdir: str | os.PathLike[str]) -> None:
+    """Refuses a folder that is no run's and in which a new run would overwrite files.
+
+    **Raises:** FileExistsError, with their names.
+    """
+    file = pathlib.Path(workdir) / "config.json"
+    with contextlib.suppress(OSError, ValueError):
+        read_config_json(file)
+        return
+    if not has_checkpoint(workdir):
+        check_files(workdir, {"run": [file.name, "metrics.jsonl", "evaluation.json"]}, "workdir")
 
 
 def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdir") -> ConfigDict:

@@ -354,3 +354,14 @@ def test_the_command_leaves_a_page_in_the_workdir(tmp_path):
     page = Page(tmp_path / "inspection" / "index.html")
     assert page.tags.count("article") == 2
     assert any("--mode=inspect" in words for words in page.words)
+
+
+def test_a_page_of_a_person_is_refused_before_any_picture_is_read(tmp_path, monkeypatch):
+    (tmp_path / "index.html").write_text("the user's own")
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: pytest.fail("the data was opened"))
+    with pytest.raises(FileExistsError, match=rf"`folder` \(='{tmp_path}'\) contains .*: index\.html\."):
+        inspect_data(tiny.config(), tmp_path, count=1)
+    (tmp_path / "index.html").unlink()
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: Numbered(2))
+    for _ in range(2):  # a page of its own is no reason
+        inspect_data(tiny.config(), tmp_path, count=1)

@@ -1,13 +1,15 @@
 """Prediction into the folder of an earlier run: its files go, and all other files stay."""
 
 import json
+import pathlib
 
 import pytest
 
-from dbnet_jax.commands.predict import predict_files
+from dbnet_jax.commands.predict import WRITERS, predict_files
 from dbnet_jax.files import MANIFEST
 from dbnet_jax.pages import results
 from tests.helpers.brightness import BrightnessDetector, white_box
+from tests.helpers.full_disk import files_of_at_most
 from tests.helpers.pictures import write
 
 BOX = (10, 20, 60, 50)
@@ -81,6 +83,7 @@ def test_the_formats_choose_the_files_and_those_of_others_go(detector, tmp_path)
 
     assert "index.html" in files("json", "icdar", "page")
     assert files("json") == {"detections.json"}
+    assert {file.name for file in output.iterdir()} == {"detections.json", MANIFEST}  # and no empty folder
     assert files("icdar") == {"icdar/res_one.txt"}
     with pytest.raises(ValueError, match=r"`formats` \(=json,xml\): 'xml' is none of json, icdar, page"):
         files("json", "xml")
@@ -103,3 +106,47 @@ def test_what_an_earlier_run_found_goes_also_where_this_one_fails(detector, tmp_
     assert not list((output / "icdar").rglob("*.txt"))
     assert not list((output / "pictures").iterdir())
     assert "No pictures." in (output / "index.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["index.html", "detections.json", "icdar/in/res_one.txt", "icdar"])
+def test_files_of_a_person_are_refused_before_any_picture_is_read(tmp_path, name):
+    write(tmp_path / "photos/in/one.png", white_box((80, 120), *BOX))
+    detector, output = BrightnessDetector(resize="none"), tmp_path / "out"
+    (output / name).parent.mkdir(parents=True)
+    (output / name).write_text("the user's own")
+    before = sorted(output.rglob("*"))
+    with pytest.raises(FileExistsError, match=rf"`output` \(='{output}'\) contains .*: {name}\. Move or delete them"):
+        predict_files(detector, tmp_path / "photos", output)
+    assert not detector.calls
+    assert sorted(output.rglob("*")) == before
+    # Formats that do not write it are no reason.
+    photo = pathlib.PurePath("in/one.png")
+    others = [kind for kind, writer in WRITERS.items() if not any(name in file for file in writer.planned([photo]))]
+    assert len(others) == 2
+    predict_files(detector, tmp_path / "photos", output, others)
+    assert (output / name).read_text() == "the user's own"
+
+
+def test_a_full_disk_leaves_every_file_of_the_earlier_run_whole(detector, tmp_path):
+    for name in ("one.png", "two.png"):
+        write(tmp_path / "photos" / name, white_box((80, 120), *BOX))
+    output = tmp_path / "out"
+
+    def contents() -> dict[pathlib.Path, bytes]:
+        return {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+    predict_files(detector, tmp_path / "photos", output)
+    before = contents()
+    largest = max(len(content) for content in before.values())
+    for size in (0, 10, 1000, largest - 1):
+        with files_of_at_most(size), pytest.raises(OSError, match="File too large") as caught:
+            predict_files(detector, tmp_path / "photos", output)
+        assert caught.value.filename.startswith(str(output))
+        now = contents()
+        json.loads(now[output / "detections.json"])
+        page = [path for path in before if path.suffix in (".html", ".jpg")]
+        assert len(page) == 9
+        assert all(now[path] == before[path] for path in page)
+        assert not [path for path in now if path.suffix == ".partial"]
+    predict_files(detector, tmp_path / "photos", output)
+    assert contents() == before
