@@ -103,8 +103,8 @@ def test_what_an_earlier_run_found_goes_also_where_this_one_fails(detector, tmp_
     predict_files(detector, tmp_path / "photos", output)
     with pytest.raises(RuntimeError, match="out of memory"):
         predict_files(Failing(resize="none"), tmp_path / "photos", output)
-    assert not list((output / "icdar").rglob("*.txt"))
-    assert not list((output / "pictures").iterdir())
+    assert not (output / "icdar").exists()
+    assert not (output / "pictures").exists()
     assert "No pictures." in (output / "index.html").read_text()
 
 
