@@ -97,7 +97,8 @@ def evaluate_detections(
     - `ground_truths`: the true polygons of each picture, likewise.
     - `ignore`: for each truth, whether it is ignored.
     - `protocol`: one of
-        - "iou" (ICDAR 2015): a match has an intersection over union above 0.5.
+        - "iou" (ICDAR 2015): a match has an intersection over union above 0.5. A polygon that crosses itself does not
+          count; the readers and `--mode=score` repair such polygons before.
         - "deteval" (Total-Text): split and merged words get part of the credit.
         - "pascal" (Total-Text): "iou", but polygons that cross themselves are repaired.
         - "icdar2013": ICDAR 2013's DetEval on the upright rectangles around the polygons, see `match_by_icdar2013`.

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float64, Shaped
 from numpy.typing import ArrayLike
 
 from dbnet_jax.evaluation.matching import Upright, divide
+from dbnet_jax.geometry.validity import as_shapes, crosses_itself, repair_polygon
 
 Points = Float64[np.ndarray, "..."]
 
@@ -105,9 +106,14 @@ def read_polygons(polygons: Iterable[ArrayLike]) -> list[Points]:
 
 
 def valid_polygons(polygons: Sequence[Points]) -> Regions:
-    """The polygons themselves. A polygon that crosses itself does not count."""
+    """The polygons themselves. A polygon that only touches itself (a spike, an outline wound twice) is repaired.
+
+    A polygon that crosses itself does not count, as in the official protocol.
+    """
     shapes, valid = _polygons(polygons)
-    shapes[~valid] = None
+    for index in np.flatnonzero(~valid & ~shapely.is_missing(shapes)).tolist():
+        repaired = () if crosses_itself(polygons[index]) else repair_polygon(polygons[index])
+        shapes[index] = shapely.Polygon(repaired) if len(repaired) else None
     return _regions(shapes)
 
 
@@ -166,10 +172,7 @@ def _nothing(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"]
 def _polygons(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"], Bool[np.ndarray, "polygons"]]:
     """The geometries of the polygons. The second result marks the valid ones."""
     shapes, usable = _nothing(polygons)
-    if usable:
-        vertices = np.concatenate([polygons[index] for index in usable])
-        owners = np.repeat(np.arange(len(usable)), [len(polygons[index]) for index in usable])
-        shapes[usable] = shapely.polygons(shapely.linearrings(vertices, indices=owners))
+    shapes[usable] = as_shapes([polygons[index] for index in usable])
     return shapes, shapely.is_valid(shapes)
 
 

@@ -182,6 +182,14 @@ def test_what_crosses_itself_is_dropped_or_repaired() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("broken", [[*box(0, 0, 90, 20)[:3], [95, 20], *box(0, 0, 90, 20)[2:]], box(0, 0, 90, 20) * 2])
+def test_what_only_touches_itself_counts(broken: Any, protocol: str) -> None:
+    good = box(0, 0, 90, 20)
+    for pair in ((broken, good), (good, broken), (broken, broken)):
+        assert evaluate_one([pair[0]], [pair[1]], protocol=protocol).hmean == 1
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("polygon", [[], [[1, 1]], [[1, 1], [5, 5]], [[0, 0], [np.nan, 3], [4, 4]]])
 def test_what_is_no_polygon_does_not_count(polygon: Any, protocol: str) -> None:
     good = box(0, 0, 10, 10)
