@@ -19,7 +19,7 @@ class Annotation:
     - `polygons`, `ignore`, `texts`, `scripts`: as in `Sample`. The size of the picture is not known here, so polygons
         that lie wholly outside of the picture are among them.
     - `problems`: one for each line that is left out or doubtful.
-    - `repaired`: the indices of the polygons that crossed or touched themselves. Their vertices are not the annotator's.
+    - `repaired`: the indices of the polygons that touched or crossed themselves, and have other vertices now.
     """
 
     polygons: list[Polygon] = dataclasses.field(default_factory=list)

@@ -9,7 +9,7 @@ from dbnet_jax.geometry import polygon_area
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
+from input_pipeline.datasets.parsing.annotations import make_sample
 from input_pipeline.datasets.parsing.outline import TooManyInstances
 from tests.helpers.benchmark_labels import SQUARE, WORD
 from tests.helpers.problems import said

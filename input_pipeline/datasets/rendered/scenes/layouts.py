@@ -34,8 +34,8 @@ class Layouts:
         self._pictures = [words for words in map(self._read, files) if words]
         if self._odd:
             said = (
-                f"{len(self._odd)} outlines of an odd number of points, or that touch or cross themselves, are left out, "
-                f"the first in {self._odd[0]}"
+                f"{len(self._odd)} outlines of an odd number of points, or that touch or cross themselves, are left "
+                f"out, the first in {self._odd[0]}"
             )
             self.problems.append(Problem("`config.data.layouts`", said, len(self._odd)))
         if not self._pictures:
