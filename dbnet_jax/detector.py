@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from absl import logging
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -122,6 +124,9 @@ class Detector:
         Pictures of one padded shape share batches. `overlapped` states how many pictures are held and how iteration
         ends. With `config.predict.size` None, twice as many are held, because decoded pictures wait between the passes.
 
+        If regions of a picture are left out because of `config.predict.max_candidates`, a warning lists the picture.
+        For a function, only `Detections.left_out` of the result states it.
+
         **Arguments:** `images`: each as in `detect`; functions are called in the threads.
 
         **Returns:** an iterator over the results of `detect`, in order. For an unreadable picture it returns, and does
@@ -139,6 +144,30 @@ class Detector:
         return self._each(images, map_names(self.config), lambda image: image, DetectedPicture)
 
     def _each(
+        self,
+        images: Iterable[Source],
+        names: tuple[str, ...],
+        keep: Callable[[Image], Kept],
+        finish: Callable[[Kept, Detections, Maps], Result],
+    ) -> Generator[Result | ValueError, None, None]:
+        """The results of `_results`. Logs a warning for each picture of which regions were left out."""
+        shown: deque[str | None] = deque()  # of the pictures in flight; None for those that only the caller can name
+
+        def taken() -> Generator[Source, None, None]:
+            for image in images:
+                path = isinstance(image, (str, os.PathLike))
+                shown.append(os.fspath(image) if path else None if callable(image) else "a picture")
+                yield image
+
+        with contextlib.closing(self._results(taken(), names, keep, finish)) as found:
+            for one in found:
+                name = shown.popleft()
+                detections = one.detections if isinstance(one, DetectedPicture) else one
+                if name is not None and isinstance(detections, Detections) and detections.left_out:
+                    logging.warning("%s: %s", name, detections.problem)
+                yield one
+
+    def _results(
         self,
         images: Iterable[Source],
         names: tuple[str, ...],
@@ -231,6 +260,7 @@ class Detector:
             unclip_ratio=predict.unclip_ratio,
             max_candidates=predict.max_candidates,
             min_size=predict.min_size,
+            rings=predict.rings,
         )
 
 

@@ -100,6 +100,8 @@ def _detect(
                 skipped[name] = str(one)
                 bar.write(f"skipped: {one}")
             else:
+                if one.detections.left_out:
+                    bar.write(f"{name}: {one.detections.problem}")
                 for writer in writers:
                     writer.add(name, one)
             bar.update()

@@ -36,7 +36,10 @@ class Writer:
 
 
 class JsonWriter(Writer):
-    """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}."""
+    """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}.
+
+    If regions of a picture were left out, its "left_out" is their number.
+    """
 
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
         super().__init__(output, title, pictures)
@@ -44,7 +47,10 @@ class JsonWriter(Writer):
 
     def add(self, name: str, found: DetectedPicture) -> None:
         height, width = found.image.shape[:2]
-        self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections)}
+        entry: dict[str, object] = {"height": height, "width": width, "detections": as_json(found.detections)}
+        if found.detections.left_out:
+            entry["left_out"] = found.detections.left_out
+        self._pictures[name] = entry
 
     def close(self, skipped: Mapping[str, str]) -> None:
         text = json.dumps({"pictures": self._pictures, "skipped": skipped}, indent=1)

@@ -18,17 +18,22 @@ class PageWriter(Writer):
         super().__init__(output, title, pictures)
         self._page = ResultsPage(output, title)
         self._total, self._shown = len(pictures), 0
+        self._problems: list[str] = []
         self.files = self._page.files
 
     def add(self, name: str, found: DetectedPicture) -> None:
         detections = found.detections
         self._page.add(ResultPicture(name, found.image, detections.polygons, detections.scores, **found.maps))
         self._shown += 1
+        if detections.left_out:
+            self._problems.append(f"{name}: {detections.problem}")
 
     def close(self, skipped: Mapping[str, str]) -> None:
         summary: dict[str, object] = {"pictures": self._shown}
         if skipped:
             summary["skipped"] = "; ".join(skipped.values())
+        if self._problems:
+            summary["not complete"] = "; ".join(self._problems)
         if missing := self._total - self._shown - len(skipped):
             summary["not looked at"] = f"{missing}: an error ended the run"
         self._page.close(summary)
