@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int32
+from jaxtyping import Bool, Float, Float32
 
 from dbnet_jax.geometry import Number, measure_polygons, offset_path, order_quad
 from dbnet_jax.geometry.packed import Outlines, concatenate
+from dbnet_jax.geometry.rings import Contour, Grown, grow_ring, outline_and_holes, split_rings
 from dbnet_jax.geometry.validity import are_valid, repair_polygon
-from dbnet_jax.messages import check_choice
+from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.typing import Map
 
 Points = Float32[np.ndarray, "_ 2"]
-Grown = Float32[np.ndarray, "_ 2"]  # a polygon, or a hole, in pixels of the map
-Contour = Int32[np.ndarray, "_ 1 2"]  # as of OpenCV
 Rectangle = tuple[Sequence[float], Sequence[float], float]  # as of OpenCV: the centre, the two sides, the angle
 UNCLIP_RATIOS = {"quad": 1.5, "polygon": 2.0}
 # Far above the words of a dense page. The regions beyond it are counted, never dropped silently.
@@ -42,7 +41,9 @@ class Detections:
     @property
     def problem(self) -> str:
         """What a person should know; "" if no region was left out."""
-        return f"{self.left_out:,} text regions beyond `max_candidates` are left out; raise it" if self.left_out else ""
+        if not self.left_out:
+            return ""
+        return f"`max_candidates` leaves out {plural(self.left_out, 'text region')}, the smallest; raise it"
 
 
 def extract_polygons(
@@ -99,7 +100,7 @@ def extract_polygons(
     ratio = UNCLIP_RATIOS[shape] if unclip_ratio is None else unclip_ratio
     probability_map = np.ascontiguousarray(probability_map, dtype=np.float32)
     text = probability_map > threshold
-    contours, closed = _split_rings(text, ratio) if rings else (_find_contours(text), [])
+    contours, closed = split_rings(text, ratio) if rings else (_find_contours(text), [])
     # Each step handles all polygons at once: for a single polygon, the calls take longer than the arithmetic.
     outlines = _quads(_rectangles(contours, min_size)[0]) if shape == "quad" else _simplify(contours, rings=rings)
     scores = region_scores(probability_map, outlines)
@@ -109,7 +110,7 @@ def extract_polygons(
     kept = _largest(outlines, passed, max_candidates)
     grown, whole = _unclip(outlines.where(kept), ratio, with_holes=rings)
     closed_scores = np.array([_mean_inside(probability_map, region) for region in closed], np.float64)
-    grown += [_grow_ring(region, ratio) for region in itertools.compress(closed, closed_scores >= box_threshold)]
+    grown += [grow_ring(region, ratio) for region in itertools.compress(closed, closed_scores >= box_threshold)]
     scores = np.concatenate([scores[kept][whole], closed_scores[closed_scores >= box_threshold]])
     rectangles, large = _rectangles([pieces[0] for pieces in grown], min_size + MIN_GROWTH)
     grown, scores = list(itertools.compress(grown, large)), scores[large].astype(np.float32)
@@ -153,34 +154,6 @@ def _find_contours(text: Bool[np.ndarray, "height width"]) -> Sequence[Contour]:
     # A flat list: as in the official code, the contour of a hole is a candidate too.
     contours, _ = cv2.findContours(text.view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     return contours
-
-
-def _split_rings(text: Bool[np.ndarray, "height width"], ratio: Number) -> tuple[list[Contour], list[list[Contour]]]:
-    """The contours without those of closed rings, and the rings: each an outline and the holes that stay open."""
-    contours, hierarchy = cv2.findContours(text.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    holes_of: dict[int, list[Contour]] = {}
-    for contour, (_, _, _, parent) in zip(contours, () if hierarchy is None else hierarchy[0].tolist(), strict=True):
-        if parent >= 0:
-            holes_of.setdefault(parent, []).append(contour)
-    rings: dict[int, list[Contour]] = {}
-    for index, holes in holes_of.items():
-        width = 2 * _growth([contours[index], *holes], ratio)
-        if opened := [hole for hole in holes if min(cv2.minAreaRect(hole)[1]) > width > 0]:
-            rings[index] = [contours[index], *opened]
-    return [contour for index, contour in enumerate(contours) if index not in rings], list(rings.values())
-
-
-def _growth(region: Sequence[Contour], ratio: Number) -> float:
-    """The distance by which an outline with holes grows, A' r' / L'."""
-    outer, *holes = (cv2.contourArea(contour) for contour in region)
-    return (outer - sum(holes)) * ratio / max(sum(cv2.arcLength(contour, True) for contour in region), 1.0)
-
-
-def _grow_ring(region: Sequence[Contour], ratio: Number) -> list[Grown]:
-    """A closed ring grown back to full size: the outline and its holes."""
-    outline, *holes = (cv2.approxPolyDP(contour, 0.002 * cv2.arcLength(contour, True), True) for contour in region)
-    pieces = offset_path(outline[:, 0].tolist(), _growth(region, ratio), [hole[:, 0].tolist() for hole in holes])
-    return _outline_and_holes(pieces)
 
 
 def _rectangles(shapes: Sequence[np.ndarray], min_side: Number) -> tuple[list[Rectangle], Bool[np.ndarray, "shapes"]]:
@@ -249,20 +222,8 @@ def _unclip(
         pieces = offset_path(polygon.tolist(), distance) if distance > 0 else []
         kept.append(len(pieces) == 1 or (with_holes and len(pieces) > 1))
         if kept[-1]:
-            grown.append(_outline_and_holes(pieces))
+            grown.append(outline_and_holes(pieces))
     return grown, np.array(kept, bool)
-
-
-def _outline_and_holes(pieces: Sequence[list[list[int]]]) -> list[Grown]:
-    """The largest of the pieces of a grown polygon, and its holes, which have the opposite direction."""
-    # Twice as fast as np.array of nested lists.
-    arrays = [np.fromiter(itertools.chain.from_iterable(piece), np.float32).reshape(-1, 2) for piece in pieces]
-    if len(arrays) == 1:
-        return arrays
-    areas = [cv2.contourArea(piece, oriented=True) for piece in arrays]
-    largest = max(range(len(areas)), key=lambda index: abs(areas[index]))
-    holes = [piece for piece, area in zip(arrays, areas, strict=True) if area * areas[largest] < 0]
-    return [arrays[largest], *holes]
 
 
 def _scale(vertices: Float[np.ndarray, "_ 2"], source: tuple[int, ...], target: tuple[int, int]) -> Points:

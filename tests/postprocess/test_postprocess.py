@@ -142,7 +142,7 @@ def test_beyond_the_limit_the_largest_are_kept_and_the_others_counted(shape: str
     assert everything.left_out == 0
     assert (found.left_out, found.problem) == (
         2,
-        "2 text regions beyond `max_candidates` are left out; raise it",
+        "`max_candidates` leaves out 2 text regions, the smallest; raise it",
     )
 
 
