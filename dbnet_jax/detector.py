@@ -155,8 +155,8 @@ class Detector:
 
         def taken() -> Generator[Source, None, None]:
             for image in images:
-                path = isinstance(image, (str, os.PathLike))
-                shown.append(os.fspath(image) if path else None if callable(image) else "a picture")
+                named = os.fspath(image) if isinstance(image, (str, os.PathLike)) else "a picture"
+                shown.append(None if callable(image) else named)
                 yield image
 
         with contextlib.closing(self._results(taken(), names, keep, finish)) as found:

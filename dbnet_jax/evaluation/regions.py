@@ -53,13 +53,11 @@ class Regions:
     """The regions of one picture or of many.
 
     - `shapes`: a shapely geometry for each polygon; None if the polygon does not count.
-    - `boxes`: left, top, right and bottom in pixels; NaN without a shape.
     - `areas`: in square pixels; 0 without a shape.
     - `rectangles`: set if the regions are rectangles.
     """
 
     shapes: Shaped[np.ndarray, "regions"]
-    boxes: Float[np.ndarray, "regions 4"]
     areas: Float[np.ndarray, "regions"]
     rectangles: Rectangles | None = None
 
@@ -73,17 +71,14 @@ class Regions:
         mine, turned = slice(start, stop), self.rectangles
         if turned is not None:
             turned = Rectangles(turned.centres[mine], turned.sides[mine], turned.angles[mine])
-        return Regions(self.shapes[mine], self.boxes[mine], self.areas[mine], turned)
+        return Regions(self.shapes[mine], self.areas[mine], turned)
 
     def shared_with(self, others: "Regions") -> Float[np.ndarray, "regions others"]:
         """The areas of the intersections of these regions (rows) with others (columns), in square pixels."""
         areas = np.zeros((len(self.shapes), len(others.shapes)))
-        # Only where the boxes meet, because most words of a picture are far apart. NaN meets nothing.
-        mine, theirs = self.boxes[:, None], others.boxes[None]
-        meet = (mine[..., :2] < theirs[..., 2:]) & (theirs[..., :2] < mine[..., 2:])
-        row, column = np.nonzero(meet[..., 0] & meet[..., 1])
-        if row.size:
-            areas[row, column] = shapely.area(shapely.intersection(self.shapes[row], others.shapes[column]))
+        # Only where the boxes meet, because most words of a picture are far apart.
+        row, column = shapely.STRtree(others.shapes).query(self.shapes)
+        areas[row, column] = shapely.area(shapely.intersection(self.shapes[row], others.shapes[column]))
         return areas
 
     def upright_with(self, others: "Regions") -> Upright | None:
@@ -177,4 +172,4 @@ def _polygons(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"
 
 
 def _regions(shapes: Shaped[np.ndarray, "regions"], rectangles: Rectangles | None = None) -> Regions:
-    return Regions(shapes, shapely.bounds(shapes).reshape(-1, 4), np.nan_to_num(shapely.area(shapes)), rectangles)
+    return Regions(shapes, np.nan_to_num(shapely.area(shapes)), rectangles)
