@@ -28,7 +28,12 @@ KINDS = (*PUBLISHED, *OWN)
 LINES = (*benchmark_labels.LINES, "icdar_folder")  # of an instance each
 DOCUMENTS = tuple(kind for kind in OWN if kind != "icdar_folder")
 TEXT = tuple(kind for kind in KINDS if kind not in ("synthtext", "total_text mat"))
-KEPT = ("kept as it is", "read as Latin-1", "where the release has")  # what is named though it is there
+KEPT = (
+    "kept as it is",
+    "repaired to one valid polygon",
+    "read as Latin-1",
+    "where the release has",
+)  # what is named though it is there
 AUGMENTATION = Augmentation(crop=(48, 48))
 
 Reading = collections.namedtuple("Reading", "texts problems error")
