@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from dbnet_jax.geometry import Number, measure_polygons, offset_path, order_quad
 from dbnet_jax.geometry.packed import Outlines, concatenate
 from dbnet_jax.geometry.rings import Contour, Grown, grow_ring, outline_and_holes, split_rings
-from dbnet_jax.geometry.validity import are_valid, repair_polygon
+from dbnet_jax.geometry.validity import MAX_VERTICES, are_valid, repair_polygon
 from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.typing import Map
 
@@ -237,9 +237,10 @@ def _valid(
 ) -> list[Points]:
     """The polygons, repaired where rounding and clipping made them touch or cross themselves, and with holes cut open.
 
-    A polygon without area is left without vertices.
+    A polygon has at most `MAX_VERTICES` vertices, and none if it has no area.
     """
-    for index in np.flatnonzero(~are_valid(polygons) | np.array([bool(inner) for inner in holes], bool)).tolist():
+    usual = [not inner and len(polygon) <= MAX_VERTICES for polygon, inner in zip(polygons, holes, strict=True)]
+    for index in np.flatnonzero(~(are_valid(polygons) & np.array(usual, bool))).tolist():
         if shape == "quad":
             polygons[index] = _convex_quad(polygons[index])
         else:

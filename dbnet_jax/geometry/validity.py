@@ -12,11 +12,15 @@ from jaxtyping import Bool, Float32, Shaped
 
 from dbnet_jax.geometry.polygons import Polygon
 
+# More than any outline of text has; the time for an outline may grow with the square of its vertices.
+MAX_VERTICES = 1000
 # Pixels. Half the width of a cut into a hole, and of a bridge between two parts; the next one is tried if whole pixels
 # close the cut again.
 _HALF_WIDTHS = (0.5, 1.0, 2.0, 4.0)
-# Square pixels. Smaller parts beside the largest one come from rounding.
+# Square pixels. Smaller parts beside the largest one, and smaller holes, come from rounding.
 _LEAST_PART = 1.0
+# The largest parts and the largest holes that are kept. An outline of text has one or two, a scribble has thousands.
+_MOST_PARTS = 16
 
 
 def as_shapes(polygons: Sequence[Polygon]) -> Shaped[np.ndarray, "polygons"]:
@@ -57,7 +61,7 @@ def crosses_itself(polygon: Polygon) -> bool:
 def repair_polygon(
     polygon: Polygon, holes: Sequence[Polygon] = (), *, extent: tuple[int, int] | None = None
 ) -> Float32[np.ndarray, "_ 2"]:
-    """One valid polygon of the same region.
+    """One valid polygon of the same region, with at most `MAX_VERTICES` vertices.
 
     - Spikes are removed. A region that is wound twice is wound once.
     - Parts that touch in a point are joined by a bridge, and holes are cut open. Bridges and cuts are a pixel wide, or
@@ -77,8 +81,8 @@ def repair_polygon(
     if region.is_empty or region.area == 0:
         return np.empty((0, 2), np.float32)
     for half_width in _HALF_WIDTHS:
-        found = _vertices(_in_one_piece(region, half_width), extent)
-        if len(found) >= 3 and are_valid([found])[0]:
+        found = _vertices(_thinned(_in_one_piece(region, half_width)), extent)
+        if 3 <= len(found) <= MAX_VERTICES and are_valid([found])[0]:
             return _turned_as(polygon, found)
     # Of whole pixels, the hull is valid wherever it has an area.
     points = shapely.get_coordinates(region)
@@ -101,16 +105,31 @@ def _region(polygon: Polygon, holes: Sequence[Polygon], extent: tuple[int, int] 
 
 def _in_one_piece(region: shapely.Geometry, half_width: float) -> shapely.Geometry:
     """The parts of a region as a polygon without holes."""
-    parts = sorted(shapely.get_parts(region), key=shapely.area, reverse=True)
-    whole = parts[0]
-    for part in parts[1:]:
-        if part.area >= _LEAST_PART:
-            whole = shapely.union_all([whole, part, _strip(whole, part, half_width)])
+    whole, *others = _largest(shapely.get_parts(region))
+    for part in others:
+        whole = shapely.union_all([whole, part, _strip(whole, part, half_width)])
+    holes = shapely.polygons(shapely.get_rings(whole)[1:])
+    whole = shapely.Polygon(whole.exterior, [hole.exterior for hole in _largest(holes) if hole.area >= _LEAST_PART])
     while shapely.get_num_interior_rings(whole):
         hole = shapely.get_interior_ring(whole, 0)
         opened = shapely.difference(whole, _strip(shapely.get_exterior_ring(whole), hole, half_width))
         whole = max(shapely.get_parts(opened), key=shapely.area)
     return whole
+
+
+def _largest(parts: Shaped[np.ndarray, "parts"]) -> list[shapely.Geometry]:
+    """The largest parts, from the largest down; without crumbs, but with the first."""
+    ordered = sorted(parts, key=shapely.area, reverse=True)[:_MOST_PARTS]
+    return ordered[:1] + [part for part in ordered[1:] if part.area >= _LEAST_PART]
+
+
+def _thinned(polygon: shapely.Geometry) -> shapely.Geometry:
+    """The polygon without details of a pixel or a few, if it has too many vertices."""
+    for tolerance in (0.25, 0.5, 1.0, 2.0, 4.0, 8.0):
+        if shapely.get_num_coordinates(polygon) <= MAX_VERTICES:
+            break
+        polygon = shapely.simplify(polygon, tolerance, preserve_topology=True)
+    return polygon
 
 
 def _strip(one: shapely.Geometry, other: shapely.Geometry, half_width: float) -> shapely.Geometry:

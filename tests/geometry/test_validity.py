@@ -72,6 +72,21 @@ def test_a_ring_is_cut_open(scale: float) -> None:
     assert overlap(shapely.Polygon(opened), shapely.Polygon(outer, [hole])) > 0.98
 
 
+def test_many_vertices_and_many_crossings_end_soon() -> None:
+    rng = np.random.default_rng(0)
+    scribble = rng.uniform(0, 500, (150, 2)).astype(np.float32)  # thousands of holes
+    repaired = repair_polygon(scribble)
+    assert are_valid([repaired])[0]
+    assert overlap(shapely.Polygon(repaired), region_of(scribble)) > 0.9
+    turn = np.linspace(0, 2 * np.pi, 3000, endpoint=False)
+    radius = 900 + rng.normal(size=3000)
+    rough = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=1) + 1000
+    thin = repair_polygon(rough, extent=(2000, 2000))
+    assert 3 <= len(thin) <= 1000
+    assert are_valid([thin])[0]
+    assert overlap(shapely.Polygon(thin), region_of(rough)) > 0.99
+
+
 points = st.tuples(st.integers(-5, 35), st.integers(-5, 25))
 
 

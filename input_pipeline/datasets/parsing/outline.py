@@ -1,12 +1,10 @@
 """The rules for an outline of text: it is in pixels, is a valid polygon, and has not too many vertices."""
 
 from dbnet_jax.geometry import polygon_area
-from dbnet_jax.geometry.validity import are_valid, crosses_itself, repair_polygon
+from dbnet_jax.geometry.validity import MAX_VERTICES, are_valid, crosses_itself, repair_polygon
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.typing import Polygon
 
-# More than any outline of text has; the time for an outline may grow with the square of its vertices.
-MAX_VERTICES = 1000
 # Far above a dense page of 5,000 words; the time and the memory for a picture grow with it.
 MAX_INSTANCES = 20_000
 
