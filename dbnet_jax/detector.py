@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import cv2
 import jax
 import numpy as np
+from absl import logging
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -143,6 +144,8 @@ class Detector:
         With `config.predict.frames` "all", a path of a file with several frames gives a result for each of them, in
         the file's place.
 
+        If regions of a picture are left out because of `config.predict.max_candidates`, a warning and a note say so.
+
         **Arguments:** `images`: each as in `detect`; functions are called in the threads.
 
         **Returns:** an iterator over the results of `detect`, in order. For an unreadable picture, and for one that
@@ -154,7 +157,7 @@ class Detector:
         if is_one_picture(images):
             what = f"={os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else type(images).__name__
             raise ValueError(f"`images` ({what}) must be several pictures; `detect` takes one")
-        return self._each(images, (self._map,), lambda picture: None, lambda _, detections, maps: detections)
+        return self._each(images, (self._map,), lambda picture: picture.name, _warned)
 
     def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:
         """As `detect_many`, with the pictures and all of their maps, to look at."""
@@ -218,7 +221,8 @@ class Detector:
         def done(outputs: Mapping[str, np.ndarray], context: tuple[Kept, Sizes, tuple[str, ...]]) -> Result:
             kept, sizes, notes = context
             maps = without_padding(outputs, sizes)
-            return finish(kept, replace(self._extract(maps, sizes), notes=notes), maps)
+            found = self._extract(maps, sizes)
+            return finish(kept, replace(found, notes=notes + found.notes), maps)
 
         return Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
 
@@ -256,6 +260,7 @@ class Detector:
             unclip_ratio=predict.unclip_ratio,
             max_candidates=predict.max_candidates,
             min_size=predict.min_size,
+            rings=predict.rings,
         )
 
 
@@ -265,6 +270,13 @@ class _Sized:
 
     picture: Picture
     size: int
+
+
+def _warned(name: str, found: Detections, maps: Maps) -> Detections:
+    """The detections; a warning where regions were left out."""
+    if found.left_out:
+        logging.warning("%s: %s", name, found.notes[-1])
+    return found
 
 
 def _without_errors(found: Generator[Result | ValueError, None, None]) -> list[Result]:

@@ -46,6 +46,7 @@ PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "checkpoint": ("best", "latest"),
     "follow_exif": (True, False),
     "frames": ("first", "all"),
+    "rings": (True, False),
 }
 # The numbers that a field of `predict` may have.
 WHOLE = ("size", "first_size", "max_side", "max_pixels", "batch_size", "max_candidates", "stretch_width")
@@ -94,6 +95,10 @@ def check_predict(predict: ConfigDict) -> None:
         raise ValueError(f"`config.predict.sizes` (={sizes!r}) must be positive and whole, one or more")
     if predict.size is None and predict.resize == "official":
         raise ValueError("`config.predict.size` (=None) needs a number with `config.predict.resize` = 'official'")
+    if predict.rings and predict.shape != "polygon":
+        raise ValueError(
+            f"`config.predict.rings` (=True) needs `config.predict.shape` (={predict.shape!r}) = 'polygon'"
+        )
     if predict.stretch_width is not None and predict.resize != "official":
         raise ValueError(
             f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"

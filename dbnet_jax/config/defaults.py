@@ -153,8 +153,9 @@ def _predict() -> ConfigDict:
     predict.threshold = 0.3  # of the binarization; the paper has 0.2
     predict.box_threshold = 0.7  # least mean probability inside a polygon
     predict.unclip_ratio = config_dict.placeholder(float)  # None: 1.5 for quads, 2.0 for polygons
-    predict.max_candidates = 1000  # regions of a map
+    predict.max_candidates = 10_000  # the most regions of a map that grow: the largest, and a warning counts the others
     predict.min_size = 3  # pixels of the map
+    predict.rings = False  # finds text all around a ring, as in seals; needs shape = "polygon"
     # The side that becomes `size`: "short", "long" or "height"; the other side keeps the proportion, and is padded.
     # "none" keeps the size of the picture. "official": the height becomes `size`, the width `stretch_width`.
     predict.resize = "short"

@@ -28,10 +28,12 @@ FOLDERS = (
 
 # Fields of earlier versions, with their names of today in the same section.
 _RENAMED = {"data.render": "pixels"}
+# Values that were defaults of earlier versions and would limit this one: they follow today's default.
+_OUTDATED = {"predict.max_candidates": 1000}
 
 
 def config_from_json(text: str) -> ConfigDict:
-    """The config in a JSON text. Fields that it lacks have their defaults.
+    """The config in a JSON text. Fields that it lacks have their defaults, and so have those of `_OUTDATED`.
 
     **Raises:** ValueError when the text is not a JSON object of finite numbers, and as `assign`.
     """
@@ -47,6 +49,8 @@ def config_from_json(text: str) -> ConfigDict:
             assign(config, name, section, name)
         elif isinstance(section, dict):
             for field, value in section.items():
+                if f"{name}.{field}" in _OUTDATED and value == _OUTDATED[f"{name}.{field}"]:
+                    continue
                 today = str(_RENAMED.get(f"{name}.{field}", field))
                 assign(config[name], today, value, f"{name}.{today}")
         else:

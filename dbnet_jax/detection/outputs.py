@@ -43,7 +43,7 @@ class Writer:
 class JsonWriter(Writer):
     """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}.
 
-    A picture with notes, for example that its file has more frames, has "notes" too.
+    A picture with notes has "notes" too: its file has more frames, or regions were left out.
     """
 
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:

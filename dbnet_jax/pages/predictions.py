@@ -19,6 +19,7 @@ class PageWriter(Writer):
         super().__init__(output, title, pictures)
         self._page = ResultsPage(output, title)
         self._total, self._shown = len(pictures), 0
+        self._notes: list[str] = []
         self.files = self._page.files
 
     @classmethod
@@ -29,11 +30,14 @@ class PageWriter(Writer):
         detections = found.detections
         self._page.add(ResultPicture(name, found.image, detections.polygons, detections.scores, **found.maps))
         self._shown += 1
+        self._notes += [f"{name}: {note}" for note in detections.notes]
 
     def close(self, skipped: Mapping[str, str]) -> None:
         summary: dict[str, object] = {"pictures": self._shown}
         if skipped:
             summary["skipped"] = "; ".join(skipped.values())
+        if self._notes:
+            summary["notes"] = "; ".join(self._notes)
         if missing := self._total - self._shown - len(skipped):
             summary["not looked at"] = f"{missing}: an error ended the run"
         self._page.close(summary)

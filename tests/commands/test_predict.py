@@ -104,6 +104,16 @@ def test_pictures_that_were_skipped_are_printed(folder, detector, tmp_path, caps
         assert any(line.startswith("skipped: ") and name in line for line in lines)
 
 
+def test_regions_that_are_left_out_are_listed_everywhere(tmp_path, capsys):
+    image = np.maximum(white_box((80, 120), 10, 10, 50, 30), white_box((80, 120), 10, 45, 90, 70))
+    write(tmp_path / "in/page.png", image)
+    predict_files(BrightnessDetector(resize="none", max_candidates=1), tmp_path / "in", tmp_path / "out")
+    what = "page.png: `max_candidates` leaves out 1 text region, the smallest; raise it"
+    assert capsys.readouterr().out.splitlines() == [what]
+    assert json.loads((tmp_path / "out/detections.json").read_text())["pictures"]["page.png"]["left_out"] == 1
+    assert what in (tmp_path / "out/index.html").read_text()
+
+
 def test_one_file_is_a_source_too(folder, detector, tmp_path):
     predict_files(detector, str(folder / "a/img.png"), str(tmp_path))
     found = json.loads((tmp_path / "detections.json").read_text())

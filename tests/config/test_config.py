@@ -1,6 +1,7 @@
 """Configs: variants, fields behind the colon, and errors that say what is there."""
 
 import importlib
+import json
 import re
 
 import pytest
@@ -178,6 +179,10 @@ def test_a_config_file_of_ones_own_needs_no_folder_of_configs(tmp_path):
 
 def test_a_saved_config_may_have_names_of_earlier_versions():
     assert config_from_json('{"data": {"render": "device"}}').data.pixels == "device"
+    # The limit of earlier versions was a default and nobody's choice.
+    for saved, today in ((1000, 10_000), (2000, 2000)):
+        text = json.dumps({"predict": {"max_candidates": saved}})
+        assert config_from_json(text).predict.max_candidates == today
 
 
 @pytest.mark.parametrize(

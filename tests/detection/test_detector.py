@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 
 from dbnet_jax import detector as detector_module
+from dbnet_jax.geometry import polygon_area
 from dbnet_jax.images.resize import RULES
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.postprocess import extract_polygons
@@ -149,6 +150,37 @@ def test_what_people_call_a_picture_is_one():
     for one in (image, image[..., 0], saved(image, "PNG")):
         with pytest.raises(ValueError, match=r"`images` \(\w+\) must be several pictures; `detect` takes one"):
             detector.detect_many(one)
+
+
+def test_regions_that_are_left_out_are_counted_and_their_file_is_listed(tmp_path: pathlib.Path, caplog):
+    image = np.zeros((160, 200, 3), np.uint8)
+    for row in range(5):
+        image[row * 30 + 10 : row * 30 + 25, 20 : 60 + 20 * row] = 255
+    path = tmp_path / "page.png"
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    for options in ({}, {"size": None, "sizes": (320,)}):
+        detector = BrightnessDetector(max_candidates=3, resize="short", first_size=160, **options)
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            found = detector.detect_batch([path, image, lambda: image])
+        assert [(len(one.polygons), one.left_out) for one in found] == [(3, 2)] * 3
+        what = "`max_candidates` leaves out 2 text regions, the smallest; raise it"
+        assert all(one.notes == (what,) for one in found)
+        said = [record.getMessage() for record in caplog.records]
+        assert sorted(said) == sorted([f"{path}: {what}", *[f"`image`: {what}"] * 2])
+        assert min(polygon[:, 1].min() for polygon in found[0].polygons) > 60  # the largest are the lower ones
+
+
+def test_text_around_a_ring_is_found_where_asked():
+    image = np.zeros((200, 200, 3), np.uint8)
+    cv2.circle(image, (100, 100), 70, (255, 255, 255), 10)
+    options = {"shape": "polygon", "unclip_ratio": 2.0, "resize": "none"}
+    assert BrightnessDetector(**options).detect(image).polygons == []
+    found = BrightnessDetector(rings=True, **options).detect(image)
+    assert found.scores.tolist() == [1.0]
+    assert polygon_area(found.polygons[0]) == pytest.approx(2 * np.pi * 70 * 30, rel=0.1)
+    with pytest.raises(ValueError, match=r"`config.predict.rings` \(=True\) needs `config.predict.shape` \(='quad'\)"):
+        BrightnessDetector(rings=True)
 
 
 # Errors

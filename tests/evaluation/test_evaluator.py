@@ -51,6 +51,18 @@ def detector() -> BrightnessDetector:
     return BrightnessDetector(resize="none", batch_size=2)
 
 
+def test_pictures_of_which_regions_are_left_out_are_problems():
+    class Two(Boxes):
+        def __getitem__(self, index: int) -> Sample:
+            sample = super().__getitem__(index)
+            sample.image[70:91, 5:36] = 255
+            return sample
+
+    found = Evaluator(Two(2)).run(BrightnessDetector(resize="none", max_candidates=1))
+    what = "`max_candidates` leaves out 1 text region, the smallest; raise it"
+    assert found.problems == [Problem(f"box_{index}", what) for index in range(2)]
+
+
 def test_it_scores_what_the_detector_finds_picture_by_picture(detector):
     found = Evaluator(Boxes(7)).run(detector)
     assert found.indices == list(range(7))

@@ -1,7 +1,9 @@
 """The text files of a folder or of a zip archive, which is read as it is and never unpacked."""
 
 import itertools
+import mmap
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -16,6 +18,12 @@ MAX_FILES = 200_000
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 2**30
 _UTF_8_FLAG = 0x800  # of a name in a zip archive; without it the name is CP437
+# Entries of an archive's list, of any kind: reading the list takes some 700 bytes of memory for each.
+MAX_LISTED = 500_000
+# An entry begins with it.
+_ENTRY = re.compile(rb"PK\x01\x02")
+# The methods that unpack as many bytes as they are asked for. For LZMA, a file of 100 bytes may ask for 4 GiB.
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 PREFIXES = ("poly_gt_", "gt_", "res_")
 
 
@@ -116,8 +124,16 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
+def _check_list(path: Path) -> None:
+    """**Raises:** ValueError where the archive lists too many files."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if any(index == MAX_LISTED for index, _ in enumerate(_ENTRY.finditer(content))):
+            raise ValueError(f"it lists more than {MAX_LISTED:,} files; split it")
+
+
 def _read_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     try:
+        _check_list(path)
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 parts = tuple(
@@ -125,6 +141,8 @@ def _read_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, byte
                 )
                 if info.is_dir() or not _is_wanted(parts, suffixes):
                     continue
+                if info.compress_type not in _BOUNDED:
+                    raise ValueError(f"{info.filename} is compressed by another method than deflate; pack it again")
                 # Not by the size that the archive states: what comes out is counted.
                 with archive.open(info) as file:
                     yield "/".join(parts), file.read(MAX_FILE_BYTES + 1)

@@ -23,7 +23,7 @@ from input_pipeline.datasets.parsing.annotations import (
     parse_numbers,
     text_lines,
 )
-from input_pipeline.datasets.parsing.outline import check_polygon, crosses_itself
+from input_pipeline.datasets.parsing.outline import TooManyInstances, check_count, check_polygon, valid_outline
 from input_pipeline.datasets.parsing.transcription import TextForm, find_text_form
 from input_pipeline.datasets.sample import Annotation
 
@@ -46,11 +46,14 @@ class FileDetections:
     left_out: list[Problem] = dataclasses.field(default_factory=list)
 
     def add(self, where: str, polygon: Polygon, score: float | None, shown: str = "") -> None:
-        """**Raises:** ValueError where the polygon has fewer than three points or no area."""
+        """Adds a detection. A polygon that touches or crosses itself is repaired and listed, see `valid_outline`.
+
+        **Raises:** ValueError where the polygon has fewer than three points or no area.
+        """
         check_polygon(polygon)
-        if crosses_itself(polygon):
-            said = f"the outline crosses itself; kept, and the protocol decides{shown}"
-            self.problems.append(Problem(where, said))
+        polygon, fault = valid_outline(polygon)
+        if fault:
+            self.problems.append(Problem(where, f"{fault}{shown}"))
         self.polygons.append(polygon)
         self.scores.append(score)
 
@@ -67,8 +70,11 @@ def parse_detections(data: bytes, file: str) -> FileDetections:
     whose score is not in [0, 1], or that has a number behind its text, is left out and listed.
 
     **Arguments:** `data`, the content of the file, and `file`, its name for messages.
+
+    **Raises:** `TooManyInstances` where the file has more lines than any picture has instances.
     """
     lines, problems = text_lines(data, file)
+    check_count(file, len(lines))
     found = FileDetections(problems=problems)
     for number, line in lines:
         where, shown = f"{file}:{number}", f": {line[:60]!r}"
@@ -93,9 +99,13 @@ def parse_truth(data: bytes, file: str, form: TextForm | None = None) -> Annotat
 
     **Arguments:** `data`, `file`; `form`: what stands before the transcriptions of the set, by `find_truth_form`; None
     takes it from this file alone.
+
+    **Raises:** `TooManyInstances` where the file has more lines than any picture has instances.
     """
     try:
         return _parse_truth(data, file, form)
+    except TooManyInstances:
+        raise
     except BadPicture as error:
         return Annotation(problems=[Problem.at(file, error)])
 
@@ -139,6 +149,7 @@ def parse_detections_json(data: bytes, file: str) -> dict[str, FileDetections]:
         if not isinstance(entries, list):
             found.leave_out(Problem(f"{file}: {name}", "has no list of detections"))
             continue
+        check_count(f"{file}: {name}", len(entries))
         for index, entry in enumerate(entries):
             where = f"{file}: {name}: detection {index}"
             try:

@@ -14,7 +14,7 @@ from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Image, Polygon
 from input_pipeline.datasets.parsing.encodings import decode_text
-from input_pipeline.datasets.parsing.outline import NotPixels, check_polygon, crosses_itself
+from input_pipeline.datasets.parsing.outline import NotPixels, check_count, check_polygon, valid_outline
 from input_pipeline.datasets.sample import Annotation, Sample
 
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
@@ -83,9 +83,8 @@ def parse_instances(
     """Applies a parser to every line, or to every record of a file that has no lines.
 
     An instance with fewer than three points or over `outline.MAX_VERTICES`, with a coordinate that is not finite or is
-    absurdly large, or without area is left out. An outline that crosses itself is kept and listed:
-    the official protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the
-    evaluation has to decide.
+    absurdly large, or without area is left out. An outline that touches or crosses itself is repaired and listed, see
+    `valid_outline`: otherwise some protocols would drop it.
 
     A file with lines, and without one usable line, is of another picture or another format. A picture without text has
     a file without lines, or with lines of ignored text alone (such as Total-Text's single points).
@@ -100,8 +99,11 @@ def parse_instances(
 
     **Returns:** the instances of the good lines, and one problem for each bad or doubtful one.
 
-    **Raises:** `BadPicture`, with the first reasons, where there are lines and none of them can be used.
+    **Raises:** `BadPicture`, with the first reasons, where there are lines and none of them can be used;
+    `TooManyInstances` where there are more than any picture has.
     """
+    lines = list(lines)
+    check_count(file, len(lines))
     annotation = Annotation(problems=list(problems))
     unread: list[str] = []
     understood = False
@@ -110,6 +112,7 @@ def parse_instances(
         try:
             instance = parse(line)
             check_polygon(instance.polygon, ignored=instance.ignore)
+            polygon, fault = valid_outline(instance.polygon)
         except ValueError as error:
             understood |= instance is not None and instance.ignore and not isinstance(error, NotPixels)
             reason = f"{error}: {_shorten(show(line))}"
@@ -118,11 +121,12 @@ def parse_instances(
             continue
         # A box of the one pixel at the corner stands for "no text", and shows nothing of the other lines' units.
         understood |= bool(np.abs(instance.polygon).max() > 1)
-        crosses = "the outline crosses itself" if crosses_itself(instance.polygon) else ""
-        for doubt in filter(None, (crosses, instance.doubt)):
-            said = f"{doubt}; kept as it is: {_shorten(show(line))}"
-            annotation.problems.append(Problem(f"{file}:{number}", said))
-        annotation.polygons.append(instance.polygon)
+        doubt = f"{instance.doubt}; kept as it is" if instance.doubt else ""
+        for said in filter(None, (fault, doubt)):
+            annotation.problems.append(Problem(f"{file}:{number}", f"{said}: {_shorten(show(line))}"))
+        if fault:
+            annotation.repaired.append(len(annotation.polygons))
+        annotation.polygons.append(polygon)
         annotation.ignore.append(instance.ignore)
         annotation.texts.append(instance.text)
         if instance.script is not None:

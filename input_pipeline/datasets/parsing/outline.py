@@ -1,19 +1,25 @@
-"""The rules for an outline of text (in pixels, with an area, of not too many vertices); turned and round outlines."""
+"""The rules for an outline of text (in pixels, a valid polygon, of not too many vertices); turned and round outlines."""
 
 import math
 
 import numpy as np
 
 from dbnet_jax.geometry import polygon_area
+from dbnet_jax.geometry.validity import MAX_VERTICES, are_valid, crosses_itself, repair_polygon
+from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.typing import Polygon
 
-# More than any outline of text has; the time for an outline may grow with the square of its vertices.
-MAX_VERTICES = 1000
+# Far above a dense page of 5,000 words; the time and the memory for a picture grow with it.
+MAX_INSTANCES = 20_000
 _ELLIPSE = 24  # vertices of one
 
 
 class NotPixels(ValueError):
     """Coordinates of another kind: the other lines of the file cannot be trusted either."""
+
+
+class TooManyInstances(BadPicture):
+    """The file of one picture states more instances than any picture has."""
 
 
 def check_polygon(polygon: Polygon, *, ignored: bool = False) -> None:
@@ -35,20 +41,31 @@ def check_polygon(polygon: Polygon, *, ignored: bool = False) -> None:
         raise NotPixels("all numbers lie between 0 and 1, as shares of the picture's size are; pixels are expected")
 
 
-def crosses_itself(polygon: Polygon) -> bool:
-    """Whether two edges that are not neighbours cross in a point inside of both.
+def valid_outline(polygon: Polygon) -> tuple[Polygon, str]:
+    """An outline as a valid polygon of the same region, see `repair_polygon`.
 
-    Edges AB and CD cross exactly where C and D lie on different sides of AB, and A and B on different sides
-    of CD.
+    **Arguments:**
+
+    - `polygon`: an outline that passes `check_polygon`.
+
+    **Returns:** the outline, and what was wrong with it; "" if nothing was.
+
+    **Raises:** `ValueError` if the region has no area.
     """
-    starts = polygon.astype(np.float64)
-    ends = np.roll(starts, -1, axis=0)
-    along = ends - starts
-    # sides[i, j, …]: on which side of edge i the start and the end of edge j lie.
-    offsets = np.stack([starts[None] - starts[:, None], ends[None] - starts[:, None]], axis=2)
-    sides = np.sign(along[:, None, None, 0] * offsets[..., 1] - along[:, None, None, 1] * offsets[..., 0])
-    parted = sides[..., 0] * sides[..., 1] < 0
-    return bool((parted & parted.T).any())
+    if are_valid([polygon])[0]:
+        return polygon, ""
+    repaired = repair_polygon(polygon)
+    if not len(repaired):
+        raise ValueError("the outline has no area")
+    fault = "crosses" if crosses_itself(polygon) else "touches"
+    return repaired, f"the outline {fault} itself; repaired to one valid polygon of the same region"
+
+
+def check_count(file: str, count: int) -> None:
+    """**Raises:** `TooManyInstances` if the file of a picture has more instances than `MAX_INSTANCES`."""
+    if count > MAX_INSTANCES:
+        limit = f"a picture has at most {MAX_INSTANCES:,}"
+        raise TooManyInstances(f"{file}: {count:,} text instances, and {limit}: split the file by pictures")
 
 
 def turn(polygon: Polygon, center: tuple[float, float], angle: float) -> Polygon:

@@ -22,7 +22,8 @@ KINDS = (*PUBLISHED, *OWN)
 LINES = (*benchmark_labels.LINES, "icdar_folder")  # of an instance each
 DOCUMENTS = tuple(kind for kind in OWN if kind not in ("icdar_folder", "pascal_voc"))  # of JSON
 TEXT = tuple(kind for kind in KINDS if kind not in ("synthtext", "total_text mat"))
-KEPT = ("kept as it is", "not UTF-8", "where the release has")  # what is named though it is there
+# What is named though it is there.
+KEPT = ("kept as it is", "repaired to one valid polygon", "not UTF-8", "where the release has")
 
 
 @pytest.fixture(scope="module")

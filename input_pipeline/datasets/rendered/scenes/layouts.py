@@ -9,7 +9,6 @@ from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.outline import crosses_itself
 
 # The upper and the lower edge of a word: as many points each, in reading order.
 Band = tuple[Polygon, Polygon]
@@ -21,7 +20,7 @@ class Layouts:
     **Arguments:**
 
     - `folder`: a folder of `.txt` files, one for each picture, with lines `x1,y1,…,xn,yn,text`: Total-Text's or
-        ICDAR's. Polygons with an odd number of points and polygons that cross themselves are left out.
+        ICDAR's. Polygons with an odd number of points and polygons that touch or cross themselves are left out.
         `problems` counts them.
 
     **Raises:** FileNotFoundError if the folder contains no such file; ValueError if the files contain no polygon.
@@ -36,8 +35,8 @@ class Layouts:
         self._pictures = [words for words in map(self._read, files) if words]
         if self._odd:
             said = (
-                f"{len(self._odd)} outlines of an odd number of points, or that cross themselves, are left out, the "
-                f"first in {self._odd[0]}"
+                f"{len(self._odd)} outlines of an odd number of points, or that touch or cross themselves, are left "
+                f"out, the first in {self._odd[0]}"
             )
             self.problems.append(Problem("`config.data.layouts`", said, len(self._odd)))
         if not self._pictures:
@@ -63,8 +62,9 @@ class Layouts:
             return []
         self.problems += annotation.problems
         words = []
-        for polygon, ignore, text in zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True):
-            if len(polygon) < 4 or len(polygon) % 2 or crosses_itself(polygon):
+        instances = zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True)
+        for index, (polygon, ignore, text) in enumerate(instances):
+            if len(polygon) < 4 or len(polygon) % 2 or index in annotation.repaired:
                 self._odd.append(file.name)
                 continue
             half = len(polygon) // 2
