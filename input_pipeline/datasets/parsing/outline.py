@@ -1,4 +1,4 @@
-"""The rules for an outline of text (in pixels, a valid polygon, of not too many vertices); turned and round outlines."""
+"""The rules for an outline of text: in pixels, valid, of not too many vertices; turned and round outlines."""
 
 import math
 
