@@ -54,20 +54,25 @@ def saved_items(folder: pathlib.Path) -> set[str]:
 
 
 def check_files(folder: pathlib.Path, items: Collection[str] = ()) -> None:
-    """Checks that no file of a checkpoint is missing, and the bytes of some.
+    """Checks that no file of the items and of the score is missing or has other bytes than were saved.
 
-    **Arguments:** `folder`, of the checkpoint; `items`: those whose bytes are checked, beside those of the score.
+    **Arguments:** `folder`, of the checkpoint; `items`: others may be damaged or gone.
 
     **Raises:** DamagedCheckpoint with the file and what is wrong with it.
     """
     if not folder.is_dir():
         raise DamagedCheckpoint("it is not a folder")
-    if missing := [item for item in sorted({"model"} | saved_items(folder)) if not (folder / item).is_dir()]:
+    saved = saved_items(folder)
+    if not saved:
+        raise DamagedCheckpoint("it has no weights")
+    if missing := [item for item in items if item in saved and not (folder / item).is_dir()]:
         raise DamagedCheckpoint(f"{missing[0]} is missing")
     for name, digest in (_read_object(folder / _DIGESTS) or {}).items():
+        if name.partition("/")[0] not in ("metrics", *items):
+            continue
         if not (folder / name).is_file():
             raise DamagedCheckpoint(f"{name} is missing")
-        if name.partition("/")[0] in ("metrics", *items) and _digest(folder / name) != digest:
+        if _digest(folder / name) != digest:
             raise DamagedCheckpoint(f"{name} has other bytes than were saved")
     read_score(folder)
 

@@ -95,7 +95,7 @@ def _read(folder: pathlib.Path, wanted: Wanted) -> dict[str, Any]:
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler(handler_registry=registry)) as reader:
         with _unreadable_is_damaged(folder):
             if not has_digests(folder):
-                _read_keys(folder, items)
+                _read_keys(folder, saved & items.keys())
             stored = reader.metadata(folder).item_metadata
             shapes = {item: _shapes(item, stored[item].tree) for item in items if stored.get(item) is not None}
         if lost := [item for item in items if item in saved and item not in shapes]:

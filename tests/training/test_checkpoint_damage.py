@@ -128,6 +128,16 @@ def test_checkpoints_of_earlier_versions_load_without_digests(run):
     assert checkpoint_files.saved_steps(run / "checkpoints") == [3, 2, 1]
 
 
+@pytest.mark.parametrize("digests", [True, False])
+def test_weights_without_the_optimisers_state_are_enough_to_detect_with(run, digests):
+    if not digests:
+        without_digests(run)
+    shutil.rmtree(run / "checkpoints/3/training")
+    with Checkpoints(run) as checkpoints:
+        assert checkpoints.restore_variables(state(0).variables)[1] == 3
+        assert int(checkpoints.restore(state(0, average=True)).step) == 2
+
+
 def test_where_all_are_damaged_each_is_listed_and_no_run_begins_anew(run):
     for step in (1, 2, 3):
         (run / f"checkpoints/{step}/training/_METADATA").write_bytes(b"\0")
