@@ -110,7 +110,9 @@ def test_regions_that_are_left_out_are_listed_everywhere(tmp_path, capsys):
     predict_files(BrightnessDetector(resize="none", max_candidates=1), tmp_path / "in", tmp_path / "out")
     what = "page.png: `max_candidates` leaves out 1 text region, the smallest; raise it"
     assert capsys.readouterr().out.splitlines() == [what]
-    assert json.loads((tmp_path / "out/detections.json").read_text())["pictures"]["page.png"]["left_out"] == 1
+    assert json.loads((tmp_path / "out/detections.json").read_text())["pictures"]["page.png"]["notes"] == [
+        what.removeprefix("page.png: ")
+    ]
     assert what in (tmp_path / "out/index.html").read_text()
 
 
