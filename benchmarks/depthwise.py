@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import measuring
+from parts import measuring
 
 # Before the folder of this file, where other packages' names are.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from typing import Any
 from unittest import mock
 
-import measuring
+from parts import measuring
 
 # Before the folder of this file, where other packages' names are.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import measuring
+from parts import measuring
 
 # Before the folder of this file, which has the name of the package that it measures.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))

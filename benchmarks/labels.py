@@ -13,7 +13,7 @@ import statistics
 import sys
 from collections.abc import Callable
 
-import measuring
+from parts import measuring
 
 # Before the folder of this file, where other packages' names are.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import pyclipper
 import shapely
-from scenes import text_polygons
+from parts.scenes import text_polygons
 
 from input_pipeline.edge_distance import DISTANCES
 from input_pipeline.labels import make_labels

@@ -15,8 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-import measuring
-from network_sides import SIDES, call, start
+from parts import measuring
+from parts.network_sides import SIDES, call, start
 
 PASSES = ("forward", "training")
 

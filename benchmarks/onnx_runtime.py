@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import measuring
 import numpy as np
 from detection import one_after_another, picture_files, write_pictures
+from parts import measuring
 
 # Before the folder of this file, where other packages' names are.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -80,7 +80,7 @@ def make_detector(options: argparse.Namespace) -> Any:
 def export(detector: Any, options: argparse.Namespace, file: pathlib.Path) -> pathlib.Path:
     """Writes the plain PyTorch twin with the detector's weights as ONNX, for pictures of any size."""
     import torch
-    from torch_twin import Twin
+    from parts.torch_twin import Twin
 
     from dbnet_jax.models.from_config import model_from_config
     from dbnet_jax.torch_weights import export_torch_weights

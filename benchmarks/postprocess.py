@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import measuring
+from parts import measuring
 
 # Before the folder of this file, where other packages' names are.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import pyclipper
 import shapely
-from scenes import text_polygons
+from parts.scenes import text_polygons
 
 from dbnet_jax.geometry import offset_distance, offset_polygon
 from dbnet_jax.postprocess import Detections, extract_polygons

@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import measuring
 import numpy as np
-from rapidocr_sides import Side, check, make_detectors, our_side, their_side
+from parts import measuring
+from parts.rapidocr_sides import Side, check, make_detectors, our_side, their_side
 
 # Before the folder of this file, where other packages' names are.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))

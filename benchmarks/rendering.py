@@ -14,7 +14,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import measuring
+from parts import measuring
 
 # Before the folder of this file.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))

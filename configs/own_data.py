@@ -1,7 +1,8 @@
 """Your own pictures and labels, in one of the common formats (docs/own_data.md).
 
 Metric: hmean of the IoU protocol. Data: `config.data.name` is the format (icdar_folder, paddleocr, mmocr, coco_text,
-labelme, textocr, hiertext), `config.data.dir` the folder. `--mode=inspect` draws the training examples:
+labelme, label_studio, via, pascal_voc, textocr, hiertext), `config.data.dir` the folder. `--mode=inspect` draws the
+training examples:
 
     python run.py --config=configs/own_data.py --config.data.name=paddleocr --config.data.dir=DIR --workdir=runs/mine
 

@@ -1,13 +1,42 @@
 """Files that a reader finds old or new, and never in part; the list of the files that a run wrote."""
 
+import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 MANIFEST = ".dbnet_jax.json"
 """Lists the files that runs wrote into a folder of results."""
+
+
+_MOST_LISTED = 5  # files that an error lists
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Puts the path into an OSError. A write to an open file raises one without it, as where the disk is full.
+
+    **Raises:** the same error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
+
+
+def lacking_room(folder: str | os.PathLike[str], size: int, count: int) -> str:
+    """What the disk of `folder` lacks for `count` files of `size` bytes in all, in words; "" where it has room."""
+    disk = os.statvfs(folder)
+    # Some file systems count neither blocks nor files.
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < size:
+        return f"{size / 1e6:,.1f} MB are needed, and {disk.f_bavail * disk.f_frsize / 1e6:,.1f} MB are free"
+    if disk.f_files and disk.f_favail < count:
+        return f"{count} new files are needed, and the disk takes {disk.f_favail} more"
+    return ""
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None:
@@ -20,8 +49,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
     if isinstance(content, str):
         content = content.encode("utf-8", errors="backslashreplace")
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        with naming(path):
+            partial.write_bytes(content)
+            partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -32,8 +62,52 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
+def check_files(
+    folder: str | os.PathLike[str], outputs: Mapping[str, Collection[str]], argument: str = "output"
+) -> None:
+    """Refuses a folder in which a run would overwrite the files of a person.
+
+    **Arguments:**
+
+    - `folder`: the folder of results; it may not exist yet.
+    - `outputs`: the files that the run will write, as of `replace_files`.
+    - `argument`: the name of `folder` in the message.
+
+    **Raises:** FileExistsError when one of the files exists, and `MANIFEST` does not list it.
+    """
+    folder = pathlib.Path(folder)
+    listed = {file for files in _read_manifest(folder).values() for file in files}
+    planned = [file for files in outputs.values() for file in files]
+    # A file may stand where a folder is needed.
+    needed = dict.fromkeys(parent for file in planned for parent in pathlib.PurePath(file).parents[:-1])
+    strangers = [str(name) for name in needed if os.path.lexists(folder / name) and not (folder / name).is_dir()]
+    strangers += [file for file in planned if file not in listed and os.path.lexists(folder / file)]
+    if strangers:
+        more = len(strangers) - _MOST_LISTED
+        names = ", ".join(strangers[:_MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+        raise FileExistsError(
+            f"`{argument}` (={os.fspath(folder)!r}) contains files that no run listed as its own, and this run would "
+            f"overwrite them: {names}. Move or delete them, or choose another folder"
+        )
+
+
+def claim_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collection[str]]) -> None:
+    """Lists the files that a run will write, so that they are its own also where it is killed.
+
+    **Arguments:** as of `check_files`; the folder must exist.
+
+    **Raises:** as `check_files`.
+    """
+    check_files(folder, outputs)
+    earlier = _read_manifest(pathlib.Path(folder))
+    claimed = {name: sorted({*earlier.get(name, []), *files}) for name, files in outputs.items()}
+    write_json(pathlib.Path(folder) / MANIFEST, earlier | claimed)
+
+
 def replace_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collection[str]]) -> None:
     """Removes the files of an earlier run that this run did not write again, and lists those of this run.
+
+    Folders that are empty then are removed too.
 
     The list is the file `MANIFEST` in the folder. A file that it does not list belongs to a person and stays.
 
@@ -53,6 +127,15 @@ def replace_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collecti
         # A damaged list may contain any name, also one that `file.is_file` cannot ask for.
         if os.path.isfile(file) and file.parent.resolve().is_relative_to(folder.resolve()):
             file.unlink()
+            _remove_empty(file.parent, folder)
+
+
+def _remove_empty(inner: pathlib.Path, folder: pathlib.Path) -> None:
+    """Removes `inner` and the folders around it, up to `folder`, as far as they are empty."""
+    with contextlib.suppress(OSError):  # not empty
+        while inner != folder:
+            inner.rmdir()
+            inner = inner.parent
 
 
 def _read_manifest(folder: pathlib.Path) -> dict[str, list[str]]:

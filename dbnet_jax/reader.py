@@ -1,10 +1,8 @@
 """Detection and recognition together: the text of a picture."""
 
 import functools
-import os
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +10,8 @@ from jaxtyping import Float
 
 from dbnet_jax.detector import Detector, Source
 from dbnet_jax.images.crops import cut_between, text_sides
-from dbnet_jax.images.decode import read_image
+from dbnet_jax.images.decode import Picture
+from dbnet_jax.images.sources import to_picture
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.recognition.lines import group_lines, reading_order
@@ -104,11 +103,13 @@ class Reader:
         The detector works on the next pictures while the words of one are recognised.
         """
         kept: dict[int, Image] = {}
-        follow = bool(self.detector.config.predict.follow_exif)
+        predict = self.detector.config.predict
+        options = {"follow_exif": bool(predict.follow_exif), "max_pixels": predict.max_pixels}
 
-        def keep(index: int, source: Source) -> Image:
-            kept[index] = _pixels(source, follow)
-            return kept[index]
+        def keep(index: int, source: Source) -> Picture:
+            picture = to_picture(source() if callable(source) else source, **options)
+            kept[index] = picture.image
+            return picture
 
         sources = (functools.partial(keep, index, source) for index, source in enumerate(images))
         for index, found in enumerate(self.detector.detect_many(sources)):
@@ -144,9 +145,3 @@ class Reader:
             if index not in best or reading.score > best[index].score:
                 best[index] = reading
         return [best[index] for index in range(len(polygons))]
-
-
-def _pixels(source: Any, follow_exif: bool) -> Image:
-    if isinstance(source, str | os.PathLike):
-        return read_image(source, follow_exif=follow_exif)
-    return source() if callable(source) else source

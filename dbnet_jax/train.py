@@ -17,7 +17,8 @@ from dbnet_jax.messages import plural
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh, replicated, to_global
-from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
+from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, has_checkpoint
+from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.training.log import FiniteCheck, TrainLog
 from dbnet_jax.training.preemption import Preemption
 from dbnet_jax.training.state import TrainState, create_state
@@ -25,6 +26,7 @@ from dbnet_jax.training.step import make_train_step
 from dbnet_jax.training.step_cost import MeasuredStep
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.initial import initial_variables
+from dbnet_jax.weights.run_folder import check_workdir
 from input_pipeline.bad_samples import BadSamples, TooManyBadSamples
 
 
@@ -40,16 +42,24 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     **Returns:** what `evaluation.json` holds, see `Task.report`.
 
     **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work or the workdir
-    holds a run of another architecture; NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved.
+    holds a run of another architecture; WorkdirInUse; FileExistsError when it contains files of a person;
+    NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved; CheckpointNotSaved; DamagedCheckpoint when
+    no checkpoint of the run is whole.
     """
-    # ---------------------------------------------------------------- data
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
+    task_of(config).check(config)
+    with only_run_in(workdir):
+        check_workdir(workdir)
+        return _train_and_evaluate(config, workdir)
+
+
+def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> dict[str, Any]:
+    # ---------------------------------------------------------------- data
     task, train = task_of(config), config.train
-    task.check(config)
     train_set, eval_set = task.open(config, "train"), task.open(config, "eval")
     evaluator = task.evaluator(config, eval_set)
-    bad_samples = BadSamples(len(train_set), config.data.max_bad_share)
+    bad_samples = BadSamples(len(train_set), config.data.max_bad_share, needs_text=True)
     steps_per_epoch = max(1, train_set.pass_length // train.batch_size)
     total_steps = train.steps or max(1, round(train.epochs * steps_per_epoch))
 
@@ -90,7 +100,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
             epoch = f"{plural(train_set.pass_length, 'picture')} an epoch to train on"
             log.message(f"{epoch}, {len(eval_set)} to score on; {plural(mesh.size, 'device')}")
             if changes:
-                log.message(f"going on from step {first_step} with another config than before: {changes}")
+                log.message(f"going on from step {first_step}, {changes}")
             # An evaluation that an earlier run was stopped in, or that failed there, is made up first.
             unscored = first_step > 0 and not checkpoints.is_scored(first_step)
             for step in range(first_step if unscored else first_step + 1, total_steps + 1):
@@ -123,6 +133,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
                     with log.stage("checkpoint"):
                         checkpoints.save(state)
                 if stopping:
+                    with log.stage("checkpoint"):
+                        checkpoints.wait()
                     log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
                     raise SystemExit(preemption.exit_code)
             log.message(bad_samples.report())
@@ -168,9 +180,14 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
         # first step nothing is learned, and a checkpoint would keep the next run from reading `config.init`.
         if jax.process_count() == 1 and int(state.step) > 0:
             check.now()
-            checkpoints.save(state)
             mended = " once the data is mended" if isinstance(error, TooManyBadSamples) else ""
-            log.message(f"stopped: step {int(state.step)} is saved, and the same command goes on from there{mended}")
+            saved = f"step {int(state.step)} is saved, and the same command goes on from there{mended}"
+            try:
+                checkpoints.save(state)
+                checkpoints.wait()
+            except CheckpointNotSaved as failure:
+                saved = str(failure)
+            log.message(f"stopped: {saved}")
         raise
 
 

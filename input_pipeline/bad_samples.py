@@ -1,13 +1,49 @@
-"""Counts and lists what is wrong with the data; too many unusable pictures stop the run."""
+"""Counts and lists what is wrong with the data; too many unusable pictures, or none with text, stop the run."""
 
 import threading
 from collections.abc import Iterable
 
+from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem, Problems, count_problems, plural, summary_line
+from input_pipeline.datasets.sample import Dataset
 
 
 class TooManyBadSamples(ValueError):
     """The share of unusable pictures passed the limit; the message lists them."""
+
+
+class NothingToLearn(ValueError):
+    """No text of the data set counts."""
+
+
+def why_nothing_counts(dataset: Dataset) -> str:
+    """Why no text of a data set counts; "" where some does, or where it cannot be known without the pictures.
+
+    It reads annotations up to the first text that is not ignored: mostly one.
+    """
+    pictures = texts = 0
+    for index in range(len(dataset)):
+        try:
+            annotation = dataset.annotation(index)
+        except BadPicture:
+            continue
+        if annotation is None or not all(annotation.ignore):
+            return ""
+        pictures += 1
+        texts += len(annotation.ignore)
+    return nothing_counts(pictures, texts) if pictures else ""
+
+
+def check_some_text_counts(dataset: Dataset) -> None:
+    """**Raises:** NothingToLearn where it is known before training that no text of a data set counts."""
+    if reason := why_nothing_counts(dataset):
+        raise NothingToLearn(f"{reason}. Check the labels and the marks of ignored text in them (docs/own_data.md)")
+
+
+def nothing_counts(pictures: int, texts: int) -> str:
+    """What is wrong with pictures of whose texts none counts."""
+    found = f"{plural(texts, 'text')} in {plural(pictures, 'picture')}, all ignored" if texts else ""
+    return f"no text counts: {found or 'no text in ' + plural(pictures, 'picture')}"
 
 
 class BadSamples:
@@ -19,15 +55,17 @@ class BadSamples:
     - `max_share`: the largest share of the pictures, and of the pictures of each of several mixed sets, that may be
         unusable. Where several processes read the data, each counts the pictures that it read itself.
     - `stop`: whether `add` raises past the limit; otherwise `stops` keeps the message.
+    - `needs_text`: whether `add_example` raises after a whole pass without text that counts.
     """
 
-    def __init__(self, total: int, max_share: float, *, stop: bool = True):
+    def __init__(self, total: int, max_share: float, *, stop: bool = True, needs_text: bool = False):
         self._total, self._max_share, self._stop = total, max_share, stop
         self._lock = threading.Lock()
         self._skipped: set[str] = set()
         self._counts: dict[str, int] = {}  # of each of the mixed sets, by its label
         self._problems = Problems()
         self._reported = 0
+        self._needs_text, self._examples = needs_text, 0
         self.stops = ""
         """The message, without its list, with which the run stops; "" below the limit."""
 
@@ -57,6 +95,19 @@ class BadSamples:
         )
         if self._stop:
             raise TooManyBadSamples(f"{self.stops}:\n{self.report(everything=True)}")
+
+    def add_example(self, *, has_text: bool) -> None:
+        """A picture is used for an example; `has_text`: whether any text of it counts.
+
+        **Raises:** NothingToLearn, where text is needed, when as many examples as there are pictures had none, and one
+        more has none.
+        """
+        with self._lock:
+            self._needs_text &= not has_text
+            self._examples += 1
+            if self._needs_text and self._examples > self._total:
+                said = f"the first {plural(self._examples, 'training example')} had no text that counts"
+                raise NothingToLearn(f"{said}. Look at the data with --mode=inspect")
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """Something is left out or is doubtful, as in an annotation; the picture itself is used."""

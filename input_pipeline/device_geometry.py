@@ -1,4 +1,4 @@
-"""The geometry from which `dbnet_jax.training.device_pixels` makes a training example on the device."""
+"""The geometry of a training example whose pixels `dbnet_jax.training.device_pixels` makes on the device."""
 
 import cv2
 import numpy as np
@@ -15,16 +15,16 @@ IGNORED, UNUSED = 0.0, -1.0
 
 
 class DeviceGeometry:
-    """Describes an example whose pixels are made on the device, in arrays of one size for all.
+    """Describes an example whose pixels the device makes, by arrays of the same shapes for all examples.
 
     **Arguments:**
 
-    - `canvas`: (height, width) in pixels of the pictures that are sent; a larger one is shrunk to fit, and all lie in
-        the top left corner.
-    - `crop`: (height, width) of the example.
-    - `shrink_ratio`, `min_text_size`: as of `make_labels`.
-    - `max_instances`, `max_vertices`: room for outlines.
-    - `stored`: the pictures are on the device already, and their index is sent.
+    - `canvas`: (height, width) of the pictures that are sent, in pixels. A larger picture is shrunk to fit. Each
+        picture lies in the top left corner.
+    - `crop`: (height, width) of the example, in pixels.
+    - `shrink_ratio`, `min_text_size`: as in `make_labels`.
+    - `max_instances`, `max_vertices`: the most polygons, and the most vertices of a polygon.
+    - `stored`: True sends the index of a picture that is on the device already.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class DeviceGeometry:
 
         **Returns:** `picture` uint8 [height, width, 3], or `index`; `matrix` float32 [2, 3] from the crop's pixels to
         the picture's; `color` float32 [3, 4]; `polygons` float32 [instances, vertices, 2], (x, y) in the crop;
-        `distances` float32 [instances], the D of each, 0 where it is ignored, −1 behind the last.
+        `distances` float32 [instances]: D of each polygon, 0 if it is ignored, −1 for unused places.
 
-        **Raises:** BadPicture when there is no room for an outline.
+        **Raises:** BadPicture if there are too many polygons or vertices.
         """
         size = (sample.image.shape[0], sample.image.shape[1])
         polygons, distances = self._instances(sample.name, placement)
@@ -64,7 +64,7 @@ class DeviceGeometry:
         return {"picture": to_canvas(sample.image, self._canvas), **example}
 
     def _to_picture(self, matrix: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> Float[np.ndarray, "2 3"]:
-        """The crop's pixels → the original's → the canvas', pixel centres at integers."""
+        """From pixels of the crop to pixels of the original and then of the canvas; pixel centres are at integers."""
         scale = canvas_scale(size, self._canvas)
         inverse = cv2.invertAffineTransform(matrix.astype(np.float64))
         inverse = inverse * scale
@@ -77,14 +77,14 @@ class DeviceGeometry:
         room, vertices = self._room
         if len(placement.polygons) > room:
             count = len(placement.polygons)
-            raise BadPicture(
-                f"{name}: {count} instances, and `config.data.max_instances` (={room}) has no room for them"
-            )
+            raise BadPicture(f"{name}: {count} polygons are more than `config.data.max_instances` (={room})")
         polygons = np.zeros((room, vertices, 2), np.float32)
         distances = np.full(room, UNUSED, np.float32)
         for place, (polygon, ignored) in enumerate(zip(placement.polygons, placement.ignore, strict=True)):
             if len(polygon) > vertices:
-                raise BadPicture(f"{name}: {len(polygon)} vertices; `config.data.max_vertices` is {vertices}")
+                raise BadPicture(
+                    f"{name}: {len(polygon)} vertices are more than `config.data.max_vertices` (={vertices})"
+                )
             polygon = clip_to_image(polygon, *self._crop)
             polygons[place, : len(polygon)] = polygon
             polygons[place, len(polygon) :] = polygon[-1]
@@ -92,7 +92,7 @@ class DeviceGeometry:
         return polygons, distances
 
     def _distance(self, polygon: Polygon) -> float:
-        """D, or 0 where `make_labels` would ignore the polygon."""
+        """D, or 0 if `make_labels` ignores the polygon."""
         distance = offset_distance(polygon, self._shrink_ratio)
         small = np.ptp(polygon, axis=0).min() < self._min_text_size or polygon_area(polygon) < 1
         return IGNORED if small or not offset_polygon(polygon, -distance) else distance

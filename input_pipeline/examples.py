@@ -52,7 +52,8 @@ class ShuffledExamples(abc.ABC):
     def __getitem__(self, position: int) -> Example:
         """The example at `position`: `name`, the sample's, and arrays.
 
-        **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit.
+        **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit; NothingToLearn
+        when a whole pass of pictures had no text that counts, and `bad_samples` needs some.
         """
         rng = np.random.default_rng((self._seed, 2, position))
         index = self.index(position)
@@ -65,6 +66,7 @@ class ShuffledExamples(abc.ABC):
                 index = int(rng.integers(len(self._dataset)))
                 continue
             self._bad_samples.add_problems(sample.problems)
+            self._bad_samples.add_example(has_text=not all(sample.ignore))
             return example
         raise BadPicture(
             f"{REPLACEMENTS} pictures in a row cannot be used:\n{self._bad_samples.report(everything=True)}"

@@ -13,7 +13,7 @@ from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
 from input_pipeline.batches.threads import thread_batches
-from input_pipeline.datasets import BENCHMARKS, CROPS, OWN_DATA, RENDERED, WORDS_ALONE, open_dataset
+from input_pipeline.datasets import BENCHMARKS, CROPS, OWN_DATA, RENDERED, WORD_DATA, WORDS_ALONE, open_dataset
 from input_pipeline.datasets.sample import GRANULARITIES, Dataset
 from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
@@ -88,12 +88,13 @@ def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
             drawn = {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
             scenes = {key: data[key] for key in ("granularity", "backgrounds", "layouts", "fonts")}
             return drawn if data.name == "synthetic" else drawn | scenes
-        if data.name not in OWN_DATA:
+        if data.name not in (*OWN_DATA, *WORD_DATA):
             return {}
         granularity = {"granularity": data.granularity} if data.name == "hiertext" else {}
         labels = {"labels": data.train_labels, "eval_labels": data.eval_labels}
-        return {**labels, "follow_exif": config.predict.follow_exif, **granularity}
-    if data.name in (*OWN_DATA, *RENDERED):
+        pixels = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
+        return {**labels, **pixels, **granularity}
+    if data.name in (*OWN_DATA, *WORD_DATA, *RENDERED):
         raise ValueError(
             f"`config.data.source` (={data.source!r}) must be 'files': only the benchmarks can be prepared"
         )

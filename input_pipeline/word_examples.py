@@ -63,7 +63,7 @@ class WordExamples(ShuffledExamples):
         classes[: len(text)] = self._characters.encode(text)
         return {
             "image": padded(crop, width),
-            "width": np.int32(crop.shape[1]),
+            "width": np.array(crop.shape[1], np.int32),
             "text": classes,
             "name": sample.name,
         }

@@ -17,6 +17,8 @@ from dbnet_jax.torch_weights import load_torch_weights
 from dbnet_jax.torch_weights.convert import describe
 from dbnet_jax.torch_weights.files import PathOrStateDict, read_state_dict
 from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
+from dbnet_jax.training.lock import only_run_in
+from dbnet_jax.weights.run_folder import check_workdir
 
 
 def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> None:
@@ -57,20 +59,28 @@ def convert_checkpoint(
     detection and were left out.
 
     **Raises:** ValueError when the workdir holds checkpoints already or the weights do not fit the config's model;
-    FileNotFoundError, ImportError as `torch_weights.files.read_state_dict`.
+    WorkdirInUse; FileExistsError when it contains files of a person; FileNotFoundError, ImportError as
+    `torch_weights.files.read_state_dict`.
     """
-    if has_checkpoint(workdir):
-        raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) holds checkpoints already: name another one")
+    _check_empty(workdir)
+    check_workdir(workdir)
     state_dict = read_state_dict(path_or_state_dict)
     variables = load_torch_weights(state_dict, model_from_config(config))
-    save_config(config, workdir)
-    with Checkpoints(workdir) as checkpoints:
-        checkpoints.save_variables(variables)
+    with only_run_in(workdir):
+        _check_empty(workdir)  # a run may have begun meanwhile
+        save_config(config, workdir)
+        with Checkpoints(workdir) as checkpoints:
+            checkpoints.save_variables(variables)
     return {
         "parameters": _count(variables["params"]),
         "statistics": _count(variables["batch_stats"]),
         "dead_arrays": len(state_dict) - len(jax.tree.leaves(variables)),
     }
+
+
+def _check_empty(workdir: str | os.PathLike[str]) -> None:
+    if has_checkpoint(workdir):
+        raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) holds checkpoints already: name another one")
 
 
 def _count(tree: Any) -> int:
@@ -82,7 +92,7 @@ def run(options: Options) -> None:
     if options.input is None:
         raise UsageError("--input is missing: a PyTorch checkpoint, .pth or .safetensors")
     config = read_config(options.config) if options.config else default_config().lock()
-    folder, state_dict = workdir(options), read_state_dict(options.input)
+    folder, state_dict = workdir(options), read_state_dict(options.input, "input")
     configure(config, state_dict)
     set_fields(config, options)
     found = {**config.model, "normalization": config.data.normalization}

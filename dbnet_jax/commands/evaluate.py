@@ -7,6 +7,7 @@ import jax
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workdir_or_weights
 from dbnet_jax.commands.summary import print_evaluation
+from dbnet_jax.pages.evaluation import check_report
 from dbnet_jax.sharding import data_mesh
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.training.task import task_of
@@ -18,6 +19,10 @@ def run(options: Options) -> None:
     keep_memory()
     trained = workdir_or_weights(options)
     config = config_or_saved(options) if options.weights is None else config_of_weights(trained, options)
+    by_weights = options.runs / "evaluations" / f"{pathlib.Path(trained).stem}-{config.data.name}"
+    folder = options.output or options.workdir or str(by_weights)
+    if folder != options.workdir:  # all results in a workdir are of runs
+        check_report(folder)
     task = task_of(config)
     try:
         dataset = task.open(config, "eval")
@@ -28,6 +33,4 @@ def run(options: Options) -> None:
         raise FileNotFoundError(f"{error}\n{hint}") from error
     predictor = task.predictor(config, restore_variables(config, trained), data_mesh(jax.local_devices()))
     evaluation = task.evaluator(config, dataset, too_many_bad="raise").run(predictor)
-    by_weights = options.runs / "evaluations" / f"{pathlib.Path(trained).stem}-{config.data.name}"
-    folder = options.output or options.workdir or str(by_weights)
     print_evaluation(task.report(folder, evaluation, predictor, dataset), folder)

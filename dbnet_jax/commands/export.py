@@ -10,8 +10,6 @@ from dbnet_jax.weights.run_folder import load_config
 
 def run(options: Options) -> None:
     """The command `export`."""
-    if options.config is not None:
-        raise UsageError("--config is refused: the run has its own; --config.predict.FIELD=VALUE changes a field")
     if options.output is None:
         raise UsageError("--output is missing: the file, for example small-word.safetensors")
     words = {} if options.card is None else read_words(options.card)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +17,15 @@ from ml_collections import ConfigDict
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_or_saved
 from dbnet_jax.config.checks import check_training
+from dbnet_jax.files import check_files
 from dbnet_jax.images.decode import BadPicture
-from dbnet_jax.inspection.statistics import PictureText, Statistics
+from dbnet_jax.inspection.statistics import PictureText, Statistics, gather
 from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.page import MOST_LISTED, problem_list
+from dbnet_jax.pages.page import MOST_LISTED, PAGE, command_line, problem_list
 from dbnet_jax.training.task import task_of
 from dbnet_jax.typing import Polygon
-from input_pipeline.bad_samples import BadSamples
+from input_pipeline.bad_samples import BadSamples, nothing_counts, why_nothing_counts
 from input_pipeline.datasets.sample import Dataset, Sample
 from input_pipeline.datasets.wrappers.base import Wrapper
 from input_pipeline.examples import LABELS, Example
@@ -42,8 +42,8 @@ _ROOM = {"max_instances": 10_000, "max_vertices": 2_000}
 class Inspection:
     """What an inspection found: its page, the statistics on it, and what is wrong with the data.
 
-    `headline` counts the `problems`. `stops` is the message with which training would end because of the pictures that
-    were read; "" where it would not end.
+    `headline` counts the `problems`. `stops` is the message with which training would end because of the data; "" where
+    it would not end.
     """
 
     page: pathlib.Path
@@ -72,18 +72,21 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     - `folder`: takes the page.
     - `count`: examples to draw, from the first of the first batch on.
 
-    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work.
+    **Raises:** FileNotFoundError when the data is not there; ValueError when the config cannot work; FileExistsError
+    when the folder contains a page that no run wrote.
     """
     if count < 0:
         raise ValueError(f"`count` (={count}) must not be negative")
     check_training(config)
+    check_files(folder, {"page": [PAGE]}, "folder")
     # Neither cache changes an example, and both would read far more than is shown.
     config = _changed(config, cache="none")
     dataset = RecordingDataset(open_split(config, "train"))
     bad_samples = BadSamples(len(dataset), config.data.max_bad_share, stop=False)
     statistics = collect_statistics(config, dataset, bad_samples)
+    stops = _why_it_would_not_start(config, statistics, bad_samples)
     examples = inspected_examples(config, dataset, bad_samples, count)
-    facts = {"not shown here": held_out(config), "command": shlex.join(["python", *sys.argv])}
+    facts = {"not shown here": held_out(config), "command": command_line()}
 
     def problems() -> tuple[str, list[Problem]]:
         return bad_samples.headline(), bad_samples.found()
@@ -91,7 +94,30 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     page = write_inspection_page(
         folder, title_of(config), statistics, examples, lambda: problem_list(*problems()), facts
     )
-    return Inspection(page, statistics, *problems(), bad_samples.stops)
+    return Inspection(page, statistics, *problems(), bad_samples.stops or stops)
+
+
+def _why_it_would_not_start(config: ConfigDict, statistics: Statistics, bad_samples: BadSamples) -> str:
+    """Adds the problems of the data as a whole: no text counts, or there is nothing to score on.
+
+    **Returns:** the message with which training would end; "" where it would not.
+    """
+    stops, split = "", config.data.eval_split
+    ignored = gather(statistics.pictures, "ignored")
+    if statistics.pictures and ignored.all():
+        stops = nothing_counts(len(statistics.pictures), len(ignored))
+        bad_samples.add_problems([Problem("", stops)])
+    if split == config.data.train_split:
+        return stops
+    try:
+        reason = why_nothing_counts(open_split(config, "eval"))
+    except (OSError, ValueError) as error:
+        reason = str(error)
+        stops = stops or reason
+    if reason:
+        first, *_ = reason.splitlines()
+        bad_samples.add_problems([Problem(f"split {split!r}, which is scored", first)])
+    return stops
 
 
 def title_of(config: ConfigDict) -> str:

@@ -1,15 +1,23 @@
 """The program: `dbnet-jax COMMAND`, and `python run.py --mode=COMMAND`."""
 
+import errno
 import importlib
 import io
 import pathlib
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from absl import logging
 from absl.app import UsageError
 
+from dbnet_jax.commands import hosts
+from dbnet_jax.commands.interrupts import ctrl_c_ends
 from dbnet_jax.commands.options import HELP, Options, make_parser, parse
+
+# Errors whose message says to a person what to do.
+_SPOKEN = (OSError, ValueError, FloatingPointError, ImportError)
 
 
 def console() -> None:
@@ -22,34 +30,46 @@ def run(words: Sequence[str], runs: pathlib.Path) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The name of a file may be no text, and is printed all the same.
         sys.stdout.reconfigure(errors="backslashreplace")
-    if list(words) in ([], ["--help"], ["-h"]):
+    if not words:
         print(HELP)
         return
     logging.use_absl_handler()
     try:
-        dispatch(parse(words, runs))
+        with ctrl_c_ends(), hosts.lost_processes():
+            dispatch(parse(words, runs))
     except UsageError as error:
-        sys.exit(str(error))
+        _end(str(error))
     except KeyboardInterrupt:
-        print("interrupted: the command is not done", file=sys.stderr)
-        sys.exit(130)  # as a shell says of a command that Ctrl-C ended
-    except (OSError, ValueError, FloatingPointError, ImportError) as error:
-        if "--traceback" in words:
+        _end("interrupted: the command is not done", 130)  # as a shell says of a command that Ctrl-C ended
+    except Exception as error:
+        if "--traceback" in words or not isinstance(error, _SPOKEN):
+            hosts.leave(traceback.format_exc())
             raise
         # The message says what to do; a traceback would bury it.
-        sys.exit(f"{type(error).__name__}: {error}")
+        _end(f"{type(error).__name__}: {error}{_make_room(error)}")
+
+
+def _end(message: str, code: int = 1) -> NoReturn:
+    """Prints the message and ends the process."""
+    hosts.leave(message, code)
+    if code == 1:
+        sys.exit(message)
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+def _make_room(error: Exception) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return ". Make room, and start the same command again" if full else ""
 
 
 def dispatch(options: Options) -> None:
     """Runs the command that the options name."""
     if options.help:
-        print(make_parser().format_help())
+        print(make_parser(options.mode).format_help() if options.mode else HELP)
         return
     logging.set_verbosity(logging.WARNING)
     if options.coordinator:
-        import jax
-
-        address = None if options.coordinator == "auto" else options.coordinator
-        jax.distributed.initialize(address, num_processes=options.num_processes, process_id=options.process_id)
+        hosts.join(options)
     # A command is imported when it runs: JAX and TensorFlow take seconds.
     importlib.import_module(f"dbnet_jax.commands.{options.mode}").run(options)

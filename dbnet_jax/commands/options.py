@@ -4,12 +4,13 @@ import argparse
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from absl.app import UsageError
 
 COMMANDS = {
     "predict": ("PICTURE…", "finds text in pictures, or in a folder of them"),
+    "read": ("PICTURE…", "finds and reads text in pictures: JSON, text, hOCR, ALTO, a page"),
     "train": ("--config=FILE --workdir=DIR", "trains a detector, or continues a run"),
     "evaluate": ("--workdir=DIR", "scores a run, or --weights, on a data set"),
     "inspect": ("--config=FILE --output=DIR", "draws training examples, and measures their text"),
@@ -18,20 +19,67 @@ COMMANDS = {
     "score": ("--detections=DIR --truth=DIR", "scores detections in files"),
 }
 """Each command, with its usual arguments and with what it does."""
+_OF_PICTURES = ("predict", "read")  # commands whose words are pictures
 
 HELP = (
     "usage: dbnet-jax COMMAND [FLAGS]\n\n"
     + "".join(f"  {name:8} {usual:29} {does}\n" for name, (usual, does) in COMMANDS.items())
     + "\n--config.SECTION.FIELD=VALUE sets a field of the config, in every command but score."
-    + "\n`dbnet-jax COMMAND --help` prints all flags."
+    + "\n`dbnet-jax COMMAND --help` prints the flags of a command."
 )
 _HINT = "`--help` lists the flags, and a field is set as --config.section.field=value"
 _PATHS = ("workdir", "weights", "card", "input", "output", "detections", "truth")
 
 
-class Options(argparse.Namespace):
-    """The flags of `make_parser` by their names, and besides:
+class Flag(NamedTuple):
+    """A flag.
 
+    - `commands`: the commands that take it, separated by spaces; "" for all.
+    - `kind`: makes its value of the text, or raises ValueError.
+    """
+
+    name: str
+    commands: str
+    metavar: str
+    help: str
+    kind: type = str
+    default: Any = None
+
+
+FLAGS = (
+    Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
+    Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
+    Flag("recognizer", "read", "NAME", "Shipped weights of a recogniser (small-latin), a file, or a run."),
+    Flag("weights", "predict read evaluate", "NAME", "Shipped weights (small-word), or a file of export."),
+    Flag("input", "predict read", "PATH", "A picture, or a folder of pictures."),
+    Flag("input", "convert", "FILE", "A PyTorch checkpoint, .pth or .safetensors."),
+    Flag("output", "predict read evaluate inspect", "DIR", "The folder for results, if not in --workdir or runs/."),
+    Flag("output", "export", "FILE", "The file, for example small-word.safetensors."),
+    Flag("output", "score", "DIR", "A folder for results; without it, they are only printed."),
+    Flag("formats", "predict read", "NAMES", "The kinds of results, as in json,page; all without it."),
+    Flag("card", "export", "FILE", "A JSON file with more fields of the model card."),
+    Flag("count", "inspect", "N", "How many training examples to draw (24).", int, 24),
+    Flag("detections", "score", "PATH", "A folder, a zip archive or a detections.json."),
+    Flag("truth", "score", "PATH", "A folder or a zip archive."),
+    Flag("protocol", "score", "NAME", "iou, deteval, pascal, icdar2013 or td500.", str, "iou"),
+    Flag("coordinator", "train evaluate", "HOST:PORT", "Many hosts: process 0, or 'auto' on Cloud TPU and Slurm."),
+    Flag("num_processes", "train evaluate", "N", "Many hosts: how many processes.", int),
+    Flag("process_id", "train evaluate", "N", "Many hosts: the number of this process, from 0.", int),
+)
+_INSTEAD = {
+    ("config", "export"): "the run has its own; --config.predict.FIELD=VALUE changes a field",
+    ("config", "score"): "score reads no config; --protocol chooses the protocol",
+    ("weights", "train"): "training starts from --config.init.checkpoint=FILE",
+    ("output", "train"): "--workdir is the folder for results",
+    ("output", "convert"): "--workdir is the folder for results",
+}
+"""Flags that another command has, and what to do there instead."""
+
+
+class Options(argparse.Namespace):
+    """The values of all `FLAGS` by their names, None for the flags of other commands, and besides:
+
+    - `mode`: the command; None where only help is wanted and no command is given.
     - `inputs`: the words that are no flags, then `--input`.
     - `fields`: of each `--config.KEY=TEXT` the key and the text, in their order.
     - `runs`: the folder for results of commands without `--workdir` and `--output`.
@@ -45,28 +93,27 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; {_HINT}")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The flags of all commands."""
-    parser = _Parser("dbnet-jax", "dbnet-jax COMMAND [FLAGS]", allow_abbrev=False, add_help=False)
-    add = parser.add_argument
-    add("inputs", nargs="*", metavar="PICTURE", help="predict: pictures, or folders of them.")
-    add("--config", metavar="FILE", help="An experiment: configs/NAME.py[:variant,key=value…].")
-    add("--workdir", metavar="DIR", help="The folder of a run: checkpoints, metrics, results.")
-    add("--weights", metavar="NAME", help="predict, evaluate: shipped weights (small-word), or a file of export.")
-    add("--input", metavar="PATH", help="predict: a picture or a folder. convert: a PyTorch file.")
-    add("--output", metavar="DIR", help="The folder for results; without it <workdir>, or runs/. export: the file.")
-    add("--formats", metavar="NAMES", help="predict: the kinds of results, as in json,icdar,page; all without it.")
-    add("--card", metavar="FILE", help="export: a JSON file with more fields of the model card.")
-    add("--count", type=int, default=24, metavar="N", help="inspect: how many training examples to draw (24).")
-    add("--detections", metavar="PATH", help="score: a folder, a zip archive or a detections.json.")
-    add("--truth", metavar="PATH", help="score: a folder or a zip archive.")
-    add("--protocol", default="iou", help="score: iou, deteval, pascal, icdar2013 or td500.")
-    add("--coordinator", metavar="HOST:PORT", help="Many hosts: process 0, or 'auto' on Cloud TPU and Slurm.")
-    add("--num_processes", type=int, metavar="N", help="Many hosts: how many processes.")
-    add("--process_id", type=int, metavar="N", help="Many hosts: the number of this process, from 0.")
-    add("--traceback", action="store_true", help="Shows where in the code an error came from.")
-    add("--mode", choices=COMMANDS, default="train", help="The command, where the first word does not name it.")
-    add("--help", action="store_true", help="Prints the flags.")
+def make_parser(command: str) -> argparse.ArgumentParser:
+    """The flags of a command."""
+    usual, does = COMMANDS[command]
+    fields = "" if command == "score" else "--config.SECTION.FIELD=VALUE sets a field of the config."
+    parser = _Parser(
+        "dbnet-jax",
+        f"dbnet-jax {command} {usual} [FLAGS]",
+        description=f"{does[0].upper()}{does[1:]}.",
+        epilog=fields,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    pictures = "Pictures, or folders of them." if command in _OF_PICTURES else argparse.SUPPRESS
+    parser.add_argument("inputs", nargs="*", metavar="PICTURE", help=pictures)
+    for flag in FLAGS:
+        if command in flag.commands.split():
+            name = f"--{flag.name}"
+            parser.add_argument(name, metavar=flag.metavar, help=flag.help, type=flag.kind, default=flag.default)
+    parser.add_argument("--mode", choices=COMMANDS, help="The command, where the first word does not name it.")
+    parser.add_argument("--traceback", action="store_true", help="Shows where in the code an error came from.")
+    parser.add_argument("-h", "--help", action="store_true", help="Prints this.")
     return parser
 
 
@@ -82,22 +129,55 @@ def parse(words: Sequence[str], runs: pathlib.Path) -> Options:
     """
     fields = [word.removeprefix("--config.").partition("=") for word in words if word.startswith("--config.")]
     rest = [word for word in words if not word.startswith("--config.")]
-    if rest and rest[0] in COMMANDS:
-        rest = [*rest[1:], f"--mode={rest[0]}"]
-    options = make_parser().parse_intermixed_args(rest, Options(runs=runs))
-    if options.inputs and options.mode != "predict":
+    first = rest.pop(0) if rest and rest[0] in COMMANDS else None
+    given = _mode(rest)
+    if first and given not in (first, None):
+        raise UsageError(f"--mode={given} contradicts the command {first}")
+    given = first or given
+    everything = dict.fromkeys(flag.name for flag in FLAGS)
+    if not {"-h", "--help"}.isdisjoint(rest):
+        return Options(**everything, runs=runs, mode=given, help=True)
+    command = given or "train"
+    _check_takers([*rest, *(["--config"] if fields and command == "score" else [])], given)
+    parsed = vars(make_parser(command).parse_intermixed_args(rest))
+    options = Options(
+        **everything | parsed | {"mode": command}, runs=runs, fields=[(key, text) for key, _, text in fields]
+    )
+    if options.inputs and command not in _OF_PICTURES:
         raise UsageError(f"unknown argument {options.inputs[0]!r}; the commands are {', '.join(COMMANDS)}; {_HINT}")
+    if given is None and options.config is None:
+        raise UsageError(f"the command is missing: --mode={'|'.join(COMMANDS)}; without it, --config=FILE is trained")
     if without := [key for key, equals, _ in fields if not equals]:
         raise UsageError(f"--config.{without[0]} has no value: --config.{without[0]}=VALUE")
-    if options.mode == "score" and (fields or options.config is not None):
-        raise UsageError("--config is refused: score reads no config; --protocol chooses the protocol")
-    options.fields = [(key, text) for key, _, text in fields]
     for name in _PATHS:
         if (path := getattr(options, name)) is not None:  # behind an equals sign shells leave ~ alone
             setattr(options, name, os.path.expanduser(path))
     options.inputs += [options.input] if options.input is not None else []
-    if options.output is not None and options.mode != "export" and os.path.isfile(options.output):
+    if options.output is not None and command != "export" and os.path.isfile(options.output):
         raise UsageError(f"--output={options.output} is a file: a folder is needed, and is made where there is none")
-    if options.weights is not None and options.mode not in ("evaluate", "predict"):
-        raise UsageError("--weights is for evaluate and predict; training starts from --config.init.checkpoint=FILE")
     return options
+
+
+def _mode(words: Sequence[str]) -> str | None:
+    """The value of `--mode`; None without it."""
+    parser = _Parser(allow_abbrev=False, add_help=False)
+    parser.add_argument("--mode", choices=COMMANDS)
+    command: str | None = parser.parse_known_args(words)[0].mode
+    return command
+
+
+def _check_takers(words: Sequence[str], given: str | None) -> None:
+    """**Raises:** UsageError for a flag of other commands than the `given` one; without one, than train."""
+    command = given or "train"
+    for word in words:
+        name = word.removeprefix("--").partition("=")[0] if word.startswith("--") else ""
+        takers = " ".join(flag.commands for flag in FLAGS if flag.name == name).split()
+        if not takers or command in takers:
+            continue
+        if given is None:
+            raise UsageError(
+                f"the command is missing: --{name} is for {' and '.join(takers)}; --mode={takers[0]} chooses it"
+            )
+        if (name, command) in _INSTEAD:
+            raise UsageError(f"--{name} is refused: {_INSTEAD[name, command]}")
+        raise UsageError(f"--{name} is for {' and '.join(takers)}; {command} does not take it")

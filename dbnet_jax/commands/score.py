@@ -12,19 +12,21 @@ from jaxtyping import Float32
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.summary import in_one_line
+from dbnet_jax.evaluation import PROTOCOLS
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.submissions.archive import PREFIXES, by_picture, read_source
 from dbnet_jax.evaluation.submissions.formats import (
     FileDetections,
+    find_truth_form,
     parse_detections,
     parse_detections_json,
     parse_truth,
 )
-from dbnet_jax.files import write_json
+from dbnet_jax.files import check_files, replace_files, write_atomically, write_json
 from dbnet_jax.images.drawing import scale_polygons
-from dbnet_jax.messages import Problem, count_problems, first_lines, plural
-from dbnet_jax.pages.page import problem_list
+from dbnet_jax.messages import Problem, check_choice, count_problems, first_lines, plural
+from dbnet_jax.pages.page import PAGE, problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
 from dbnet_jax.typing import Polygon
@@ -33,6 +35,7 @@ from input_pipeline.datasets.sample import Annotation
 
 PREDICTED = "detections.json"  # what `--mode=predict` writes beside its text files, which have no scores
 PROBLEMS = "problems.txt"
+_FILES = ("evaluation.json", PROBLEMS)
 PAGE_PICTURES = 40
 _NOT_ONE = "not one line could be read (are the fields separated by commas?)"
 _LONG_SIDE = 1280  # pixels of a picture on the page
@@ -76,8 +79,12 @@ def score_files(
     - `output`: a folder for `evaluation.json`, `problems.txt` and `index.html`; nothing is written without it.
 
     **Raises:** FileNotFoundError where a source holds no such file; ValueError where one cannot be read, holds too
-    much or not one line that can be read, or detections are of a picture without a truth, which it names.
+    much or not one line that can be read, or detections are of a picture without a truth, which it names;
+    FileExistsError where `output` contains one of the three files, and no run wrote it.
     """
+    check_choice("protocol", protocol, PROTOCOLS)
+    if output is not None:
+        check_files(output, {"page": [PAGE], "scores": _FILES})
     found = _read_detections(detections)
     truths, files = _read_truth(truth)
     problems = [problem for annotation in truths.values() for problem in annotation.problems]
@@ -110,7 +117,8 @@ def _read_truth(source: str | os.PathLike[str]) -> tuple[dict[str, Annotation], 
     """The truths and their files by the pictures' names. **Raises:** ValueError where no line can be read."""
     contents = read_source(source, (".txt", ".gt"))
     files = by_picture(contents)
-    truths = {picture: parse_truth(contents[file], file) for picture, file in files.items()}
+    form = find_truth_form(contents)
+    truths = {picture: parse_truth(contents[file], file, form) for picture, file in files.items()}
     bad = [problem for annotation in truths.values() for problem in annotation.problems]
     if bad and not any(annotation.polygons for annotation in truths.values()):
         raise ValueError(f"{source}: {_NOT_ONE}:\n" + "\n".join(first_lines(bad)))
@@ -190,8 +198,8 @@ def _write(
     pictures = _pictures(report, truths, rows, shown)
     listed = problem_list(plural(count_problems(problems), "problem"), problems, PROBLEMS)
     page = write_results_page(folder, title, header, pictures, sections=score_sections(report), problems=listed)
-    text = "".join(f"{problem}\n" for problem in problems)
-    (folder / PROBLEMS).write_text(text, encoding="utf-8", errors="backslashreplace")
+    replace_files(folder, {"scores": _FILES})
+    write_atomically(folder / PROBLEMS, "".join(f"{problem}\n" for problem in problems))
     write_json(folder / "evaluation.json", summary | report.summary())
     return page
 

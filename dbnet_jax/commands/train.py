@@ -13,7 +13,7 @@ from dbnet_jax.training.cpu_memory import keep_memory
 def run(options: Options) -> None:
     """The command `train`."""
     if options.config is None:
-        raise UsageError("--config is missing: for example configs/quickstart.py")
+        raise UsageError("--config is missing: the experiment to train, for example configs/quickstart.py")
     config = set_fields(read_config(options.config), options)
     keep_memory()
     print_evaluation(train_and_evaluate(config, workdir(options)), workdir(options))

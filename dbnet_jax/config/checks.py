@@ -45,10 +45,12 @@ PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "resize": RULES,
     "checkpoint": ("best", "latest"),
     "follow_exif": (True, False),
+    "frames": ("first", "all"),
+    "rings": (True, False),
 }
 # The numbers that a field of `predict` may have.
-WHOLE = ("size", "first_size", "max_side", "batch_size", "max_candidates", "stretch_width")
-OPTIONAL = ("size", "unclip_ratio", "stretch_width")  # may be None
+WHOLE = ("size", "first_size", "max_side", "max_pixels", "batch_size", "max_candidates", "stretch_width")
+OPTIONAL = ("size", "max_pixels", "unclip_ratio", "stretch_width")  # may be None
 RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("threshold", "box_threshold"), ("in [0, 1]", lambda value: 0 <= value <= 1)),
     **dict.fromkeys(("unclip_ratio", "text_height", *WHOLE), ("positive", lambda value: 0 < value < math.inf)),
@@ -100,6 +102,10 @@ def check_predict(predict: ConfigDict) -> None:
         raise ValueError(f"`config.predict.sizes` (={sizes!r}) must be positive and whole, one or more")
     if predict.size is None and predict.resize == "official":
         raise ValueError("`config.predict.size` (=None) needs a number with `config.predict.resize` = 'official'")
+    if predict.rings and predict.shape != "polygon":
+        raise ValueError(
+            f"`config.predict.rings` (=True) needs `config.predict.shape` (={predict.shape!r}) = 'polygon'"
+        )
     if predict.stretch_width is not None and predict.resize != "official":
         raise ValueError(
             f"`config.predict.stretch_width` (={predict.stretch_width}) needs `config.predict.resize` = 'official'"

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict, config_dict
 
+from dbnet_jax.images.decode import MAX_PIXELS
 from dbnet_jax.models.backbones import ALL_OPTIONS
 
 
@@ -153,8 +154,9 @@ def _predict() -> ConfigDict:
     predict.threshold = 0.3  # of the binarization; the paper has 0.2
     predict.box_threshold = 0.7  # least mean probability inside a polygon
     predict.unclip_ratio = config_dict.placeholder(float)  # None: 1.5 for quads, 2.0 for polygons
-    predict.max_candidates = 1000  # regions of a map
+    predict.max_candidates = 10_000  # the most regions of a map that grow: the largest, and a warning counts the others
     predict.min_size = 3  # pixels of the map
+    predict.rings = False  # finds text all around a ring, as in seals; needs shape = "polygon"
     # The side that becomes `size`: "short", "long" or "height"; the other side keeps the proportion, and is padded.
     # "none" keeps the size of the picture. "official": the height becomes `size`, the width `stretch_width`.
     predict.resize = "short"
@@ -166,6 +168,9 @@ def _predict() -> ConfigDict:
     predict.text_height = 48.0  # pixels
     predict.stretch_width = config_dict.placeholder(int)  # pixels; None: in proportion, a multiple of 32
     predict.max_side = 4096  # pixels; a longer side is shrunk to it
+    # The most pixels of a picture file, also in training and evaluation on own data; None: as many as OpenCV reads.
+    predict.max_pixels = config_dict.FieldReference(MAX_PIXELS, field_type=int)
+    predict.frames = "first"  # of an animation, pages of a TIFF; or "all", each as a picture of its own
     predict.batch_size = 1
     predict.follow_exif = True  # turns pictures as viewers do; the labels of the benchmarks need False
     return predict

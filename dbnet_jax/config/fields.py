@@ -13,7 +13,7 @@ import importlib.util
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.config.defaults import default_config
 
 # Fields with a default, in which None means another choice.
-_NULLABLE = ("predict.size",)
+_NULLABLE = ("predict.size", "predict.max_pixels")
 
 
 def read_config(name: str) -> ConfigDict:
@@ -96,9 +96,27 @@ def find_field(config: ConfigDict, key: str) -> str:
         return found[0]
     if found:
         raise ValueError(f"config field {key!r} may be any of {sorted(found)}")
-    near = difflib.get_close_matches(key, [*fields, *(name.split(".")[-1] for name in fields)])
-    hint = f"is it {' or '.join(dict.fromkeys(near))}?" if near else "dbnet_jax/config/defaults.py lists every field"
+    near = _near_fields(key, fields)
+    hint = f"is it {' or '.join(near)}?" if near else "dbnet_jax/config/defaults.py lists every field"
     raise ValueError(f"config field {key!r} is unknown; {hint}")
+
+
+def _near_fields(key: str, fields: Iterable[str]) -> list[str]:
+    """The whole names of the fields that a wrong key may mean, the nearest first."""
+
+    def alike(one: str, other: str) -> float:
+        return difflib.SequenceMatcher(None, one, other).ratio()
+
+    section, _, name = key.rpartition(".")
+    ranks = {}
+    for field in fields:
+        its_section, _, its_name = field.rpartition(".")
+        word = len(name) > 3 and name in its_name.split("_")  # "unclip" of "unclip_ratio"
+        likeness = max(alike(name, its_name), 0.85 if word else 0)
+        if likeness >= 0.75:
+            ranks[field] = likeness + alike(section, its_section) / 5  # the section decides between like names
+    near = sorted(ranks, key=lambda field: (-ranks[field], field))[:3]
+    return [field for field in near if ranks[field] > ranks[near[0]] - 0.1]
 
 
 def set_field(config: ConfigDict, key: str, text: str) -> None:

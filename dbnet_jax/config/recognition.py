@@ -1,9 +1,10 @@
 """Every field of a recogniser's experiment that differs from those of a detector, and the checks of them."""
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
 from dbnet_jax.config.checks import check_common
 from dbnet_jax.config.defaults import default_config
+from dbnet_jax.images.decode import MAX_PIXELS
 from dbnet_jax.messages import check_choice, check_least
 
 DECODINGS = ("greedy", "beam")
@@ -53,6 +54,7 @@ def _predict() -> ConfigDict:
     predict.decoding = "greedy"  # or "beam"; both for CTC
     predict.beam = 10  # prefixes that are kept
     predict.follow_exif = True  # turns pictures as viewers do; the labels of the benchmarks need False
+    predict.max_pixels = config_dict.FieldReference(MAX_PIXELS, field_type=int)  # of a picture file; None: no limit
     predict.lexicon = ""  # a file of words, one a line: only these are read
     return predict
 

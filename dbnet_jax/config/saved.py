@@ -1,6 +1,7 @@
 """A config as JSON, in the folder of a run and in a weights file."""
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -27,27 +28,44 @@ FOLDERS = (
 
 # Fields of earlier versions, with their names of today in the same section.
 _RENAMED = {"data.render": "pixels"}
+# Values that were defaults of earlier versions and would limit this one: they follow today's default.
+_OUTDATED = {"predict.max_candidates": 1000}
 
 
 def config_from_json(text: str) -> ConfigDict:
-    """The config in a JSON text. Fields that it lacks have their defaults.
+    """The config in a JSON text. Fields that it lacks have their defaults, and so have those of `_OUTDATED`.
 
-    **Raises:** ValueError when the text is not a JSON object, and as `assign`.
+    **Raises:** ValueError when the text is not a JSON object of finite numbers, and as `assign`.
     """
-    sections = json.loads(text)
+    try:
+        sections = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deeply") from error
     if not isinstance(sections, dict):
         raise ValueError(f"a JSON object is expected, not {type(sections).__name__}")
-    config = get_task(sections.get("task", "detection")).default_config()
+    config = get_task(str(sections.get("task", "detection"))).default_config()
     for name, section in sections.items():
         if not isinstance(config.get(name), ConfigDict):
             assign(config, name, section, name)
         elif isinstance(section, dict):
             for field, value in section.items():
+                if f"{name}.{field}" in _OUTDATED and value == _OUTDATED[f"{name}.{field}"]:
+                    continue
                 today = str(_RENAMED.get(f"{name}.{field}", field))
                 assign(config[name], today, value, f"{name}.{today}")
         else:
             raise ValueError(f"`config.{name}` (={section!r:.60}) must be an object with fields")
     return config
+
+
+def read_config_json(file: pathlib.Path) -> ConfigDict:
+    """The config of a run, from its `config.json`. **Raises:** ValueError with the file and the reason."""
+    try:
+        return config_from_json(file.read_text(encoding="utf-8"))
+    except (ValueError, IsADirectoryError) as error:
+        raise ValueError(
+            f"{file} is damaged ({error}): bring back a copy, or give --config; the next training writes the file anew"
+        ) from error
 
 
 def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
@@ -96,24 +114,37 @@ def changed_fields(config: ConfigDict, known: ConfigDict | None = None) -> dict[
 
 
 def changes_since(config: ConfigDict, workdir: str | os.PathLike[str]) -> str:
-    """The fields that changed since the run in `workdir` began, for its log: "train.learning_rate=0.001 (was 0.002)".
+    """How the config differs from that of the run in `workdir`, for its log.
+
+    For example "with another config than before: train.learning_rate=0.001 (was 0.002)".
 
     Sections `predict` and `evaluate` do not change training, and do not count.
 
-    **Returns:** "" when nothing changed. **Raises:** ValueError when the `config.json` of the run cannot be read.
+    **Returns:** "" when nothing changed; that the `config.json` of the run is damaged, where it is.
     """
     file = pathlib.Path(workdir) / "config.json"
     if not file.is_file():
         return ""
-    earlier = config_from_json(file.read_text())
+    try:
+        earlier = config_from_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return f"{file} is damaged ({error}) and is written anew"
     before = changed_fields(earlier, config)
-    return ", ".join(
+    changes = ", ".join(
         f"{field}={value!r} (was {before[field]!r})"
         for field, value in changed_fields(config, earlier).items()
         if not field.startswith(("predict.", "evaluate."))
     )
+    return changes and f"with another config than before: {changes}"
 
 
 def _last_name(path: str) -> str:
     """The last name of a path. A run may come from another system."""
     return PurePath(path.replace("\\", "/")).name
+
+
+def _finite(text: str) -> float:
+    """A number of a JSON text. **Raises:** ValueError when it is not finite."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no finite number")
+    return value

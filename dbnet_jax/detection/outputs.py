@@ -27,6 +27,11 @@ class Writer:
         self.files: list[str] = []
         """The files that are written so far, by their paths from `output`."""
 
+    @classmethod
+    def planned(cls, pictures: Sequence[pathlib.PurePath]) -> list[str]:
+        """The files that have the same name in every run over these pictures, by their paths from `output`."""
+        raise NotImplementedError
+
     def add(self, name: str, found: DetectedPicture) -> None:
         """Takes a picture, the detections in it and its maps; `name` is one of `pictures`, with slashes."""
         raise NotImplementedError
@@ -36,15 +41,23 @@ class Writer:
 
 
 class JsonWriter(Writer):
-    """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}."""
+    """Writes `detections.json`, {"pictures": {name: {"height", "width", "detections"}}, "skipped": {name: why}}.
+
+    A picture with notes has "notes" too: its file has more frames, or regions were left out.
+    """
 
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
         super().__init__(output, title, pictures)
         self._pictures: dict[str, object] = {}
 
+    @classmethod
+    def planned(cls, pictures: Sequence[pathlib.PurePath]) -> list[str]:
+        return [JSON]
+
     def add(self, name: str, found: DetectedPicture) -> None:
         height, width = found.image.shape[:2]
-        self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections)}
+        notes = {"notes": list(found.detections.notes)} if found.detections.notes else {}
+        self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections), **notes}
 
     def close(self, skipped: Mapping[str, str]) -> None:
         text = json.dumps({"pictures": self._pictures, "skipped": skipped}, indent=1)
@@ -57,13 +70,17 @@ class IcdarWriter(Writer):
 
     def __init__(self, output: pathlib.Path, title: str, pictures: Sequence[pathlib.PurePath]) -> None:
         super().__init__(output, title, pictures)
-        self._texts = dict(zip((picture.as_posix() for picture in pictures), icdar_files(pictures), strict=True))
+        self._texts = dict(zip((picture.as_posix() for picture in pictures), self.planned(pictures), strict=True))
+
+    @classmethod
+    def planned(cls, pictures: Sequence[pathlib.PurePath]) -> list[str]:
+        return [f"icdar/{file.as_posix()}" for file in icdar_files(pictures)]
 
     def add(self, name: str, found: DetectedPicture) -> None:
-        text = self.output / "icdar" / self._texts[name]
+        text = self.output / self._texts[name]
         text.parent.mkdir(parents=True, exist_ok=True)
-        text.write_text(as_icdar(found.detections))
-        self.files.append(text.relative_to(self.output).as_posix())
+        write_atomically(text, as_icdar(found.detections))
+        self.files.append(self._texts[name])
 
 
 def icdar_files(pictures: Sequence[pathlib.PurePath]) -> list[pathlib.PurePath]:

@@ -42,3 +42,15 @@ def without_padding(outputs: Mapping[str, np.ndarray], sizes: Sizes) -> Maps:
     """The maps of a picture without the padding."""
     height, width = sizes.seen
     return cast(Maps, {name: values[:height, :width] for name, values in outputs.items()})
+
+
+def notes_on_size(sizes: Sizes, unlimited: tuple[int, int], max_side: int) -> tuple[str, ...]:
+    """A note where `max_side` makes a long picture so small that its text may be lost.
+
+    **Arguments:** `sizes`; `unlimited`, (height, width) in the network without `max_side`; `max_side`, in pixels.
+    """
+    if 2 * min(sizes.seen) >= min(*unlimited, *sizes.picture):
+        return ()
+    seen, picture = (f"{width}×{height}" for height, width in (sizes.seen, sizes.picture))
+    limit = f"`config.predict.max_side` (={max_side})"
+    return (f"is {picture} pixels, and {limit} shrinks it to {seen}; cut it into parts if text is missing",)

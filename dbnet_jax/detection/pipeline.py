@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -12,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.detection.forked import claim_process
 from dbnet_jax.typing import Image
 
 Source = TypeVar("Source")
@@ -119,6 +121,7 @@ class _Run(Generic[Source, Context, Result]):
     def completed(self, sources: Iterator[Source]) -> Iterator[Future[Result | ValueError]]:
         more = True
         while True:
+            claim_process()
             while more and len(self._pending) < in_flight(self._batch_size):
                 more = self._read_next(sources)
             self._group(last=not more)
@@ -195,10 +198,15 @@ class _Run(Generic[Source, Context, Result]):
         except BaseException as error:
             result.set_exception(error)
 
-    def close(self) -> None:
+    def close(self, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
         """Cancels work that has not started, and waits for running work."""
+        # When Python exits, it has already waited for the threads, and then it empties modules: `sys` may be None here.
+        if exiting():
+            return
         pools = (self._readers, self._fetcher, self._finishers)
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
-        for pool in pools:
-            pool.shutdown()
+        # The garbage collector may call this in one of the threads, which cannot wait for itself.
+        with contextlib.suppress(RuntimeError):
+            for pool in pools:
+                pool.shutdown()

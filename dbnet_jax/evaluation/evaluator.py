@@ -200,7 +200,7 @@ class Evaluator:
                 if isinstance(one, ValueError):
                     rows.append({"index": index, "skipped": str(one)})
                 else:
-                    rows.append(truths.pop(index) | _found(one))
+                    rows.append(_row(truths.pop(index), one))
                 between()
         return rows
 
@@ -218,8 +218,10 @@ def _truth(index: int, sample: LabelledPicture) -> dict[str, Any]:
     }
 
 
-def _found(found: Detections) -> dict[str, Any]:
-    return {
+def _row(truth: dict[str, Any], found: Detections) -> dict[str, Any]:
+    notes = [dataclasses.asdict(Problem(truth["name"], note)) for note in found.notes]
+    return truth | {
+        "problems": truth["problems"] + notes,
         "polygons": [polygon.tolist() for polygon in found.polygons],
         "scores": np.asarray(found.scores).tolist(),
     }

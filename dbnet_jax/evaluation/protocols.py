@@ -27,6 +27,8 @@ from dbnet_jax.messages import check_choice
 Flag = bool | int | np.bool_ | np.integer
 # A detection does not count if more than this share of its area lies on an ignored truth.
 MAX_IGNORED_SHARE = 0.5
+# Of detections and truths in one picture: a pair takes some 30 bytes.
+MAX_PAIRS = 10_000 * 10_000
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def evaluate_detections(
     - `ground_truths`: the true polygons of each picture, likewise.
     - `ignore`: for each truth, whether it is ignored.
     - `protocol`: one of
-        - "iou" (ICDAR 2015): a match has an intersection over union above 0.5.
+        - "iou" (ICDAR 2015): a match has an intersection over union above 0.5. A polygon that crosses itself does not
+          count; the readers and `--mode=score` repair such polygons before.
         - "deteval" (Total-Text): split and merged words get part of the credit.
         - "pascal" (Total-Text): "iou", but polygons that cross themselves are repaired.
         - "icdar2013": ICDAR 2013's DetEval on the upright rectangles around the polygons, see `match_by_icdar2013`.
@@ -108,7 +111,8 @@ def evaluate_detections(
 
     **Returns:** precision, recall and hmean; all 0 if nothing counts.
 
-    **Raises:** `ValueError` if `protocol` is unknown, lengths differ or a polygon does not consist of points (x, y).
+    **Raises:** `ValueError` if `protocol` is unknown, lengths differ, a polygon does not consist of points (x, y), or a
+    picture has more than `MAX_PAIRS` pairs of a detection and a truth.
     """
     return score(compare(detections, ground_truths, ignore, protocol=protocol), protocol=protocol)
 
@@ -151,6 +155,8 @@ def compare(
             flags.append(np.array(list(picture[2]), dtype=bool))
             if len(flags[-1]) != len(truths):
                 raise ValueError(f"`ignore` holds {len(flags[-1])} flags for {len(truths)} truths")
+            if len(found) * len(truths) > MAX_PAIRS:
+                raise ValueError(f"{len(found):,} detections and {len(truths):,} truths are too many to compare")
         except ValueError as error:
             raise ValueError(f"picture {index}: {error}") from error
         polygons += found

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float64, Shaped
 from numpy.typing import ArrayLike
 
 from dbnet_jax.evaluation.matching import Upright, divide
+from dbnet_jax.geometry.validity import as_shapes, crosses_itself, repair_polygon
 
 Points = Float64[np.ndarray, "..."]
 
@@ -52,13 +53,11 @@ class Regions:
     """The regions of one picture or of many.
 
     - `shapes`: a shapely geometry for each polygon; None if the polygon does not count.
-    - `boxes`: left, top, right and bottom in pixels; NaN without a shape.
     - `areas`: in square pixels; 0 without a shape.
     - `rectangles`: set if the regions are rectangles.
     """
 
     shapes: Shaped[np.ndarray, "regions"]
-    boxes: Float[np.ndarray, "regions 4"]
     areas: Float[np.ndarray, "regions"]
     rectangles: Rectangles | None = None
 
@@ -72,17 +71,14 @@ class Regions:
         mine, turned = slice(start, stop), self.rectangles
         if turned is not None:
             turned = Rectangles(turned.centres[mine], turned.sides[mine], turned.angles[mine])
-        return Regions(self.shapes[mine], self.boxes[mine], self.areas[mine], turned)
+        return Regions(self.shapes[mine], self.areas[mine], turned)
 
     def shared_with(self, others: "Regions") -> Float[np.ndarray, "regions others"]:
         """The areas of the intersections of these regions (rows) with others (columns), in square pixels."""
         areas = np.zeros((len(self.shapes), len(others.shapes)))
-        # Only where the boxes meet, because most words of a picture are far apart. NaN meets nothing.
-        mine, theirs = self.boxes[:, None], others.boxes[None]
-        meet = (mine[..., :2] < theirs[..., 2:]) & (theirs[..., :2] < mine[..., 2:])
-        row, column = np.nonzero(meet[..., 0] & meet[..., 1])
-        if row.size:
-            areas[row, column] = shapely.area(shapely.intersection(self.shapes[row], others.shapes[column]))
+        # Only where the boxes meet, because most words of a picture are far apart.
+        row, column = shapely.STRtree(others.shapes).query(self.shapes)
+        areas[row, column] = shapely.area(shapely.intersection(self.shapes[row], others.shapes[column]))
         return areas
 
     def upright_with(self, others: "Regions") -> Upright | None:
@@ -105,9 +101,14 @@ def read_polygons(polygons: Iterable[ArrayLike]) -> list[Points]:
 
 
 def valid_polygons(polygons: Sequence[Points]) -> Regions:
-    """The polygons themselves. A polygon that crosses itself does not count."""
+    """The polygons themselves. A polygon that only touches itself (a spike, an outline wound twice) is repaired.
+
+    A polygon that crosses itself does not count, as in the official protocol.
+    """
     shapes, valid = _polygons(polygons)
-    shapes[~valid] = None
+    for index in np.flatnonzero(~valid & ~shapely.is_missing(shapes)).tolist():
+        repaired = () if crosses_itself(polygons[index]) else repair_polygon(polygons[index])
+        shapes[index] = shapely.Polygon(repaired) if len(repaired) else None
     return _regions(shapes)
 
 
@@ -166,12 +167,9 @@ def _nothing(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"]
 def _polygons(polygons: Sequence[Points]) -> tuple[Shaped[np.ndarray, "polygons"], Bool[np.ndarray, "polygons"]]:
     """The geometries of the polygons. The second result marks the valid ones."""
     shapes, usable = _nothing(polygons)
-    if usable:
-        vertices = np.concatenate([polygons[index] for index in usable])
-        owners = np.repeat(np.arange(len(usable)), [len(polygons[index]) for index in usable])
-        shapes[usable] = shapely.polygons(shapely.linearrings(vertices, indices=owners))
+    shapes[usable] = as_shapes([polygons[index] for index in usable])
     return shapes, shapely.is_valid(shapes)
 
 
 def _regions(shapes: Shaped[np.ndarray, "regions"], rectangles: Rectangles | None = None) -> Regions:
-    return Regions(shapes, shapely.bounds(shapes).reshape(-1, 4), np.nan_to_num(shapely.area(shapes)), rectangles)
+    return Regions(shapes, np.nan_to_num(shapely.area(shapes)), rectangles)

@@ -51,8 +51,8 @@ def export_run(
     output, saved = pathlib.Path(output), load_config(workdir)
     _check_changes(config, saved)
     shown = without_paths(saved)
-    variables, step = restore_checkpoint(config, workdir)
-    scores, notes = _measured(pathlib.Path(workdir), config, step)
+    variables, step, damaged = restore_checkpoint(config, workdir)
+    scores, notes = _measured(pathlib.Path(workdir), config, step, damaged)
     trained = step > 0  # `--mode=convert` makes checkpoint 0
     card = ModelCard(
         name=output.stem,
@@ -109,23 +109,38 @@ def _check_changes(config: ConfigDict, saved: ConfigDict) -> None:
     task_of(config).check_predict(config)
 
 
-def _measured(workdir: pathlib.Path, config: ConfigDict, step: int) -> tuple[tuple[CardScore, ...], list[str]]:
+def _measured(
+    workdir: pathlib.Path, config: ConfigDict, step: int, damaged: bool
+) -> tuple[tuple[CardScore, ...], list[str]]:
     """What the run's evaluation.json says of these weights with these fields, and why where it says nothing."""
     file = workdir / "evaluation.json"
     again = f"`python run.py --mode=evaluate --workdir={workdir}` measures them"
     if not file.is_file():
         return (), [f"the card has no scores, {file} is not there: {again}"]
-    found, now = json.loads(file.read_text()), config.predict.to_dict()
-    measured = found.get("measured_with")
-    fields = config_from_json(json.dumps({"predict": measured["predict"]})).predict.to_dict() if measured else {}
+    checkpoints, now = workdir / "checkpoints", config.predict.to_dict()
+    aside = any(checkpoints.glob("*.damaged*")) and file.stat().st_mtime < checkpoints.stat().st_mtime
+    if damaged or aside:
+        return (), [f"the card has no scores: {file} may be of a damaged checkpoint; remove that one, then {again}"]
+    try:
+        fields, score = _evaluation(file, config)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return (), [f"the card has no scores: {file} is damaged ({type(error).__name__}: {error}); {again}"]
     # Neither of these two changes a score: pictures to score are read by their data set.
     if fields | {name: now[name] for name in ("follow_exif", "batch_size")} != now:
         return (), [f"the card has no scores: {file} was measured with other fields of `config.predict`; {again}"]
-    if file.stat().st_mtime < (workdir / "checkpoints" / str(step)).stat().st_mtime:
+    if file.stat().st_mtime < (checkpoints / str(step)).stat().st_mtime:
         return (), [f"the card has no scores: {file} is older than the checkpoint of step {step}; {again}"]
-    data = f"{measured['data']}, {measured['split']}"
+    return (score,), []
+
+
+def _evaluation(file: pathlib.Path, config: ConfigDict) -> tuple[dict[str, Any], CardScore]:
+    """The fields of `predict` that an evaluation was made with, and its scores. Files of earlier versions lack them."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    measured = found.get("measured_with") or {"predict": {}, "data": "", "split": ""}
     metrics = {name: float(found[name]) for name in task_of(config).metrics}
-    return (CardScore(data, found["protocol"], int(found["images"]), metrics),), []
+    score = CardScore(f"{measured['data']}, {measured['split']}", found["protocol"], int(found["images"]), metrics)
+    fields = config_from_json(json.dumps({"predict": measured["predict"]})).predict.to_dict()
+    return fields if measured["predict"] else {}, score
 
 
 def _data(config: ConfigDict) -> str:

@@ -111,18 +111,22 @@ def offset_polygon(polygon: Polygon, distance: Number) -> list[Float32[np.ndarra
     return [np.array(piece, np.float32) for piece in offset_path(polygon.astype(np.int64).tolist(), distance)]
 
 
-def offset_path(path: Sequence[Sequence[int]], distance: Number) -> list[list[list[int]]]:
+def offset_path(
+    path: Sequence[Sequence[int]], distance: Number, holes: Sequence[Sequence[Sequence[int]]] = ()
+) -> list[list[list[int]]]:
     """`offset_polygon` for plain lists, the type of the clipper.
 
     **Arguments:**
 
     - `path`: vertices (x, y) in order, one or more.
     - `distance`: in pixels, finite.
+    - `holes`: in the polygon, likewise, each in the opposite direction. They shrink when the polygon grows.
 
     **Returns:** the pieces, as lists of vertices.
     """
     clipper = pyclipper.PyclipperOffset()
-    clipper.AddPath(path, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+    for one in (path, *holes):
+        clipper.AddPath(one, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     return clipper.Execute(distance)
 
 

@@ -52,7 +52,7 @@ def long_sides(polygon: Polygon) -> tuple[Polygon, Polygon]:
     """
     points = np.asarray(polygon, np.float32)
     if len(points) % 2 or len(points) < 4:
-        points = cv2.boxPoints(cv2.minAreaRect(points))
+        points = np.asarray(cv2.boxPoints(cv2.minAreaRect(points)), np.float32)
         first = int(points.sum(1).argmin())
         points = np.roll(points, -first, axis=0)
     half = len(points) // 2
@@ -69,14 +69,16 @@ def _draw(image: Image, upper: Polygon, lower: Polygon, size: tuple[int, int]) -
         source = np.stack([upper[0], upper[1], lower[1], lower[0]]).astype(np.float32)
         target = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
         matrix = cv2.getPerspectiveTransform(source, target)
-        border = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
-        return np.asarray(cv2.warpPerspective(image, matrix, (columns, rows), **border), np.uint8)
+        warped = cv2.warpPerspective(
+            image, matrix, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(warped, np.uint8)
     along = (np.arange(columns, dtype=np.float32) + 0.5) / columns
     down = ((np.arange(rows, dtype=np.float32) + 0.5) / rows)[:, None, None]
     above, below = _walk(upper, along), _walk(lower, along)
     places = (above + down * (below - above) - 0.5).astype(np.float32)
-    border = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
-    return np.asarray(cv2.remap(image, places[..., 0], places[..., 1], **border), np.uint8)
+    x, y = np.ascontiguousarray(places[..., 0]), np.ascontiguousarray(places[..., 1])
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _walk(side: Polygon, along: Float[np.ndarray, "columns"]) -> Float[np.ndarray, "columns 2"]:

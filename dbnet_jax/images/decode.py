@@ -1,152 +1,204 @@
 """Encoded pictures to RGB arrays."""
 
+import contextlib
+import dataclasses
 import os
 import pathlib
-import zlib
 
 import cv2
 import numpy as np
 from jaxtyping import Num, UInt8
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_JPEG_SIGNATURE = b"\xff\xd8"
-_JPEG_END = b"\xff\xd9"
-_JPEG_START_OF_SCAN = 0xDA
-# TEM, RST0…RST7 and SOI have no length. A length follows every other marker.
-_JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
-
+from dbnet_jax.images.damage import damage, damaged_codes
+from dbnet_jax.images.header import Header, kind_of, open_with_pillow, read_header, stored, turned
+from dbnet_jax.images.jpeg import decode_jpeg
+from dbnet_jax.images.pixels import to_rgb
 
 # Files with these suffixes are pictures. HEIC, of telephones, cannot be read; it is here so that it is listed.
 PICTURE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"),
     *(".heic", ".heif"),
 }
+MAX_PIXELS = 250_000_000
+"""The default of `config.predict.max_pixels`."""
 _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
+# OpenCV's limits.
+_MOST_PIXELS, _LONGEST_SIDE = 2**30, 2**20
+
+
+# OpenCV darkens the half transparent pixels of TIFF files, and loses the alpha channel of grey ones.
+_TIFF_ALPHA = ("LA", "La", "RGBA", "RGBa")
 
 
 class BadPicture(ValueError):
     """A picture or its annotation cannot be used. The message states the file and the reason."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    - `name`: of its file, for messages.
+    - `image`: RGB in [0, 255].
+    - `notes`: what a person should know, for example that the file has more frames.
+    """
+
+    name: str
+    image: UInt8[np.ndarray, "height width 3"]
+    notes: tuple[str, ...] = ()
+
+
 def read_image(path: str | os.PathLike[str], *, follow_exif: bool = False) -> UInt8[np.ndarray, "height width 3"]:
     """The picture in a file; see `decode_image`. **Raises:** FileNotFoundError, BadPicture."""
-    return decode_image(pathlib.Path(path).read_bytes(), os.fspath(path), follow_exif=follow_exif)
+    return read_picture(path, follow_exif=follow_exif).image
+
+
+def read_picture(
+    path: str | os.PathLike[str],
+    *,
+    follow_exif: bool = False,
+    max_pixels: int | None = MAX_PIXELS,
+    frame: int | None = None,
+) -> Picture:
+    """The picture in a file; see `decode_picture`. **Raises:** FileNotFoundError, BadPicture."""
+    try:
+        data = pathlib.Path(path).read_bytes()
+    except MemoryError as error:
+        raise BadPicture(f"{os.fspath(path)}: the file is larger than the memory") from error
+    return decode_picture(data, os.fspath(path), follow_exif=follow_exif, max_pixels=max_pixels, frame=frame)
 
 
 def decode_image(data: bytes, name: str, *, follow_exif: bool = False) -> UInt8[np.ndarray, "height width 3"]:
+    """The pixels of `decode_picture`."""
+    return decode_picture(data, name, follow_exif=follow_exif).image
+
+
+def decode_picture(
+    data: bytes,
+    name: str,
+    *,
+    follow_exif: bool = False,
+    max_pixels: int | None = MAX_PIXELS,
+    frame: int | None = None,
+) -> Picture:
     """A picture of any kind that OpenCV reads (JPEG, PNG, BMP, WebP, GIF, TIFF, …) as 8-bit RGB.
 
-    Grey and palette pictures become RGB; 16-bit values are scaled to 8 bits (65535 is 255). A picture with an alpha
-    channel is laid over white, as viewers do. The colour of transparent pixels is often black, and black letters on it
-    would vanish.
+    Grey and palette pictures become RGB; 16-bit values are scaled to 8 bits (65535 is 255). A transparent picture is
+    laid over the ground of `ground_for`: white for dark ink, black for light ink, grey for both.
 
-    A truncated file is refused, because its labels also describe the missing part. Bytes after the end of the picture
-    are not read.
+    A truncated or damaged file is refused, because its labels also describe the damaged part. Bytes after the end of
+    the picture are not read. Wrong bytes are found if the format has checksums (PNG), or if the codes no longer fit
+    together (JPEG, WebP, compressed TIFF, GIF, AVIF). Wrong bytes in uncompressed pixels cannot be found.
 
     **Arguments:**
 
     - `data`: the content of the file.
     - `name`: of the file, for messages.
-    - `follow_exif`: turn the picture upright by its EXIF orientation. The default is False, because the labels of the
-        benchmarks follow the stored pixels. Pictures with an alpha channel are never turned.
+    - `follow_exif`: turn the picture upright by its EXIF orientation, or by the rotation that an AVIF file states. The
+        default is False, because the labels of the benchmarks follow the stored pixels.
+    - `max_pixels`: the most pixels (height × width) of a picture; None: as many as OpenCV reads, 2^30.
+    - `frame`: the frame of an animation or the page, from 0. None is the first one, with a note if there are more.
 
-    **Returns:** values in [0, 255].
+    **Returns:** the picture, values in [0, 255].
 
-    **Raises:** BadPicture with the file and the reason, if the file is empty, truncated, damaged or no picture.
+    **Raises:** BadPicture with the file and the reason, if the file is empty, truncated, damaged or no picture, if the
+    picture is too large, or if the memory does not suffice.
     """
-    damage = _damage(data)
-    if damage:
-        raise BadPicture(f"{name}: {damage}")
-    image = _imdecode(data, name, cv2.IMREAD_UNCHANGED)
-    if follow_exif and (image.ndim == 2 or image.shape[2] == 3):
-        # IMREAD_UNCHANGED is the only flag that keeps alpha, and it never turns the picture.
-        image = _imdecode(data, name, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    return _to_rgb(_to_8_bit(image, name), name)
-
-
-def _imdecode(data: bytes, name: str, flags: int) -> Num[np.ndarray, "height width *channels"]:
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise BadPicture(f"{name}: cannot be decoded: {error.err}") from error
+        if found := damage(data):
+            raise ValueError(found)
+        header = read_header(data, frame)
+        if header is not None:
+            _check_size(header.size, max_pixels)
+        if found := damaged_codes(data, frame or 0):
+            raise ValueError(found)
+        return Picture(name, _decode(data, header, follow_exif, max_pixels, frame or 0), _notes(header))
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise BadPicture(f"{name}: cannot be decoded: {error.err}") from error
+        raise BadPicture(f"{name}: {_size_of(data)} need more memory than there is; save it smaller") from error
+    except ValueError as error:
+        raise BadPicture(f"{name}: {error}") from error
+
+
+def count_frames(path: str | os.PathLike[str]) -> int:
+    """The frames of an animation or the pages in a file; 1 if its header cannot be read. **Raises:** OSError."""
+    header = read_header(pathlib.Path(path).read_bytes())
+    return 1 if header is None else header.frames
+
+
+def _notes(header: Header | None) -> tuple[str, ...]:
+    if header is None or header.frames == 1:
+        return ()
+    return (f"has {header.frames} frames; the first was read",)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int | None) -> None:
+    (height, width), count = size, size[0] * size[1]
+    what = f"has {width}×{height} pixels ({count / 1e6:,.0f} million)"
+    hint = "save it smaller, or cut it into parts"
+    if max_pixels is not None and count > max_pixels:
+        raise ValueError(f"{what}, more than `config.predict.max_pixels` (={max_pixels}); {hint}, or raise the limit")
+    if count > _MOST_PIXELS or max(size) > _LONGEST_SIDE:
+        limit = f"OpenCV reads at most 2^30 = {_MOST_PIXELS} pixels, and {_LONGEST_SIDE} in a side"
+        raise ValueError(f"{what}; {limit}: {hint}")
+
+
+def _size_of(data: bytes) -> str:
+    header = None
+    with contextlib.suppress(MemoryError):
+        header = read_header(data, 0)
+    return "the pixels" if header is None else f"its {header.size[1]}×{header.size[0]} pixels"
+
+
+def _decode(
+    data: bytes, header: Header | None, follow_exif: bool, max_pixels: int | None, frame: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    kind, mode = kind_of(data), "" if header is None else header.mode
+    by_pillow = mode in _TIFF_ALPHA if kind == "TIFF" else frame > 0
+    if kind == "JPEG":
+        image = _decode_jpeg(data)
+    elif by_pillow:
+        image = _decode_with_pillow(data, frame)
+    else:
+        image = _decode_with_opencv(data, frame)
+    if kind == "AVIF" and image.dtype == np.uint16:  # of 10 or 12 bits, and OpenCV does not return how many
+        image = _decode_with_pillow(data, frame)
+    _check_size(image.shape[:2], max_pixels)  # where there is no header that Pillow reads
+    orientation = 1 if header is None else header.orientation
+    if kind == "TIFF":  # OpenCV and Pillow turn it upright in any case
+        return to_rgb(image if follow_exif else stored(image, orientation))
+    return to_rgb(turned(image, orientation) if follow_exif else image)
+
+
+def _decode_with_opencv(data: bytes, frame: int) -> Num[np.ndarray, "height width *channels"]:
+    encoded = np.frombuffer(data, np.uint8)
+    if frame:
+        images = cv2.imdecodemulti(encoded, cv2.IMREAD_UNCHANGED, range=(frame, frame + 1))[1]
+        image = images[0] if images else None
+    else:
+        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     if image is None and data[4:12] in _HEIC_BRANDS:
-        raise BadPicture(f"{name}: HEIC, which OpenCV does not read; save it as JPEG or PNG")
+        raise ValueError("HEIC, which OpenCV does not read; save it as JPEG or PNG")
     if image is None or image.size == 0:
-        raise BadPicture(f"{name}: cannot be decoded ({len(data)} bytes); it is damaged or not a picture")
-    return image
+        raise ValueError(f"cannot be decoded ({len(data)} bytes); it is damaged or not a picture")
+    order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(1 if image.ndim == 2 else image.shape[2])
+    return np.asarray(image if order is None or image.dtype.kind != "u" else cv2.cvtColor(image, order))
 
 
-def _to_8_bit(
-    image: Num[np.ndarray, "height width *channels"], name: str
-) -> UInt8[np.ndarray, "height width *channels"]:
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.uint16:
-        return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    raise BadPicture(f"{name}: has {image.dtype} pixels where 8 or 16 bits are needed")
+def _decode_with_pillow(data: bytes, frame: int) -> Num[np.ndarray, "height width 4"]:
+    try:
+        image = open_with_pillow(data, frame)
+        return np.asarray((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises errors of many types for damaged files
+        raise ValueError(f"frame {frame + 1} cannot be decoded: {error}") from error
 
 
-def _to_rgb(image: UInt8[np.ndarray, "height width *channels"], name: str) -> UInt8[np.ndarray, "height width 3"]:
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if channels == 1:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    if channels == 3:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    if channels == 4:
-        alpha = image[:, :, 3:].astype(np.uint32)
-        colour = cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)
-        return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    raise BadPicture(f"{name}: has {channels} channels where 1, 3 or 4 are needed")
-
-
-def _damage(data: bytes) -> str:
-    """The damage that the structure of the file shows; "" if none.
-
-    OpenCV decodes a truncated JPEG half grey, or warns on stderr without the file's name. So the check comes first.
-    """
-    if not data:
-        return "the file is empty"
-    if data.startswith(_JPEG_SIGNATURE):
-        return _jpeg_damage(data)
-    if data.startswith(_PNG_SIGNATURE):
-        return _png_damage(data)
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP" and len(data) < 8 + int.from_bytes(data[4:8], "little"):
-        return "the WebP file is truncated"
-    if data.startswith(b"BM") and len(data) < int.from_bytes(data[2:6], "little"):
-        return "the BMP file is truncated"
-    return ""
-
-
-def _jpeg_damage(data: bytes) -> str:
-    # The end marker counts only after the first scan, because an EXIF thumbnail before it has its own end marker.
-    # Inside a scan, 0x00 or a restart marker follows each byte 0xFF, so the end marker cannot occur there by chance.
-    position = len(_JPEG_SIGNATURE)
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            return f"the JPEG file is damaged at byte {position}"
-        marker = data[position + 1]
-        if marker == 0xFF:  # padding
-            position += 1
-        elif marker in _JPEG_BARE_MARKERS:
-            position += 2
-        elif marker == _JPEG_START_OF_SCAN:
-            return "" if data.find(_JPEG_END, position) >= 0 else "the JPEG file is truncated: it has no end marker"
-        else:
-            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return "the JPEG file is truncated: it ends in its header"
-
-
-def _png_damage(data: bytes) -> str:
-    # length (4 bytes), type (4), content, checksum of type and content (4); the last chunk is IEND.
-    position = len(_PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
-        if end > len(data):
-            break
-        kind = data[position + 4 : position + 8]
-        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            return f"the PNG file is damaged: wrong checksum of its chunk {kind!r} at byte {position}"
-        if kind == b"IEND":
-            return ""
-        position = end
-    return "the PNG file is truncated: it has no end chunk"
+def _decode_jpeg(data: bytes) -> Num[np.ndarray, "height width *channels"]:
+    try:
+        image = decode_jpeg(data)
+    except ValueError as error:
+        raise ValueError(f"cannot be decoded: {error}; the JPEG file is damaged") from error
+    return _decode_with_opencv(data, 0) if image is None or image.shape[2] == 4 else image

@@ -74,8 +74,9 @@ def _cross_entropy(outputs: Mapping[str, Map], name: str, target: Map) -> Map:
         return jax.nn.softplus(logits) - target * logits
 
     def log(x: Map) -> Map:
-        # The inner bound, the least normal float32, keeps the gradient of the branch not taken finite.
-        return jnp.maximum(jnp.log(jnp.maximum(x, jnp.finfo(jnp.float32).tiny)), -100.0)
+        # Smaller numbers are 0 for XLA. The inner bound keeps the gradient of the branch not taken finite.
+        least = jnp.finfo(jnp.float32).tiny
+        return jnp.where(x < least, -100.0, jnp.log(jnp.maximum(x, least)))
 
     probability = outputs[f"{name}_map"]
     return -target * log(probability) - (1 - target) * log(1 - probability)

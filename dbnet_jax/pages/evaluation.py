@@ -3,8 +3,6 @@
 import json
 import os
 import pathlib
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,13 +11,19 @@ import jax
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation.errors import worst_first
 from dbnet_jax.evaluation.evaluator import Evaluation
-from dbnet_jax.files import write_json
+from dbnet_jax.files import check_files, replace_files, write_json
 from dbnet_jax.images import drawing
 from dbnet_jax.messages import summary_line
-from dbnet_jax.pages.page import problem_list
+from dbnet_jax.pages.page import PAGE, command_line, problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
 from dbnet_jax.typing import Image
+
+
+def check_report(folder: str | os.PathLike[str]) -> None:
+    """**Raises:** FileExistsError when `write_report` would overwrite files in `folder` that no run wrote."""
+    check_files(folder, {"evaluation": ["evaluation.json"]})
+    check_files(pathlib.Path(folder) / "predictions", {"page": [PAGE]})
 
 
 def write_report(
@@ -56,7 +60,7 @@ def write_report(
     folder = pathlib.Path(workdir)
     page_summary = summary | {
         "seconds": evaluation.seconds,
-        "command": shlex.join(["python", *sys.argv]),  # contains every field that it set
+        "command": command_line(),  # contains every field that it set
     }
     shown = worst_first(report.errors)[: config.evaluate.page_pictures]
     page_summary |= shown_pictures_row(len(shown), len(evaluation.names))
@@ -70,6 +74,7 @@ def write_report(
             summary_line(left_out["skipped"], left_out["problems"]), [*evaluation.skipped, *evaluation.problems]
         ),
     )
+    replace_files(folder, {"evaluation": ["evaluation.json"]})
     write_json(folder / "evaluation.json", everything)
     return everything
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from dbnet_jax.files import write_atomically
 from dbnet_jax.geometry import Number
 from dbnet_jax.images.drawing import heatmap
 from dbnet_jax.pages.page import LegendItem
@@ -44,7 +45,7 @@ def write_figure(folder: Path, name: str, image: Image, alt: str, caption: str =
     encoded, data = cv2.imencode(suffix, bgr, settings)
     if not encoded:
         raise ValueError(f"a picture of shape {image.shape} could not be encoded for {name}")
-    (folder / "pictures" / name).write_bytes(data.tobytes())
+    write_atomically(folder / "pictures" / name, data.tobytes())
     height, width = image.shape[:2]
     return Figure(f"pictures/{name}", alt, width, height, caption)
 

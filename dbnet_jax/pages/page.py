@@ -3,6 +3,8 @@
 import math
 import os
 import re
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,8 @@ from markupsafe import Markup
 from dbnet_jax.files import write_atomically
 from dbnet_jax.messages import Problem, count_problems, duration
 
+PAGE = "index.html"
+"""The file of a page, in its folder."""
 MOST_LISTED = 200
 """Problems that a page lists."""
 _TEMPLATES = jinja2.Environment(
@@ -48,9 +52,17 @@ def render(template: str, **values: object) -> Markup:
 
 def write_page(folder: Path, template: str, **values: object) -> Path:
     """Writes `<folder>/index.html` in one move and returns its path."""
-    page = folder / "index.html"
+    page = folder / PAGE
     write_atomically(page, render(template, **values) + "\n")
     return page
+
+
+def command_line() -> str:
+    """The command line of this process, as a person types it."""
+    # Python puts the whole path of a console script into its first word.
+    program = Path(sys.argv[0])
+    start = [program.name] if program.is_file() and program.suffix != ".py" else ["python", sys.argv[0]]
+    return shlex.join([*start, *sys.argv[1:]])
 
 
 def row(name: str, value: object) -> Row:

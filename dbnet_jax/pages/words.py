@@ -3,8 +3,6 @@
 import json
 import os
 import pathlib
-import shlex
-import sys
 from typing import Any
 
 import cv2
@@ -19,7 +17,7 @@ from dbnet_jax.images.crops import cut_word, padded
 from dbnet_jax.messages import count_problems, summary_line
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.pages.figure import write_figure
-from dbnet_jax.pages.page import file_stem, problem_list, write_page
+from dbnet_jax.pages.page import command_line, file_stem, problem_list, row, write_page
 from dbnet_jax.typing import Image
 
 _LENGTHS = ((1, 3), (3, 5), (5, 8), (8, 13), (13, 1000))
@@ -62,21 +60,22 @@ def _write_page(
     folder: pathlib.Path, evaluation: WordEvaluation, summary: dict[str, Any], config: ConfigDict, dataset: Any
 ) -> None:
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    words, files = [], []
-    for row in worst(evaluation)[: config.evaluate.page_pictures]:
-        name = evaluation.names[row]
-        sample = dataset[evaluation.indices[row]]
+    words: list[dict[str, str]] = []
+    files = []
+    for place in worst(evaluation)[: config.evaluate.page_pictures]:
+        name = evaluation.names[place]
+        sample = dataset[evaluation.indices[place]]
         crop = cut_word(sample.image, sample.polygons[0], 2 * HEIGHT, 1024)
         stem = file_stem(len(words) + 1, name)
         figure = write_figure(folder, f"{stem}.jpg", np.repeat(crop[..., None], 3, axis=2), name)
         files.append(figure.file)
-        score = f"{evaluation.confidences[row]:.2f}"
+        score = f"{evaluation.confidences[place]:.2f}"
         words.append(
             {
                 "file": figure.file,
                 "name": name,
-                "truth": evaluation.truths[row],
-                "reading": evaluation.readings[row],
+                "truth": evaluation.truths[place],
+                "reading": evaluation.readings[place],
                 "score": score,
             }
         )
@@ -84,7 +83,7 @@ def _write_page(
         {"name": name, "rows": [_table_row(bin_name, found) for bin_name, found in summary[key].items()]}
         for key, name in (("by_length", "characters"), ("by_height", "height in pixels"))
     ]
-    shown = {"words": evaluation.count, "seconds": evaluation.seconds, "command": shlex.join(["python", *sys.argv])}
+    shown = {"words": evaluation.count, "seconds": evaluation.seconds, "command": command_line()}
     problems = [*evaluation.skipped, *evaluation.problems]
     page = write_page(
         folder,

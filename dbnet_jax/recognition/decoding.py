@@ -49,7 +49,7 @@ def beam(log_probabilities: Float[np.ndarray, "steps classes"], width: int) -> t
                     _add(found[(*prefix, one)], 1, blank + p)
                 else:
                     _add(found[(*prefix, one)], 1, np.logaddexp(blank, letter) + p)
-        kept = sorted(found.items(), key=lambda item: -np.logaddexp(*item[1]))[:width]
+        kept = sorted(found.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
         beams = {prefix: (blank, letter) for prefix, (blank, letter) in kept}
     best, (blank, letter) = next(iter(beams.items()))
     return best, math.exp(float(np.logaddexp(blank, letter)) / max(len(log_probabilities), 1))

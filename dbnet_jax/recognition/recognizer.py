@@ -139,23 +139,21 @@ class Recognizer:
         ]
 
     def _decode_ctc(self, outputs: dict[str, np.ndarray], width: int) -> Recognition:
-        steps = int(column_counts(np.int64(width)))
+        steps = int(column_counts(width))
         if self._lexicon:
-            scores = [
-                (
-                    decoding.text_log_probability(outputs["log_probabilities"][:steps], self.characters.encode(word)),
-                    word,
-                )
-                for word in self._lexicon
-                if not self.characters.unknown(word)
-            ]
-            best, word = max(scores, default=(-np.inf, ""))
+            logs = outputs["log_probabilities"][:steps]
+            known = [(word, self.characters.encode(word).tolist()) for word in self._lexicon if self._can_write(word)]
+            scored = [(decoding.text_log_probability(logs, classes), word) for word, classes in known]
+            best, word = max(scored, default=(-np.inf, ""))
             return Recognition(word, float(np.exp(best / steps)))
         if self.config.predict.decoding == "beam":
             classes, score = decoding.beam(outputs["log_probabilities"][:steps], self.config.predict.beam)
         else:
             classes, score = decoding.greedy(outputs["best"][:steps], outputs["probability"][:steps])
         return Recognition(self.characters.decode(classes), score)
+
+    def _can_write(self, word: str) -> bool:
+        return not self.characters.unknown(word)
 
     def _decode_attention(self, outputs: dict[str, np.ndarray], width: int) -> Recognition:
         best = outputs["best"]

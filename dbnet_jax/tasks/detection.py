@@ -15,6 +15,7 @@ from dbnet_jax.config.defaults import default_config
 from dbnet_jax.detection.network import detection_map
 from dbnet_jax.images.normalization import normalize
 from dbnet_jax.losses import db_loss
+from dbnet_jax.messages import check_choice
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.sharding import replicated
@@ -37,15 +38,22 @@ class Detection(Task):
 
     def check(self, config: ConfigDict) -> None:
         check_training(config)
+        _check_protocol(config)
 
     def check_predict(self, config: ConfigDict) -> None:
         check_predict(config.predict)
         detection_map(config)
 
     def open(self, config: ConfigDict, purpose: str) -> Any:
+        from input_pipeline.bad_samples import check_some_text_counts
         from input_pipeline.from_config import open_split
 
-        return open_split(config, purpose)
+        if purpose == "eval":  # a data set may take minutes to open
+            _check_protocol(config)
+        dataset = open_split(config, purpose)
+        if purpose == "train":
+            check_some_text_counts(dataset)
+        return dataset
 
     def batches(
         self, config: ConfigDict, dataset: Any, bad_samples: Any, first_step: int
@@ -109,6 +117,12 @@ class Detection(Task):
             f"Detects: {predict.shape}s; pictures {resized}; box threshold {predict.box_threshold}",
             f"Pixels: normalization {config.data.normalization!r}",
         ]
+
+
+def _check_protocol(config: ConfigDict) -> None:
+    from dbnet_jax.evaluation import PROTOCOLS
+
+    check_choice("config.evaluate.protocol", config.evaluate.protocol, PROTOCOLS)
 
 
 def detection_loss(model: nn.Module, normalization: str, options: Mapping[str, Any]) -> Loss:

@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -12,7 +13,9 @@ import numpy as np
 from absl import logging
 from jaxtyping import UInt8
 
-from dbnet_jax.files import write_atomically
+from dbnet_jax.files import naming, write_atomically
+
+_FLUSH_SECONDS = 15  # between two writes to TensorBoard's file
 
 
 class MetricsLog:
@@ -36,14 +39,15 @@ class MetricsLog:
         self, workdir: str | os.PathLike[str], *, enabled: bool = True, resume_step: int | None = None
     ) -> None:
         self._file = None
-        self._tensorboard = None
+        self._tensorboard: _EventFile | None = None
         if not enabled:
             return
         folder = Path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "metrics.jsonl"
-        _trim(path, resume_step)
-        self._file = path.open("a", encoding="utf-8")
+        self._path = folder / "metrics.jsonl"
+        _trim(self._path, resume_step)
+        # Without a buffer: what a full disk did not take is not written again when the file is closed.
+        self._file = self._path.open("ab", buffering=0)
         self._tensorboard = _open_tensorboard(folder / "tensorboard", resume_step)
 
     def scalars(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
@@ -57,12 +61,13 @@ class MetricsLog:
             return
         numbers = {name: float(value) for name, value in values.items()}
         line = {"step": int(step)} | {name: v if math.isfinite(v) else None for name, v in numbers.items()}
-        # One write and one flush, so that a kill tears the last line at most.
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        # One write, so that a kill tears the last line at most.
+        rest = (json.dumps(line, allow_nan=False) + "\n").encode()
+        with naming(self._path):
+            while rest:  # a disk that gets full takes a part
+                rest = rest[self._file.write(rest) :]
         if self._tensorboard is not None:
-            for name, value in numbers.items():
-                self._tensorboard.add_scalar(name, value, int(step))
+            self._tensorboard.add(int(step), [{"tag": name, "simple_value": value} for name, value in numbers.items()])
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None:
         """Shows an RGB picture in TensorBoard."""
@@ -76,8 +81,7 @@ class MetricsLog:
             raise ValueError(f"`image` (of shape {image.shape}) could not be encoded as PNG")
         height, width, channels = image.shape
         content = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png.tobytes())
-        summary = Summary(value=[Summary.Value(tag=name, image=content)])
-        self._tensorboard.file_writer.add_summary(summary, int(step))
+        self._tensorboard.add(int(step), [{"tag": name, "image": content}])
 
     def close(self) -> None:
         """Writes out what is pending; may be called twice."""
@@ -120,17 +124,47 @@ def _step(line: bytes) -> int | None:
         return None
 
 
-def _open_tensorboard(folder: Path, resume_step: int | None) -> Any:
-    """A tensorboardX writer, or None where the package is missing; a run does not need it."""
+class _EventFile:
+    """One file of TensorBoard's events, written by the calling thread, which so gets the errors of a full disk.
+
+    The writer of tensorboardX has a thread of its own. It ends at an error, and then its queue waits for ever.
+    """
+
+    def __init__(self, folder: Path, resume_step: int | None) -> None:
+        from tensorboardX import event_file_writer
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        folder.mkdir(exist_ok=True)
+        # Event files are named by the second: the suffix keeps a run resumed at once from writing over the first.
+        suffix = "" if resume_step is None else f".from{resume_step}"
+        self._folder, self._flushed = folder, 0.0
+        self._writer = event_file_writer.EventsWriter(str(folder / "events"), suffix)
+        if resume_step is not None:
+            # TensorBoard hides the steps of earlier files from this step on.
+            session = SessionLog(status=SessionLog.START)
+            self._writer.write_event(Event(step=resume_step + 1, wall_time=time.time(), session_log=session))
+
+    def add(self, step: int, values: Sequence[Mapping[str, Any]]) -> None:
+        """Writes values of a step, each the fields of a `Summary.Value`."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        summary = Summary(value=[Summary.Value(**value) for value in values])
+        with naming(self._folder):
+            self._writer.write_event(Event(step=step, wall_time=time.time(), summary=summary))
+            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+                self._writer.flush()
+                self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        with naming(self._folder):
+            self._writer.close()
+
+
+def _open_tensorboard(folder: Path, resume_step: int | None) -> _EventFile | None:
+    """An event file, or None where tensorboardX is missing; a run does not need it."""
     try:
-        import tensorboardX
+        return _EventFile(folder, resume_step)
     except ImportError:
         logging.warning("tensorboardX is not installed: metrics go to metrics.jsonl alone")
         return None
-    # Event files are named by the second: the suffix keeps a run resumed at once from writing over the first.
-    return tensorboardX.SummaryWriter(
-        logdir=str(folder),
-        purge_step=None if resume_step is None else resume_step + 1,
-        filename_suffix="" if resume_step is None else f".from{resume_step}",
-        flush_secs=15,
-    )

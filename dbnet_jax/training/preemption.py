@@ -1,7 +1,4 @@
-"""Being told to stop: SIGTERM saves a checkpoint, on every process of the run, and then ends it.
-
-Of a process alone, Ctrl-C does the same.
-"""
+"""Being told to stop: SIGTERM or Ctrl-C saves a checkpoint, on every process of the run, and then ends it."""
 
 import os
 import signal
@@ -19,8 +16,8 @@ class Preemption:
     """Says, at a step, whether the run must save and stop.
 
     With `jax.distributed` its own service catches SIGTERM and agrees with all processes on one step (through Orbax);
-    a process alone needs only a signal handler. A context manager: it gives the handlers back. A second signal ends
-    the process as if nothing caught it.
+    a process alone needs only a signal handler. Of many processes, one that gets Ctrl-C tells them all by SIGTERM.
+    A context manager: it gives the handlers back. A second signal ends the process as if nothing caught it.
 
     **Arguments:** `reached`: `Checkpoints.reached_preemption`.
 
@@ -36,10 +33,18 @@ class Preemption:
 
     def __enter__(self) -> "Preemption":
         # Python lets only the main thread handle signals; a run in a notebook's thread goes without.
-        alone = not jax.distributed.is_initialized()
-        if alone and threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        if jax.distributed.is_initialized():
+            self._previous = {signal.SIGINT: signal.signal(signal.SIGINT, self._tell_all)}
+        else:
             self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
+
+    def _tell_all(self, number: int, frame: FrameType | None) -> None:
+        os.write(2, NOTE)
+        self._give_back()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._told = True

@@ -148,8 +148,11 @@ class Task(abc.ABC):
         return IMAGE
 
     def shapes(self, config: ConfigDict) -> Variables:
-        """The variables of the network as shapes."""
-        return variable_shapes(self.model(config), self.example(config))
+        """The variables of the network as shapes. **Raises:** ValueError when `config.model` describes no network."""
+        try:
+            return variable_shapes(self.model(config), self.example(config))
+        except OverflowError as error:
+            raise ValueError(f"a number of `config.model` is too large ({error})") from error
 
     def prepare(self, config: ConfigDict) -> Prepare | None:
         """Makes the batch of the loss on the device; None where the host makes it."""

@@ -2,7 +2,9 @@
 
 params/backbone/…         kernels in float16, arrays with one axis in float32
 batch_stats/backbone/…    float32
-__metadata__              format = "dbnet_jax", version, config and card as JSON
+__metadata__              format = "dbnet_jax", version, config and card as JSON, digest
+
+Files of earlier versions have no digest. They load without the check.
 """
 
 import json
@@ -23,6 +25,7 @@ from dbnet_jax.config.saved import config_from_json, unknown_fields, without_pat
 from dbnet_jax.files import write_atomically
 from dbnet_jax.models.variables import Shapes, Variables, differences, listed, shapes_of
 from dbnet_jax.training.task import task_of
+from dbnet_jax.weights.digest import KEY, weights_digest
 from dbnet_jax.weights.model_card import ModelCard
 
 SUFFIX = ".safetensors"
@@ -68,15 +71,17 @@ def save_weights(
     arrays = _checked_arrays(variables, config)
     if dtype == "float16":
         arrays = {name: _halved(array) for name, array in arrays.items()}
-    header = {"config": without_paths(config).to_dict(), "card": card.as_dict()}
-    metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in header.items()}
-    content = save(arrays, {"format": _FORMAT, "version": str(_VERSION), **metadata})
+    values = {"config": without_paths(config).to_dict(), "card": card.as_dict()}
+    header = {"format": _FORMAT, "version": str(_VERSION)}
+    header |= {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    header[KEY] = weights_digest(header, sorted(arrays.items()))
+    content = save(arrays, header)
     parameters = sum(array.size for name, array in arrays.items() if name.startswith("params/"))
     size = f"{parameters:,} parameters, {len(content) / 1e6:.1f} MB"
     text = card.as_markdown(task_of(config).facts(config, size)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)  # `save_file` would let nobody else read it
-    written.write_bytes(text)
+    write_atomically(written, text)
     return written
 
 
@@ -84,7 +89,8 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     """Reads config, variables and card from a file of `save_weights`.
 
     **Raises:** FileNotFoundError if the file does not exist; ValueError if it is no file of `save_weights`, is
-    truncated, has a newer version, or has other arrays than its config describes. The error states what to do.
+    truncated or damaged, has a newer version, or has other arrays than its config describes. The error states what to
+    do.
     """
     config, card = load_header(path)
     return Weights(config, load_variables(path, config), card)
@@ -119,7 +125,7 @@ def load_variables(path: str | os.PathLike[str], config: ConfigDict) -> Variable
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
         try:
             wrong = differences(shapes, _wanted(config))
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise ValueError(f"{_named(path)}: `config.model` describes no network: {error}") from error
         if wrong:
             raise ValueError(
@@ -180,6 +186,9 @@ def _metadata(path: str | os.PathLike[str], file: Any) -> Mapping[str, str]:
         raise ValueError(
             f"{_named(path)} is of format version {version}, and this dbnet_jax reads up to {_VERSION}: update it"
         )
+    arrays = ((name, file.get_tensor(name)) for name in sorted(file.keys()))
+    if KEY in metadata and metadata[KEY] != weights_digest(metadata, arrays):
+        raise ValueError(f"{_named(path)} is damaged, it has other bytes than were saved: {_GET}")
     return metadata
 
 

@@ -17,7 +17,7 @@ from dbnet_jax.messages import plural
 from dbnet_jax.models.variables import Shapes, Variables, differences, is_narrower, listed, shapes_of, variable_shapes
 from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights
 from dbnet_jax.torch_weights.convert import describe
-from dbnet_jax.torch_weights.files import check_file, read_state_dict
+from dbnet_jax.torch_weights.files import read_state_dict
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import is_weights_file
 from dbnet_jax.weights.run_folder import load_config, restore_variables
@@ -48,7 +48,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
             "workdir, a file of --mode=export or the name of shipped weights"
         )
     if backbone:
-        state_dict = read_state_dict(check_file(backbone, "config.init.backbone"))
+        state_dict = read_state_dict(backbone, "config.init.backbone")
         variables = load_backbone_weights(state_dict, model)
         _warn_of_mismatch(config, describe(state_dict))
     elif source:
@@ -60,7 +60,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
         _check_fit(variables, wanted, checkpoint, changed_fields(saved, config))
         _warn_of_mismatch(config, {**saved.model, "normalization": saved.data.normalization})
     elif checkpoint:
-        state_dict = read_state_dict(check_file(checkpoint, "config.init.checkpoint"))
+        state_dict = read_state_dict(checkpoint, "config.init.checkpoint")
         variables = load_torch_weights(state_dict, model)
         _warn_of_mismatch(config, describe(state_dict))
     else:

@@ -1,15 +1,39 @@
 """Reads the config and the weights of a run folder or a weights file."""
 
+import contextlib
 import os
 import pathlib
+from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from dbnet_jax.config.saved import config_from_json
+from dbnet_jax.config.saved import read_config_json
+from dbnet_jax.files import check_files
 from dbnet_jax.models.variables import Variables
-from dbnet_jax.training.checkpoint import Checkpoints
+from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import SUFFIX, is_weights_file, load_header, load_variables
+
+
+class Restored(NamedTuple):
+    """The variables of a checkpoint, and its step. `damaged`: whether one that comes before it was damaged."""
+
+    variables: Variables
+    step: int
+    damaged: bool
+
+
+def check_workdir(workdir: str | os.PathLike[str]) -> None:
+    """Refuses a folder that is no run's and in which a new run would overwrite files.
+
+    **Raises:** FileExistsError, with their names.
+    """
+    file = pathlib.Path(workdir) / "config.json"
+    with contextlib.suppress(OSError, ValueError):
+        read_config_json(file)
+        return
+    if not has_checkpoint(workdir):
+        check_files(workdir, {"run": [file.name, "metrics.jsonl", "evaluation.json"]}, "workdir")
 
 
 def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdir") -> ConfigDict:
@@ -34,10 +58,7 @@ def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdi
     file = path / "config.json"
     if not file.is_file():
         raise FileNotFoundError(f"`{argument}` (={str(path)!r}) holds no run: {file} is missing")
-    try:
-        return config_from_json(file.read_text())
-    except ValueError as error:
-        raise ValueError(f"{file} cannot be read: {error}") from error
+    return read_config_json(file)
 
 
 def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str]) -> Variables:
@@ -47,20 +68,22 @@ def restore_variables(config: ConfigDict, workdir_or_file: str | os.PathLike[str
     """
     if _is_file(workdir_or_file):
         return load_variables(workdir_or_file, config)
-    return restore_checkpoint(config, workdir_or_file)[0]
+    return restore_checkpoint(config, workdir_or_file).variables
 
 
-def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> tuple[Variables, int]:
-    """The variables of the checkpoint `config.predict.checkpoint` in `workdir`, and their step.
+def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> Restored:
+    """The variables of the checkpoint `config.predict.checkpoint` in `workdir`; where it is damaged, of the next one.
 
-    **Raises:** FileNotFoundError if there is no checkpoint; ValueError if its network is not that of `config.model`.
+    **Raises:** FileNotFoundError if there is no checkpoint; ValueError if its network is not that of `config.model`, or
+    all checkpoints are damaged.
     """
     task = task_of(config)
     like = task.shapes(config)
     if not (pathlib.Path(workdir) / "checkpoints").is_dir():
         raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")
     with Checkpoints(workdir, metric=task.metric) as checkpoints:
-        return checkpoints.restore_variables(like, config.predict.checkpoint)
+        variables, step = checkpoints.restore_variables(like, config.predict.checkpoint)
+    return Restored(variables, step, bool(checkpoints.damaged))
 
 
 def with_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:

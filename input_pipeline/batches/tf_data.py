@@ -1,6 +1,6 @@
-"""The tf.data pipeline: positions → examples on all cores → batches, ready before the accelerator asks.
+"""The tf.data pipeline: positions → examples on all cores → batches, ready before the accelerator needs them.
 
-TensorFlow moves the work along and holds no state of ours: batch t is a pure function of (seed, t, process index).
+TensorFlow distributes the work and keeps no state: batch t is a pure function of (seed, t, process index).
 """
 
 import os
@@ -24,20 +24,20 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[tuple[Batch, list[str]]]:
-    """Endless training batches from step `first_step` on, this process's share of each.
+    """Endless training batches from step `first_step` on: the share of this process.
 
     **Arguments:**
 
     - `examples`: makes the example at a position.
-    - `batch_size`: of the whole batch, over all processes; a multiple of `process_count`.
+    - `batch_size`: the size of the batch of all processes; a multiple of `process_count`.
     - `crop`: (height, width) of the examples, in pixels.
-    - `first_step`: batch t holds the positions t · batch_size to (t + 1) · batch_size.
-    - `process_index`, `process_count`: which equal, contiguous share of every batch is made here.
+    - `first_step`: batch t contains the positions t · batch_size to (t + 1) · batch_size.
+    - `process_index`, `process_count`: this process makes the equal, contiguous share of this index.
 
     **Returns:** an iterator of `image` uint8 [share, height, width, 3] with the label maps float32
-    [share, height, width], and the pictures' names.
+    [share, height, width], and the names of the pictures.
 
-    **Raises:** ValueError when the processes cannot share the batch equally; what `examples` raises.
+    **Raises:** ValueError if the processes cannot share the batch equally; the errors of `examples`.
     """
     if batch_size % process_count:
         raise ValueError(f"`batch_size` (={batch_size}) must be a multiple of the {process_count} processes")
@@ -53,7 +53,7 @@ def train_batches(
             batch = {"image": image, **dict(zip(LABELS, labels, strict=True))}
             yield batch, [os.fsdecode(name) for name in names]
     finally:
-        # TensorFlow's threads need Python's lock to end, and who drops an iterator holds it: they end first.
+        # The threads of TensorFlow need Python's lock to end. Dropping the iterator holds the lock, so they end before.
         maker.stopped.set()
         running.assign(False)
         for _ in iterator:
@@ -61,9 +61,10 @@ def train_batches(
 
 
 class _Maker:
-    """Makes the example at a position for TensorFlow, whose threads may not raise: they would print and wrap it.
+    """Makes the example at a position for TensorFlow, which would print and wrap an error of its threads.
 
-    One that fails leaves its error in `failures` and gives zeros that say so; after `stopped` there are zeros alone.
+    A failed example adds its error to `failures`; its arrays are zeros, and the last one is False. After `stopped`, all
+    examples are such zeros.
     """
 
     def __init__(self, examples: Examples, crop: tuple[int, int]):
@@ -87,13 +88,13 @@ class _Maker:
 def _tf_dataset(
     make: _Maker, batch_size: int, share: int, process_index: int, crop: tuple[int, int], first_step: int
 ) -> tuple[Any, Any]:
-    """The batches, and the variable that ends them where it becomes False."""
-    # It only moves arrays here: of its start-up notes none concerns our users.
+    """The batches, and a variable that ends them when it becomes False."""
+    # TensorFlow only moves arrays here: its messages at start-up do not concern users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    import tensorflow as tf  # takes seconds, and only training needs it
+    import tensorflow as tf  # the import takes seconds, and only training needs it
 
-    tf.config.set_visible_devices([], "GPU")  # the accelerator's memory is JAX's
+    tf.config.set_visible_devices([], "GPU")  # JAX uses the memory of the accelerator
     height, width = crop
     types = (tf.uint8, *(tf.float32 for _ in LABELS), tf.string, tf.bool)
     shapes = ((height, width, 3), *((height, width) for _ in LABELS), (), ())

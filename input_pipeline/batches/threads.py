@@ -1,7 +1,7 @@
 """Training batches by plain threads: positions → examples on all cores → batches, without TensorFlow.
 
-The work of an example (decoding, resizing) releases Python's lock, and the pixels are the accelerator's
-(`config.data.pixels = "device"`): threads are enough. Batch t is a pure function of (seed, t, process index).
+Threads are enough with `config.data.pixels = "device"`: decoding and resizing release Python's lock, and the
+accelerator makes the pixels. Batch t is a pure function of (seed, t, process index).
 """
 
 import os
@@ -13,7 +13,7 @@ import numpy as np
 
 from input_pipeline.examples import Example, ShuffledExamples
 
-# Batches that are being made while one is used.
+# Batches in preparation while one is in use.
 AHEAD = 2
 
 
@@ -25,11 +25,11 @@ def thread_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
-    """Endless training batches from step `first_step` on, this process's share of each; see `train_batches`.
+    """Endless training batches from step `first_step` on: the share of this process; see `train_batches`.
 
-    **Returns:** an iterator of the examples' arrays, stacked, and the pictures' names.
+    **Returns:** an iterator of the stacked arrays of the examples, and the names of the pictures.
 
-    **Raises:** ValueError when the processes cannot share the batch equally; what `examples` raises.
+    **Raises:** ValueError if the processes cannot share the batch equally; the errors of `examples`.
     """
     if batch_size % process_count:
         raise ValueError(f"`batch_size` (={batch_size}) must be a multiple of the {process_count} processes")
@@ -47,5 +47,5 @@ def thread_batches(
                 names = [str(example.pop("name")) for example in made]
                 yield {key: np.stack([example[key] for example in made]) for key in made[0]}, names
         finally:
-            # Whoever stops listening, or an example that cannot be made: nothing goes on behind it.
+            # At the end of iteration, and after an error of an example, no further work starts.
             pool.shutdown(wait=False, cancel_futures=True)

@@ -6,6 +6,7 @@ from typing import Any
 from input_pipeline.datasets.benchmarks import BENCHMARKS
 from input_pipeline.datasets.own_data import OWN_DATA
 from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.words import WORD_DATA
 
 __all__ = [
     "BENCHMARKS",
@@ -30,7 +31,7 @@ WORDS_ALONE = (
 )  # no lines
 CROPS = ("words", "word_lmdb")
 """The sets whose samples are words, too many to list."""
-DATASETS = (*BENCHMARKS, *OWN_DATA, *RENDERED)
+DATASETS = (*BENCHMARKS, *OWN_DATA, *WORD_DATA, *RENDERED)
 
 
 def open_dataset(
@@ -49,8 +50,8 @@ def open_dataset(
         samples.
     - `options`: for the data set: "synthetic", "scenes" and "words" take `count` and `seed`, the first two `size`,
         "scenes" `granularity`, `backgrounds`, `layouts` and `fonts`, "words" `backgrounds`, `fonts`, `characters` and
-        `vocabulary`; those of `OWN_DATA` take `labels`,
-        `eval_labels` and `follow_exif`, "hiertext" `granularity` too.
+        `vocabulary`; those of `OWN_DATA` and `WORD_DATA` take `labels`, `eval_labels`, `follow_exif` and `max_pixels`,
+        "hiertext" `granularity` too.
 
     **Raises:** `ValueError` if a name is not known; `FileNotFoundError` if the folder does not hold the data
     set.
@@ -78,4 +79,6 @@ def open_dataset(
         return WordImages(**{"split": split, **options})
     if name in OWN_DATA:
         return OWN_DATA[name](folder, split, **options)
+    if name in WORD_DATA:
+        return WORD_DATA[name](folder, split, **options)
     return BENCHMARKS[name](folder, split, **options)

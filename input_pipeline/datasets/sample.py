@@ -21,6 +21,7 @@ class Annotation:
     - `polygons`, `ignore`, `texts`, `scripts`: as in `Sample`. The size of the picture is not known here, so polygons
         that lie wholly outside of the picture are among them.
     - `problems`: one for each line that is left out or doubtful.
+    - `repaired`: the indices of the polygons that touched or crossed themselves, and have other vertices now.
     """
 
     polygons: list[Polygon] = dataclasses.field(default_factory=list)
@@ -28,6 +29,7 @@ class Annotation:
     texts: list[str] = dataclasses.field(default_factory=list)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     scripts: list[str] = dataclasses.field(default_factory=list)
+    repaired: list[int] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_what_a_command_cannot_use_is_said_by_its_flag(cli, photo, tmp_path):
         cli("--mode=evaluate", "--weights=small-word", "--config.data.name=icdar2015", "--config.data.dir=nowhere")
 
 
-@pytest.mark.parametrize("words", [[], ["--help"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h", "--traceback"]])
 def test_without_a_command_it_lists_them(words, capsys):
     main.run(words, pathlib.Path())
     printed = capsys.readouterr().out
@@ -95,8 +95,60 @@ def test_without_a_command_it_lists_them(words, capsys):
     assert {path.stem for path in pathlib.Path(main.__file__).parent.glob("*.py")} > set(COMMANDS)
 
 
-def test_a_command_prints_its_flags(cli):
-    assert "--weights NAME" in cli("predict", "--help")
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        (["predict", "--help"], {"config", "workdir", "weights", "input", "output", "formats"}),
+        (["-h", "--mode=score"], {"detections", "truth", "protocol", "output"}),
+        (["convert", "--input=x", "--nonsense", "-h"], {"config", "workdir", "input"}),
+    ],
+)
+def test_a_command_prints_its_own_flags(cli, words, flags):
+    printed = cli(*words)
+    assert {line.split()[0].removeprefix("--") for line in printed.splitlines() if line.startswith("  --")} == {
+        *flags,
+        "mode",
+        "traceback",
+    }
+    assert ("PICTURE" in printed) == (words[0] == "predict")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["predict", "--protocol=iou", "a.jpg"], "--protocol is for score; predict does not take it"),
+        (["a.jpg", "--mode=predict", "--count", "3"], "--count is for inspect; predict does not take it"),
+        (["evaluate", "--formats=json"], "--formats is for predict; evaluate does not take it"),
+        (["train", "--input=x"], "--input is for predict and convert; train does not take it"),
+        (["score", "--workdir=x"], "--workdir is for train and .*; score does not take it"),
+        (["inspect", "--coordinator=auto"], "--coordinator is for train and evaluate; inspect"),
+        (["train", "--weights=x"], "--weights is refused: training starts from --config.init.checkpoint"),
+        (["convert", "--output=x"], "--output is refused: --workdir is the folder"),
+        (["export", "--config=x"], "--config is refused: the run has its own"),
+        (["score", "--config=x"], "--config is refused: score reads no config"),
+        (["score", "--config.predict.size=3"], "--config is refused: score reads no config"),
+        (["predict", "--mode=train"], "--mode=train contradicts the command predict"),
+        (["--input=photos"], "command is missing: --input is for predict and convert; --mode=predict"),
+        (["--weights", "small-word"], "command is missing: --weights is for predict and evaluate"),
+        (["--workdir=x"], r"command is missing: --mode=predict\|train"),
+        (["--config.train.steps=3"], r"command is missing: --mode=predict\|train"),
+    ],
+)
+def test_a_flag_of_another_command_is_refused(words, named):
+    with pytest.raises(app.UsageError, match=named):
+        parse(words, pathlib.Path())
+
+
+def test_a_protocol_is_checked_before_anything_is_opened(cli):
+    unknown = r"protocol` \(='IoU'\) must be one of 'iou'"
+    data = ["--config.data.name=icdar2015", "--config.data.dir=nowhere", "--config.evaluate.protocol=IoU"]
+    for words in (
+        ["evaluate", "--weights=small-word", *data],
+        ["train", QUICKSTART, *data, "--workdir=nowhere"],
+        ["score", "--detections=nowhere", "--truth=nowhere", "--protocol=IoU"],
+    ):
+        with pytest.raises(ValueError, match=unknown):
+            cli(*words)
 
 
 @pytest.mark.parametrize(

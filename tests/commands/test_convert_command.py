@@ -118,7 +118,7 @@ def test_what_cannot_be_converted_leaves_nothing(trained, tmp_path, monkeypatch)
     del torn["decoder.in5.weight"]
     with pytest.raises(ValueError, match=r"missing: decoder\.in5\.weight"):
         converted(torn, tmp_path / "run", common.get_config())
-    with pytest.raises(FileNotFoundError, match="`path`"):
+    with pytest.raises(FileNotFoundError, match="`input`"):
         call_run("--mode=convert", "--input=nowhere.pth", f"--workdir={tmp_path / 'run'}")
     assert not (tmp_path / "run").exists()
 

@@ -1,6 +1,7 @@
 """The inspection: it shows what the step gets, measures what the labels say, and names what is wrong."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import jax
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from configs import own_data
 from dbnet_jax.commands import inspect
 from dbnet_jax.commands.inspect import RecordingDataset, collect_statistics, inspect_data, inspected_examples
 from dbnet_jax.images import drawing
@@ -17,13 +19,15 @@ from dbnet_jax.inspection.statistics import PictureText, gather
 from dbnet_jax.messages import Problem
 from dbnet_jax.pages.inspection import InspectedExample, draw_example, plots
 from dbnet_jax.training.task import task_of
-from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.sample import Annotation
+from input_pipeline import from_config
+from input_pipeline.bad_samples import BadSamples, NothingToLearn
+from input_pipeline.datasets.sample import Annotation, Sample
 from input_pipeline.datasets.wrappers.mixed import MixedDataset
 from input_pipeline.from_config import make_examples, open_split
 from input_pipeline.labels import make_labels
 from tests.helpers import tiny_run as tiny
 from tests.helpers.numbered import Numbered
+from tests.helpers.own_labels import make
 from tests.helpers.page import Page
 from tests.helpers.problems import said
 
@@ -258,6 +262,83 @@ def test_a_set_of_only_bad_pictures_has_a_page_that_says_so(tmp_path, monkeypatc
     assert "No pictures." in Page(found.page).words
 
 
+class Ignored(Numbered):
+    """Numbered pictures with `words` words each, all of them ignored."""
+
+    def __init__(self, count: int, words: int, bad: tuple[int, ...] = ()):
+        super().__init__(count, bad)
+        self.words = words
+
+    def annotation(self, index: int) -> Annotation:
+        if index in self.bad:
+            raise BadPicture(f"{self.name(index)}: has no annotation file")
+        word = np.array([[10, 10], [45, 12], [45, 30], [10, 28]], np.float32)
+        return Annotation([word] * self.words, [True] * self.words, ["###"] * self.words)
+
+    def __getitem__(self, index: int) -> Sample:
+        found = self.annotation(index)
+        return replace(super().__getitem__(index), polygons=found.polygons, ignore=found.ignore, texts=found.texts)
+
+
+@pytest.mark.parametrize(
+    ("words", "said_so"),
+    [(2, "6 texts in 3 pictures, all ignored"), (0, "no text in 3 pictures")],
+)
+def test_text_that_does_not_count_is_a_problem_and_stops(tmp_path, monkeypatch, words, said_so):
+    nothing, some = Ignored(4, words, bad=(1,)), Numbered(4)
+    opened = {"train": nothing, "eval": some}
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: opened[purpose])
+    monkeypatch.setattr(from_config, "open_split", lambda config, purpose: opened[purpose])
+    config = tiny.config("max_bad_share=0.5")
+    found = inspect_data(config, tmp_path, count=6)
+    message = f"no text counts: {said_so}"
+    assert message in said(found)
+    assert found.stops == message
+    assert message in Page(found.page).words
+    with pytest.raises(NothingToLearn, match=message):
+        task_of(config).open(config, "train")
+    # Text to score on that does not count makes every score 0, and no training worse.
+    opened.update(train=some, eval=nothing)
+    found = inspect_data(config, tmp_path, count=0)
+    assert said(found) == [f"split 'test', which is scored: {message}"]
+    assert found.stops == ""
+    assert task_of(config).open(config, "train") is some
+    opened["eval"] = Annotated(3)
+    assert said(inspect_data(config, tmp_path, count=0)) == []
+
+
+def test_pictures_to_score_on_that_are_not_there_are_a_problem_and_stop(tmp_path):
+    make("paddleocr", tmp_path, [1, 2])
+    (tmp_path / "validation.txt").write_text("\n")
+    config = own_data.get_config("cpu,crop=(64,64),data.name=paddleocr")
+    config.data.dir = str(tmp_path)
+    found = inspect_data(config, tmp_path / "out", count=0)
+    (problem,) = said(found)
+    assert problem.startswith("split 'validation', which is scored: no validation pictures of PaddleOCR's format in")
+    assert "no picture in this split" in found.stops
+
+
+def test_a_pass_without_text_ends_training_where_the_labels_alone_do_not_show_it():
+    class Unread(Ignored):
+        def annotation(self, index: int) -> Annotation:
+            return Annotated(9).annotation(0)  # outside of the pictures, say
+
+        def __getitem__(self, index: int) -> Sample:
+            sample = Numbered.__getitem__(self, index)
+            return replace(sample, ignore=[index != 3 or not self.words])
+
+    for words in (0, 1):
+        dataset = Unread(5, words)
+        examples = make_examples(tiny.config(), dataset, BadSamples(5, 1.0, needs_text=True))
+        for position in range(5):
+            assert examples[position]
+        if words:
+            assert [examples[position] for position in range(5, 20)]
+        else:
+            with pytest.raises(NothingToLearn, match="the first 6 training examples had no text that counts"):
+                examples[5]
+
+
 @pytest.mark.parametrize(
     ("extra", "count", "words"), [("", -1, r"`count` \(=-1\)"), ("crop=(50,64)", 1, r"`config\.data\.crop`")]
 )
@@ -273,3 +354,14 @@ def test_the_command_leaves_a_page_in_the_workdir(tmp_path):
     page = Page(tmp_path / "inspection" / "index.html")
     assert page.tags.count("article") == 2
     assert any("--mode=inspect" in words for words in page.words)
+
+
+def test_a_page_of_a_person_is_refused_before_any_picture_is_read(tmp_path, monkeypatch):
+    (tmp_path / "index.html").write_text("the user's own")
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: pytest.fail("the data was opened"))
+    with pytest.raises(FileExistsError, match=rf"`folder` \(='{tmp_path}'\) contains .*: index\.html\."):
+        inspect_data(tiny.config(), tmp_path, count=1)
+    (tmp_path / "index.html").unlink()
+    monkeypatch.setattr(inspect, "open_split", lambda config, purpose: Numbered(2))
+    for _ in range(2):  # a page of its own is no reason
+        inspect_data(tiny.config(), tmp_path, count=1)

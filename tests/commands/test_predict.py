@@ -12,19 +12,14 @@ from dbnet_jax.commands import predict
 from dbnet_jax.commands.predict import predict_files
 from dbnet_jax.detection.outputs import as_json, icdar_files
 from dbnet_jax.evaluation.submissions.formats import parse_detections
-from dbnet_jax.files import MANIFEST
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.pages import results
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
+from tests.helpers.pictures import saved, write
 
 # Folders with pictures of one name, names that only a suffix or a folder tells apart, and what is no picture.
 PICTURES = ("img.png", "img.bmp", "a/img.png", "b/img.png", "a_img.png", "a/b/img.PNG", "b.png/img.png", "plain.tif")
 BROKEN = ("a/broken.jpg", "empty.png", "text.png")
-
-
-def write(path: pathlib.Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
 
 
 def box(index: int) -> tuple[int, int, int, int]:
@@ -109,6 +104,18 @@ def test_pictures_that_were_skipped_are_printed(folder, detector, tmp_path, caps
         assert any(line.startswith("skipped: ") and name in line for line in lines)
 
 
+def test_regions_that_are_left_out_are_listed_everywhere(tmp_path, capsys):
+    image = np.maximum(white_box((80, 120), 10, 10, 50, 30), white_box((80, 120), 10, 45, 90, 70))
+    write(tmp_path / "in/page.png", image)
+    predict_files(BrightnessDetector(resize="none", max_candidates=1), tmp_path / "in", tmp_path / "out")
+    what = "page.png: `max_candidates` leaves out 1 text region, the smallest; raise it"
+    assert capsys.readouterr().out.splitlines() == [what]
+    assert json.loads((tmp_path / "out/detections.json").read_text())["pictures"]["page.png"]["notes"] == [
+        what.removeprefix("page.png: ")
+    ]
+    assert what in (tmp_path / "out/index.html").read_text()
+
+
 def test_one_file_is_a_source_too(folder, detector, tmp_path):
     predict_files(detector, str(folder / "a/img.png"), str(tmp_path))
     found = json.loads((tmp_path / "detections.json").read_text())
@@ -185,107 +192,47 @@ def test_results_are_not_taken_for_pictures(detector, tmp_path):
         predict_files(detector, tmp_path / "photos", tmp_path / "photos")
 
 
-def test_nothing_of_an_earlier_run_stays_and_all_else_does(detector, tmp_path):
-    photos, output = tmp_path / "photos", tmp_path / "out"
-    for name in ("one.png", "two.png", "two.bmp", "in/three.png"):
-        write(photos / name, white_box((80, 120), *box(0)))
-    (photos / "in/four.png").write_bytes(b"")
-    (tmp_path / "other.txt").write_text("outside")
-    predict_files(detector, photos, output)
-    kept = ["icdar/res_mine.txt", "icdar/in/notes.txt", "pictures/00001-one.png", "pictures/00009-mine.jpg", "mine.txt"]
-    for name in kept:
-        (output / name).write_text("the user's own")
-
-    def files() -> set[str]:
-        return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} - {*kept, MANIFEST}
-
-    assert {"icdar/res_one.txt", "icdar/res_two.png.txt", "icdar/res_two.bmp.txt", "icdar/in/res_three.txt"} < files()
-    for name in ("one.png", "two.bmp", "in/three.png", "in/four.png"):
-        (photos / name).unlink()
-    predict_files(detector, photos, output)
-    pictures = {f"pictures/00001-two{letter}.jpg" for letter in ("", "-P", "-T", "-B")}
-    assert files() == {"detections.json", "index.html", "icdar/res_two.txt", *pictures}
-    assert all((output / name).read_text() == "the user's own" for name in kept)
-    # The same again, and the same files.
-    predict_files(detector, photos, output)
-    assert files() == {"detections.json", "index.html", "icdar/res_two.txt", *pictures}
-
-
-def test_files_that_are_no_text_are_listed_too(detector, tmp_path):
-    write(tmp_path / "photos/one.png", white_box((80, 120), *box(0)))
-    (tmp_path / "photos/one.png").rename(tmp_path / "photos/caf\udce9.png")
-    predict_files(detector, tmp_path / "photos", tmp_path / "out")
-    assert (tmp_path / "out/icdar/res_caf\udce9.txt").is_file()
-    (tmp_path / "photos/caf\udce9.png").rename(tmp_path / "photos/two.png")
-    predict_files(detector, tmp_path / "photos", tmp_path / "out")
-    assert [file.name for file in (tmp_path / "out/icdar").iterdir()] == ["res_two.txt"]
-
-
-@pytest.mark.parametrize(
-    "text", ["{", '{"icdar": 1, "page": [null, "../res_mine.txt", "%s"]}' % ("x" * 300), "[" * 100_000]
-)
-def test_a_damaged_list_of_an_earlier_run_removes_nothing(detector, tmp_path, text):
-    write(tmp_path / "photos/one.png", white_box((80, 120), *box(0)))
-    output = tmp_path / "in/out"
-    (output / "icdar").mkdir(parents=True)
-    (output / MANIFEST).write_text(text)
-    others = [tmp_path / "in/res_mine.txt", output / "icdar/res_mine.txt"]
-    for file in others:
-        file.write_text("the user's own")
-    predict_files(detector, tmp_path / "photos", output)
-    assert all(file.is_file() for file in others)
-    assert list(json.loads((output / "detections.json").read_text())["pictures"]) == ["one.png"]
-
-
-def test_the_formats_choose_the_files_and_those_of_others_go(detector, tmp_path):
-    write(tmp_path / "photos/one.png", white_box((80, 120), *box(0)))
-    output = tmp_path / "out"
-
-    def files(*formats: str) -> set[str]:
-        found = predict_files(detector, tmp_path / "photos", output, formats)
-        assert found.page == (output / "index.html" if "page" in formats else None)
-        return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} - {MANIFEST}
-
-    assert "index.html" in files("json", "icdar", "page")
-    assert files("json") == {"detections.json"}
-    assert files("icdar") == {"icdar/res_one.txt"}
-    with pytest.raises(ValueError, match=r"`formats` \(=json,xml\): 'xml' is none of json, icdar, page"):
-        files("json", "xml")
-    # A page of another command lies in the same folder: the files of the detections stay.
-    results.write_results_page(output, "scores", {}, [])
-    assert {file.name for file in output.iterdir()} >= {"icdar", "index.html"}
-    assert (output / "icdar/res_one.txt").is_file()
-
-
-def test_what_an_earlier_run_found_goes_also_where_this_one_fails(folder, tmp_path):
-    class Failing(BrightnessDetector):
-        def _extract(self, maps, sizes):
-            raise RuntimeError("out of memory")
-
-    predict_files(BrightnessDetector(resize="none"), folder, tmp_path)
-    with pytest.raises(RuntimeError, match="out of memory"):
-        predict_files(Failing(resize="none"), folder, tmp_path)
-    assert not list((tmp_path / "icdar").rglob("*.txt"))
-    assert not list((tmp_path / "pictures").iterdir())
-    assert "No pictures." in (tmp_path / "index.html").read_text()
-
-
 def test_a_file_that_cannot_be_read_ends_nothing(detector, tmp_path, monkeypatch):
     photos = tmp_path / "photos"
     photos.mkdir()
     for name in ("a.png", "b.png", "c.png"):
         write(photos / name, white_box((80, 120), *box(0)))
-    read = predict.read_image
+    read = predict.read_picture
 
     def refuse(file, **options):
         if file.name == "b.png":
             raise PermissionError(13, "Permission denied")
         return read(file, **options)
 
-    monkeypatch.setattr(predict, "read_image", refuse)
+    monkeypatch.setattr(predict, "read_picture", refuse)
     found = predict_files(detector, photos, tmp_path / "out")
     assert (found.pictures, list(found.skipped)) == (2, ["b.png"])
     assert "cannot be read: Permission denied" in found.skipped["b.png"]
+
+
+def test_a_file_with_frames_is_noted_or_gives_each_of_them(detector, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    pages = [white_box((80, 120), *box(index)) for index in range(2)]
+    (photos / "scan.tif").write_bytes(saved(pages[0], "TIFF", pages[1]))
+    write(photos / "scan.png", pages[0])
+    (photos / "empty.gif").write_bytes(b"")
+    note = "has 2 frames; the first was read"
+
+    def detected(detector) -> dict:
+        predict_files(detector, photos, tmp_path / "out")
+        return json.loads((tmp_path / "out/detections.json").read_text())["pictures"]
+
+    found = detected(detector)
+    assert {name: picture.get("notes") for name, picture in found.items()} == {"scan.tif": [note], "scan.png": None}
+    assert f"scan.tif: {note}" in capsys.readouterr().out.splitlines()
+    found = detected(BrightnessDetector(resize="none", frames="all"))
+    assert list(found) == ["scan.png", "scan.tif#1", "scan.tif#2"]
+    for name, index in {"scan.png": 0, "scan.tif#1": 0, "scan.tif#2": 1}.items():
+        np.testing.assert_allclose(found[name]["detections"][0]["polygon"], quad(*box(index)), atol=1)
+    files = {file.name for file in (tmp_path / "out/icdar").iterdir()}
+    assert files == {"res_scan.png.txt", "res_scan.tif#1.txt", "res_scan.tif#2.txt"}
+    assert note not in capsys.readouterr().out
 
 
 def test_an_output_that_cannot_be_made_is_the_error(detector, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 from dbnet_jax.commands.score import score_files
 from dbnet_jax.detection.outputs import as_icdar, as_json
 from dbnet_jax.evaluation.submissions.archive import by_picture
+from dbnet_jax.files import MANIFEST
 from dbnet_jax.postprocess import Detections
 from tests.helpers.paths import ROOT
 from tests.helpers.problems import said
@@ -233,3 +234,18 @@ def test_a_flag_that_is_missing_is_all_that_is_said(flags: list[str], words: str
     assert done.stdout == ""
     assert done.stderr.startswith(words)
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["index.html", "problems.txt", "evaluation.json"])
+def test_files_of_a_person_are_refused(tmp_path: pathlib.Path, name: str) -> None:
+    truth, found = write(tmp_path / "gt", gt_1=f"{WORD},a\n"), write(tmp_path / "res", res_1=f"{WORD}\n")
+    output = tmp_path / "out"
+    for _ in range(2):  # its own files are no reason
+        score_files(found, truth, output=output)
+    (output / MANIFEST).unlink()
+    for file in {"index.html", "problems.txt", "evaluation.json"} - {name}:
+        (output / file).unlink()
+    before = (output / name).read_bytes()
+    with pytest.raises(FileExistsError, match=rf"`output` \(='{output}'\) contains .*: {name}\."):
+        score_files("nowhere", truth, output=output)
+    assert (output / name).read_bytes() == before

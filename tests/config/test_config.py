@@ -1,16 +1,18 @@
 """Configs: variants, fields behind the colon, and errors that say what is there."""
 
 import importlib
+import json
 import re
 
 import pytest
 
 from configs import common, ctw1500, icdar2015, mlt2017, msra_td500, own_data, quickstart, synthtext, totaltext
 from dbnet_jax.config.checks import check_training
-from dbnet_jax.config.fields import read_config
-from dbnet_jax.config.saved import config_from_json
+from dbnet_jax.config.fields import find_field, read_config
+from dbnet_jax.config.saved import changes_since, config_from_json
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.train import train_and_evaluate
+from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.initial import initial_variables
 from dbnet_jax.weights.run_folder import load_config
 from dbnet_jax.weights.shipped import pretrained_path
@@ -110,6 +112,28 @@ def test_a_misspelt_word_is_answered_with_what_is_near():
     assert icdar2015.get_config("cpu, steps=7").train.steps == 7
 
 
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("trian.batch_size", "train.batch_size"),
+        ("predict.threshhold", "predict.threshold"),
+        ("box_treshold", "predict.box_threshold"),
+        ("train.box_threshold", "predict.box_threshold"),
+        ("unclip", "predict.unclip_ratio"),
+        ("backbon", "init.backbone or model.backbone"),
+        ("sede", "seed"),
+    ],
+)
+def test_a_wrong_field_is_answered_with_the_whole_names_of_the_nearest(key, near):
+    with pytest.raises(ValueError, match=rf"^config field '{key}' is unknown; is it {near}\?$"):
+        find_field(quickstart.get_config(), key)
+
+
+def test_a_field_that_is_like_no_other_is_answered_with_the_list_of_all():
+    with pytest.raises(ValueError, match=r"'train\.lr' is unknown; dbnet_jax/config/defaults\.py lists every field$"):
+        find_field(quickstart.get_config(), "train.lr")
+
+
 def test_a_misspelt_field_is_refused():
     config = quickstart.get_config()
     with pytest.raises(AttributeError, match="learning_rate"):
@@ -155,3 +179,30 @@ def test_a_config_file_of_ones_own_needs_no_folder_of_configs(tmp_path):
 
 def test_a_saved_config_may_have_names_of_earlier_versions():
     assert config_from_json('{"data": {"render": "device"}}').data.pixels == "device"
+    # The limit of earlier versions was a default and nobody's choice.
+    for saved, today in ((1000, 10_000), (2000, 2000)):
+        text = json.dumps({"predict": {"max_candidates": saved}})
+        assert config_from_json(text).predict.max_candidates == today
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b'{"seed": 1', bytes(200), b"[1]", b"null", b"\xff\xfe", b'{"a":' * 100_000),
+        *(b'{"task": {}}', b'{"model": 3}', b'{"seed": NaN}', b'{"train": {"epochs": 1e999}}'),
+        *(b'{"loss": {"a": -Infinity}}', b'{"seed": %s}' % (b"9" * 5000)),
+    ],
+    ids=lambda content: content[:20],
+)
+def test_a_damaged_config_is_named_in_one_sentence_and_does_not_stop_a_run_that_has_its_own(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^\S+config\.json is damaged \([^\n]+\): bring back a copy, or give "):
+        load_config(tmp_path)
+    changes = changes_since(common.get_config(), tmp_path)
+    assert re.fullmatch(r"\S+config\.json is damaged .* and is written anew", changes)
+
+
+def test_a_network_that_is_too_large_for_numbers_is_refused():
+    config = config_from_json('{"model": {"width": 1%s}}' % ("0" * 30))
+    with pytest.raises(ValueError, match=r"a number of `config\.model` is too large"):
+        task_of(config).shapes(config)

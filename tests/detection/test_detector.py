@@ -7,14 +7,16 @@ from collections import Counter
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from dbnet_jax import detector as detector_module
+from dbnet_jax.geometry import polygon_area
 from dbnet_jax.images.resize import RULES
 from dbnet_jax.models.from_config import MAPS
 from dbnet_jax.postprocess import extract_polygons
 from tests.helpers.brightness import BrightnessDetector, assert_same, noise, quad, white_box
-from tests.helpers.pictures import with_orientation
+from tests.helpers.pictures import saved, with_orientation
 
 SIZES = [(97, 131), (131, 97), (160, 160), (60, 500), (333, 70), (41, 45), (300, 640)]
 
@@ -112,7 +114,94 @@ def test_a_file_is_detected_as_its_pixels_and_turned_as_told(tmp_path: pathlib.P
     np.testing.assert_allclose(upright.max(axis=0), corners.max(axis=0), atol=2)
 
 
+# Notes, frames
+def test_a_file_with_frames_has_a_note_or_a_result_for_each(tmp_path: pathlib.Path):
+    images = [white_box((80, 120), 20 + 10 * frame, 20, 90, 50) for frame in range(3)]
+    pages, single = tmp_path / "pages.tif", tmp_path / "single.png"
+    pages.write_bytes(saved(images[0], "TIFF", *images[1:]))
+    single.write_bytes(saved(images[1], "PNG"))
+    for size in ("none", "short"):
+        first = BrightnessDetector(resize=size, size=None, first_size=160, sizes=(160, 320))
+        found = first.detect_batch([pages, single])
+        assert [one.notes for one in found] == [("has 3 frames; the first was read",), ()]
+        every = BrightnessDetector(resize=size, size=None, first_size=160, sizes=(160, 320), frames="all")
+        found = every.detect_batch([pages, single])
+        assert len(found) == 4
+        for one, image in zip(found, [*images, images[1]], strict=True):
+            assert_same(one, first.detect(image))
+        assert_same(every.detect(pages), found[0])
+        assert_same(every.detect_with_maps(pages)[0], found[0])
+
+
+def test_a_picture_that_is_too_long_for_the_network_has_a_note():
+    detector = BrightnessDetector(size=160, max_side=400)
+    expected = r"is 60×1500 pixels, and `config.predict.max_side` (=400) shrinks it to 16×400; cut it into parts"
+    assert detector.detect(np.zeros((1500, 60, 3), np.uint8)).notes[0].startswith(expected)
+    for size in ((300, 60), (2000, 2000), (60, 60)):
+        assert detector.detect(np.zeros((*size, 3), np.uint8)).notes == ()
+
+
+def test_what_people_call_a_picture_is_one():
+    image, _ = boxed((80, 120))
+    detector = BrightnessDetector(resize="none")
+    pil = PIL.Image.fromarray(image)
+    for source in (image[..., 0], image / 255, saved(image, "PNG"), pil, lambda: pil.convert("1")):
+        assert_same(detector.detect(source), detector.detect(image))
+    for one in (image, image[..., 0], saved(image, "PNG")):
+        with pytest.raises(ValueError, match=r"`images` \(\w+\) must be several pictures; `detect` takes one"):
+            detector.detect_many(one)
+
+
+def test_regions_that_are_left_out_are_counted_and_their_file_is_listed(tmp_path: pathlib.Path, caplog):
+    image = np.zeros((160, 200, 3), np.uint8)
+    for row in range(5):
+        image[row * 30 + 10 : row * 30 + 25, 20 : 60 + 20 * row] = 255
+    path = tmp_path / "page.png"
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    for options in ({}, {"size": None, "sizes": (320,)}):
+        detector = BrightnessDetector(max_candidates=3, resize="short", first_size=160, **options)
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            found = detector.detect_batch([path, image, lambda: image])
+        assert [(len(one.polygons), one.left_out) for one in found] == [(3, 2)] * 3
+        what = "`max_candidates` leaves out 2 text regions, the smallest; raise it"
+        assert all(one.notes == (what,) for one in found)
+        said = [record.getMessage() for record in caplog.records]
+        assert sorted(said) == sorted([f"{path}: {what}", *[f"`image`: {what}"] * 2])
+        assert min(polygon[:, 1].min() for polygon in found[0].polygons) > 60  # the largest are the lower ones
+
+
+def test_text_around_a_ring_is_found_where_asked():
+    image = np.zeros((200, 200, 3), np.uint8)
+    cv2.circle(image, (100, 100), 70, (255, 255, 255), 10)
+    options = {"shape": "polygon", "unclip_ratio": 2.0, "resize": "none"}
+    assert BrightnessDetector(**options).detect(image).polygons == []
+    found = BrightnessDetector(rings=True, **options).detect(image)
+    assert found.scores.tolist() == [1.0]
+    assert polygon_area(found.polygons[0]) == pytest.approx(2 * np.pi * 70 * 30, rel=0.1)
+    with pytest.raises(ValueError, match=r"`config.predict.rings` \(=True\) needs `config.predict.shape` \(='quad'\)"):
+        BrightnessDetector(rings=True)
+
+
 # Errors
+def test_a_picture_for_which_the_memory_does_not_suffice_ends_nothing(monkeypatch, tmp_path):
+    image = boxed((64, 64))[0]
+    detector, fit = BrightnessDetector(resize="none"), BrightnessDetector._fit
+
+    def fitting(self, image, size):
+        if image.shape[1] == 70:
+            raise MemoryError
+        return fit(self, image, size)
+
+    monkeypatch.setattr(BrightnessDetector, "_fit", fitting)
+    large = tmp_path / "large.png"
+    large.write_bytes(saved(boxed((64, 70))[0], "PNG"))
+    found = list(detector.detect_many([image, large, image]))
+    assert [len(one.polygons) for one in found[::2]] == [1, 1]
+    assert isinstance(found[1], ValueError)
+    assert str(found[1]).endswith("large.png: its 70×64 pixels need more memory than there is")
+
+
 def test_an_error_in_post_processing_is_no_bad_picture(monkeypatch):
     detector = BrightnessDetector(resize="none")
     pictures = [boxed((64, 64 + index))[0] for index in range(12)]

@@ -91,11 +91,11 @@ def test_what_does_not_decode_is_named(detector, tmp_path, name):
 @pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     "image",
-    [GREY, rgba(), RGB.astype(np.uint16), RGB.astype(np.float32), np.zeros((0, 5, 3), np.uint8)],
-    ids=["grey", "RGBA", "16-bit", "float", "empty"],
+    [RGB[0, 0], RGB.transpose(2, 0, 1), RGB.astype(np.float32), np.zeros((0, 5, 3), np.uint8)],
+    ids=["row", "channels first", "float over 1", "empty"],
 )
 def test_arrays_of_another_kind_are_refused_by_name(detector, image):
-    with pytest.raises(ValueError, match=r"`image` \(\w+ \(.*\)\) must be uint8 \[height, width, 3\], RGB"):
+    with pytest.raises(ValueError, match=r"`image` \(\w+ \(.*\)\) (must be|has) .*\[?height|divide by 255"):
         detector.detect(image)
 
 

@@ -15,6 +15,7 @@ import pytest
 from dbnet_jax.detector import Detector
 from dbnet_jax.evaluation.evaluator import Evaluator
 from dbnet_jax.train import train_and_evaluate
+from dbnet_jax.training import checkpoint_files
 from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.training.log import NonFiniteLoss, TrainLog
 from dbnet_jax.training.preemption import Preemption
@@ -124,7 +125,15 @@ def test_sigterm_saves_and_the_same_command_goes_on_as_if_nothing_had_happened(r
         if step == 3:
             signal.raise_signal(signal.SIGTERM)
 
+    def message(self: TrainLog, text: str) -> None:
+        message_of(self, text)
+        if "is saved" in text:
+            assert has_checkpoint(tmp_path)
+
+    message_of, write = TrainLog.message, checkpoint_files.write_digests
     monkeypatch.setattr(TrainLog, "step", step_and_signal)
+    monkeypatch.setattr(TrainLog, "message", message)
+    monkeypatch.setattr(checkpoint_files, "write_digests", lambda folder: (time.sleep(0.3), write(folder)))
     with pytest.raises(SystemExit) as stopped:
         train_and_evaluate(tiny.config("checkpoint_every=0"), tmp_path)
     assert stopped.value.code == 143

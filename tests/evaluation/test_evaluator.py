@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import re
 import threading
 import weakref
@@ -17,7 +18,7 @@ from dbnet_jax.evaluation import evaluator as evaluator_module
 from dbnet_jax.evaluation.evaluator import Evaluation, Evaluator
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
-from dbnet_jax.pages.evaluation import write_report
+from dbnet_jax.pages.evaluation import check_report, write_report
 from input_pipeline.datasets.sample import Sample
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
 from tests.helpers.numbered import Numbered
@@ -48,6 +49,18 @@ class Boxes(Numbered):
 @pytest.fixture
 def detector() -> BrightnessDetector:
     return BrightnessDetector(resize="none", batch_size=2)
+
+
+def test_pictures_of_which_regions_are_left_out_are_problems():
+    class Two(Boxes):
+        def __getitem__(self, index: int) -> Sample:
+            sample = super().__getitem__(index)
+            sample.image[70:91, 5:36] = 255
+            return sample
+
+    found = Evaluator(Two(2)).run(BrightnessDetector(resize="none", max_candidates=1))
+    what = "`max_candidates` leaves out 1 text region, the smallest; raise it"
+    assert found.problems == [Problem(f"box_{index}", what) for index in range(2)]
 
 
 def test_it_scores_what_the_detector_finds_picture_by_picture(detector):
@@ -125,7 +138,9 @@ def test_what_is_wrong_with_the_set_and_its_labels_is_told(detector, tmp_path):
     assert said(found) == problems
     left_out = {"skipped": 1, "problems": 4, "messages": ["box_2: cannot be decoded", *problems]}
     assert found.left_out() == left_out
+    check_report(tmp_path)
     summary = write_report(tmp_path, found, detector, dataset)
+    check_report(tmp_path)  # its own files are no reason
     assert {key: summary[key] for key in left_out} == left_out
     assert json.loads((tmp_path / "evaluation.json").read_text()) == json.loads(json.dumps(summary))
     page = Page(tmp_path / "predictions" / "index.html").words
@@ -253,3 +268,11 @@ def test_rows_of_unequal_length_travel_between_processes(monkeypatch):
     monkeypatch.setattr(evaluator_module.multihost_utils, "process_allgather", allgather)
     for share in shares:
         assert evaluator_module._gather(share) == [row for one in shares for row in one]
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "predictions/index.html"])
+def test_a_report_of_a_person_is_refused(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("the user's own")
+    with pytest.raises(FileExistsError, match=rf"contains .*: {pathlib.Path(name).name}\."):
+        check_report(tmp_path)

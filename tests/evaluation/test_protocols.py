@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbnet_jax.evaluation import PROTOCOLS, evaluate_detections
+from dbnet_jax.evaluation import PROTOCOLS, evaluate_detections, protocols
 from dbnet_jax.evaluation.regions import (
     bounding_rectangles,
     min_area_rectangles,
@@ -182,6 +182,14 @@ def test_what_crosses_itself_is_dropped_or_repaired() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("broken", [[*box(0, 0, 90, 20)[:3], [95, 20], *box(0, 0, 90, 20)[2:]], box(0, 0, 90, 20) * 2])
+def test_what_only_touches_itself_counts(broken: Any, protocol: str) -> None:
+    good = box(0, 0, 90, 20)
+    for pair in ((broken, good), (good, broken), (broken, broken)):
+        assert evaluate_one([pair[0]], [pair[1]], protocol=protocol).hmean == 1
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("polygon", [[], [[1, 1]], [[1, 1], [5, 5]], [[0, 0], [np.nan, 3], [4, 4]]])
 def test_what_is_no_polygon_does_not_count(polygon: Any, protocol: str) -> None:
     good = box(0, 0, 10, 10)
@@ -227,6 +235,14 @@ def test_empty_pictures() -> None:
 def test_bad_arguments_are_named(arguments: Any, protocol: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate_detections(*arguments, protocol=protocol)
+
+
+def test_more_pairs_than_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "MAX_PAIRS", 5)
+    words = [box(0, 0, 9, 9)] * 3
+    assert evaluate_one(words[:1], words).recall == 1 / 3
+    with pytest.raises(ValueError, match="picture 0: 3 detections and 3 truths are too many to compare"):
+        evaluate_one(words, words)
 
 
 corners = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(1, 40), st.integers(1, 40))

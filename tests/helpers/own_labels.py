@@ -21,8 +21,13 @@ FILES = {
     "textocr": "TextOCR_0.1_train.json",
     "hiertext": "gt/train.jsonl",
     "labelme": "train/img_1.json",
+    "label_studio": "project-2-at-2026-01-01.json",
+    "via": "via_project_1.json",
+    "pascal_voc": "train/img_1.xml",
     "icdar_folder": "train/gt_img_1.txt",
 }
+
+FOLDERS = ("labelme", "icdar_folder", "pascal_voc")  # the formats with a label file for each picture
 
 
 def document(kind: str, numbers: list[int]) -> Any:
@@ -77,7 +82,46 @@ def document(kind: str, numbers: list[int]) -> Any:
         ]
         (name,) = names
         return {"version": "5.0", "imagePath": name, "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": shapes}
+    if kind == "label_studio":
+        # The first region in two results, one of them a text area; the second with the label that means ignored.
+        size = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
+        box = {"x": 12.5, "y": 50 / 3, "width": 25, "height": 50 / 3, "rotation": 0}
+        outline = [[100 * x / WIDTH, 100 * y / HEIGHT] for x, y in BLURRED]
+        results = [
+            {"id": "a", "type": "rectanglelabels", **size, "value": {**box, "rectanglelabels": ["Text"]}},
+            {"id": "a", "type": "textarea", **size, "value": {**box, "text": ["word"]}},
+            {"id": "b", "type": "polygonlabels", **size, "value": {"points": outline, "polygonlabels": ["###"]}},
+        ]
+        annotations = [{"id": 1, "was_cancelled": False, "result": results}]
+        return [{"id": n, "data": {"ocr": name}, "annotations": annotations} for n, name in enumerate(names)]
+    if kind == "via":
+        xs, ys = zip(*BLURRED, strict=True)
+        regions = [
+            {
+                "shape_attributes": {"name": "rect", "x": 10, "y": 10, "width": 20, "height": 10},
+                "region_attributes": {"text": "word", "kind": "printed"},
+            },
+            {
+                "shape_attributes": {"name": "polygon", "all_points_x": xs, "all_points_y": ys},
+                "region_attributes": {"text": "###"},
+            },
+        ]
+        pictures = {f"{name}123": {"filename": name, "size": 123, "regions": regions} for name in names}
+        return {"_via_settings": {}, "_via_img_metadata": pictures, "_via_attributes": {}}
     raise ValueError(kind)
+
+
+def voc_text(name: str) -> str:
+    """The same text of a picture in Pascal VOC's XML."""
+    corners = "".join(f"<x{i}>{x}</x{i}><y{i}>{y}</y{i}>" for i, (x, y) in enumerate(BLURRED, 1))
+    return f"""<annotation>
+        <folder>photos</folder><filename>{name}</filename>
+        <size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>
+        <object><name>word</name><pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>
+            <bndbox><xmin>10</xmin><ymin>10</ymin><xmax>30</xmax><ymax>20</ymax></bndbox></object>
+        <object><name>x</name><difficult>1</difficult><polygon>{corners}</polygon>
+            <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></object>
+    </annotation>"""
 
 
 def encode(kind: str, value: Any) -> bytes:
@@ -108,12 +152,14 @@ def make(kind: str, folder: pathlib.Path, numbers: list[int], labels: str = "", 
 
     Its pictures lie in `train`, for the formats that do not look there in the folder itself.
     """
-    if kind in ("labelme", "icdar_folder"):
+    if kind in FOLDERS:
         part = folder / (labels or "train")
         for n in numbers:
             write_picture(part / f"img_{n}.jpg")
             if kind == "labelme":
                 write(part / f"img_{n}.json", encode(kind, document(kind, [n])))
+            elif kind == "pascal_voc":
+                write(part / f"img_{n}.xml", voc_text(f"img_{n}.jpg"))
             else:
                 write(part / f"gt_img_{n}.txt", icdar_text())
         return folder

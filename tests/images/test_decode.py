@@ -5,12 +5,13 @@ import zlib
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.images.decode import BadPicture, decode_image
-from tests.helpers.pictures import with_orientation
+from tests.helpers.pictures import saved, with_orientation
 
 # Smooth, so that JPEG keeps it; every channel and every corner differs.
 ROWS, COLUMNS = np.mgrid[0:40, 0:56]
@@ -74,6 +75,30 @@ def test_alpha_is_laid_over_white():
     rgba = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 200, 51]]], np.uint8)
     image = decode_image(cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))[1].tobytes(), "a.png")
     np.testing.assert_array_equal(image, [[[10, 20, 30], [255, 255, 255], [204, 224, 244]]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [*((kind, "RGBA") for kind in ("PNG", "TIFF", "WEBP", "GIF", "AVIF")), ("PNG", "LA"), ("TIFF", "LA"), ("PNG", "P")],
+)
+def test_light_ink_on_a_transparent_ground_is_seen_in_every_format(kind, mode):
+    ink = np.zeros((20, 40, 4), np.uint8)
+    ink[..., :3], ink[5:15, 10:30, 3], ink[2:5, 10:30, 3] = 255, 255, 128
+    image = decode_image(saved(PIL.Image.fromarray(ink).convert(mode), kind, **LOSSLESS.get(kind, {})), "logo")
+    assert image[0, 0].max() <= 2
+    assert image[6:14, 12:28].min() >= 250
+    assert kind == "GIF" or mode == "P" or np.abs(image[3, 12:28].astype(int) - 128).max() <= 4
+
+
+LOSSLESS = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "speed": 9}}
+
+
+@pytest.mark.parametrize("depth", [10, 12])
+def test_avif_of_more_than_8_bits_is_scaled(depth):
+    values = np.zeros((32, 32, 3), np.uint16)
+    values[:, 16:] = 2**depth - 1
+    data = cv2.imencode(".avif", values, [cv2.IMWRITE_AVIF_DEPTH, depth])[1].tobytes()
+    np.testing.assert_allclose(decode_image(data, "deep.avif"), values // (2**depth - 1) * 255, atol=8)
 
 
 def test_palette_grey_alpha_and_bilevel_png():

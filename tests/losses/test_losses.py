@@ -84,6 +84,22 @@ def test_logits_give_the_same_loss_and_keep_a_gradient_where_the_map_saturates()
     assert (gradient[labels["shrink_map"] > 0] < 0).all()
 
 
+@pytest.mark.parametrize(
+    ("probability", "target", "loss"), [(0.0, 1.0, 100.0), (1.0, 0.0, 100.0), (2e-38, 1.0, 86.805)]
+)
+def test_a_logarithm_is_at_least_minus_100_as_in_pytorch(probability, target, loss):
+    # One pixel of the other kind, without loss, lets the negative pixel count.
+    maps = jnp.array([[[probability, 1 - target]]], jnp.float32)
+    labels = {"shrink_map": jnp.array([[[target, 1 - target]]]), "shrink_mask": jnp.ones((1, 1, 2))}
+
+    def mean(maps: jax.Array) -> jax.Array:
+        return db_loss({"probability_map": maps}, labels)[1]["probability"]
+
+    value, gradient = jax.value_and_grad(mean)(maps)
+    assert float(value) * 2 == pytest.approx(loss, rel=1e-3)
+    assert np.isfinite(gradient).all()
+
+
 def test_a_batch_without_text_pushes_the_probability_map_down_where_asked():
     outputs, labels = sample(text=0.0)
 

@@ -1,17 +1,20 @@
 """Polygons from probability maps: the official code's candidates, hand-made maps, and maps of garbage."""
 
+import itertools
 import pathlib
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dbnet_jax.geometry import offset_polygon, order_quad, polygon_area, polygon_perimeter
 from dbnet_jax.geometry.packed import Outlines, concatenate
+from dbnet_jax.geometry.validity import are_valid, repair_polygon
 from dbnet_jax.postprocess import Detections, extract_polygons, region_scores
 from tests.helpers.paths import DATA
 
@@ -112,6 +115,37 @@ def test_no_more_candidates_than_asked() -> None:
     assert len(extract_polygons(probability_map, image_size=(100, 100), max_candidates=7).polygons) == 7
 
 
+@pytest.mark.parametrize("shape", ["quad", "polygon"])
+def test_a_dense_page_is_found_whole_and_specks_take_no_place(shape: str) -> None:
+    page = np.zeros((300, 600), np.float32)
+    page[30::10, ::10] = page[30::10, 1::10] = page[31::10, ::10] = page[31::10, 1::10] = 1  # specks of 2×2 pixels
+    page[4:16, 10:590] = 1  # a line above them
+    found = extract_polygons(page, image_size=(300, 600), shape=shape, max_candidates=1)
+    assert (len(found.polygons), found.left_out, found.notes) == (1, 0, ())
+    words = np.zeros((600, 1600), np.float32)
+    for row, column in itertools.product(range(0, 600, 12), range(0, 1600, 30)):
+        words[row + 2 : row + 7, column + 2 : column + 20] = 1
+    assert len(extract_polygons(words, image_size=(600, 1600), shape=shape).polygons) == 2700
+
+
+@pytest.mark.parametrize("shape", ["quad", "polygon"])
+def test_beyond_the_limit_the_largest_are_kept_and_the_others_counted(shape: str) -> None:
+    probability_map = np.zeros((200, 100), np.float32)
+    for index, width in enumerate((40, 12, 60, 16, 30)):
+        probability_map[index * 40 + 10 : index * 40 + 22, 20 : 20 + width] = 0.9
+    found = extract_polygons(probability_map, image_size=(200, 100), shape=shape, max_candidates=3)
+    everything = extract_polygons(probability_map, image_size=(200, 100), shape=shape)
+    wanted = [polygon for polygon in everything.polygons if np.ptp(polygon[:, 0]) > 40]
+    assert len(wanted) == len(found.polygons) == 3
+    for one, other in zip(found.polygons, wanted, strict=True):  # in the order of the contours
+        np.testing.assert_array_equal(one, other)
+    assert everything.left_out == 0
+    assert (found.left_out, *found.notes) == (
+        2,
+        "`max_candidates` leaves out 2 text regions, the smallest; raise it",
+    )
+
+
 def test_nothing_is_found_on_an_empty_map() -> None:
     for shape in ("quad", "polygon"):
         found = extract_polygons(np.zeros((32, 32)), image_size=(10, 20), shape=shape)
@@ -175,7 +209,10 @@ def test_outlines_together_are_as_one_by_one(shape: str) -> None:
     expected = one_by_one(noise, shape, 0.52)
     assert len(found.polygons) == len(found.scores) == len(expected) > 20
     for polygon, score, (expected_polygon, expected_score) in zip(found.polygons, found.scores, expected, strict=True):
-        np.testing.assert_array_equal(polygon, expected_polygon)
+        if are_valid([expected_polygon])[0]:
+            np.testing.assert_array_equal(polygon, expected_polygon)
+        else:  # rounded to an outline that touches itself
+            np.testing.assert_array_equal(polygon, repair_polygon(expected_polygon, extent=(320, 240)))
         assert score == pytest.approx(expected_score, abs=1e-6)
 
 
@@ -199,10 +236,13 @@ def test_any_map_gives_polygons_inside_the_picture(
     probability_map: np.ndarray, shape: str, image_size: tuple[int, int]
 ) -> None:
     found = extract_polygons(probability_map, image_size=image_size, shape=shape, box_threshold=0.0, min_size=0)
+    assert len(found.scores) == len(found.polygons)
     assert np.all((found.scores >= 0) & (found.scores <= 1 + 1e-6))
     for polygon in found.polygons:
         assert np.all((polygon >= 0) & (polygon <= image_size[::-1]))
         assert np.array_equal(polygon, polygon.round())
+        assert len(polygon) == 4 or shape == "polygon"
+    assert are_valid(found.polygons).all()
 
 
 def test_a_region_is_scored_by_its_own_pixels() -> None:
@@ -222,9 +262,67 @@ def test_a_region_is_scored_by_its_own_pixels() -> None:
         ({"image_size": (0, 10)}, r"`image_size` \(=\(0, 10\)\)"),
         ({"probability_map": np.zeros((0, 10))}, "`probability_map`"),
         ({"unclip_ratio": 0.0}, r"`unclip_ratio` \(=0.0\)"),
+        ({"rings": True}, r"`rings` \(=True\) needs `shape` \(='quad'\) to be 'polygon'"),
     ],
 )
 def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {"probability_map": np.zeros((8, 8)), "image_size": (8, 8)}
     with pytest.raises(ValueError, match=message):
         extract_polygons(**arguments | change)
+
+
+def rotated_noise(seed: int) -> np.ndarray:
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).random((256, 256)).astype(np.float32), (0, 0), 2.5)
+    return (noise - noise.min()) / np.ptp(noise)
+
+
+@pytest.mark.parametrize("rings", [False, True])
+@pytest.mark.parametrize("size", [(90, 120), (30, 300)])
+def test_outlines_are_valid_after_rounding_to_a_small_picture(size: tuple[int, int], rings: bool) -> None:
+    options: dict[str, Any] = {"image_size": size, "threshold": 0.5, "box_threshold": 0.5, "unclip_ratio": 0.6}
+    for noise in (rotated_noise(seed) for seed in range(2)):
+        for shape in ("polygon",) if rings else ("quad", "polygon"):
+            found = extract_polygons(noise, shape=shape, rings=rings, **options)
+            assert len(found.polygons) > 10
+            assert are_valid(found.polygons).all()
+
+
+def seal(radius: float, thickness: int, opening: float, size: int = 480) -> tuple[np.ndarray, shapely.LineString]:
+    """A map with text around a ring, whose gap of `opening` degrees is at the top; and the middle line of the text."""
+    angles = np.radians(np.linspace(opening / 2 - 90, 270 - opening / 2, 721))
+    points = size / 2 + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    probability_map = np.zeros((size, size), np.float32)
+    cv2.polylines(probability_map, [points.round().astype(np.int32)], opening == 0, 0.9, thickness)
+    return probability_map, shapely.LineString(points)
+
+
+@pytest.mark.parametrize("opening", [0, 3, 9, 20])
+@pytest.mark.parametrize(("radius", "thickness"), [(190, 14), (80, 12), (190, 6)])
+@pytest.mark.parametrize("scale", [1.0, 0.4, 2.2])
+def test_text_around_a_ring_is_cut_open(radius: int, thickness: int, opening: float, scale: float) -> None:
+    probability_map, line = seal(radius, thickness, opening)
+    side = int(480 * scale)
+    found = extract_polygons(probability_map, image_size=(side, side), shape="polygon", rings=True)
+    (polygon,) = found.polygons
+    assert found.scores[0] == pytest.approx(0.9, abs=0.05 if opening else 1e-5)
+    assert are_valid([polygon])[0]
+    shape = shapely.Polygon(polygon / scale)
+    truth = line.buffer(1.5 * thickness)  # growing by the unclip ratio of 2 makes the ring three times as thick
+    assert shape.intersection(truth).area / shape.union(truth).area > 0.75
+    assert not shape.contains(shapely.Point(240, 240))
+    ink = line.buffer(thickness / 2)
+    assert shape.intersection(ink).area > 0.97 * ink.area
+    if opening == 0:
+        assert extract_polygons(probability_map, image_size=(side, side), shape="polygon").polygons == []
+
+
+def test_only_regions_with_a_large_hole_are_rings() -> None:
+    letters = block(value=0.9)
+    letters[38:41, 60:63] = 0  # a hole that growing closes
+    noise = rotated_noise(0)
+    for probability_map in (letters, noise):
+        options: dict[str, Any] = {"image_size": (100, 160), "shape": "polygon", "threshold": 0.5, "box_threshold": 0.6}
+        plain, rings = (extract_polygons(probability_map, rings=rings, **options) for rings in (False, True))
+        kept = {polygon.tobytes() for polygon in rings.polygons}
+        assert plain.polygons
+        assert {polygon.tobytes() for polygon in plain.polygons} <= kept

@@ -1,6 +1,10 @@
 """Files and types of PyTorch weights, and files that are none."""
 
+import json
+import struct
 import sys
+import zipfile
+from collections.abc import Iterator
 
 import jax
 import ml_dtypes
@@ -45,6 +49,13 @@ def test_what_is_wrapped_is_found(wrapper):
     if wrapper != "state_dict_ema":
         assert read_state_dict({wrapper: others, "state_dict_ema": weights}) == weights
         assert read_state_dict({wrapper: weights, "state_dict_ema": {}}) == weights
+
+
+def test_a_dictionary_that_contains_itself_is_refused():
+    content: dict = {}
+    content["model"] = content
+    with pytest.raises(ValueError, match="holds no state dict"):
+        read_state_dict(content)
 
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict"])
@@ -93,12 +104,85 @@ def test_files_that_are_none(tmp_path):
         describe(tmp_path / "x.safetensors")
 
 
+def damaged(data: bytes) -> Iterator[bytes]:
+    """The content of a file that was cut, or has other bytes somewhere."""
+    for place in range(0, len(data), max(1, len(data) // 150)):
+        yield data[:place]
+        yield data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]
+        yield data[:place] + bytes(64) + data[place + 64 :]
+        yield data[:place] + data[place + 3 :]
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_damaged_file_of_pytorch_is_read_as_it_was_or_is_one_clear_error(tmp_path, archive):
+    torch = pytest.importorskip("torch")
+    weights = {name: torch.arange(24.0).reshape(2, 3, 4) for name in ("backbone.conv1.weight", "backbone.bn1.weight")}
+    path, read, errors = tmp_path / "x.pth", 0, []
+    torch.save({"epoch": 3, "state_dict": weights}, path, _use_new_zipfile_serialization=archive)
+    for content in damaged(path.read_bytes()):
+        path.write_bytes(content)
+        try:
+            found = read_state_dict(path)
+        except ValueError as error:
+            errors.append(str(error))
+            continue
+        read += 1
+        # The format before torch 1.6 has no checksums: damage among the numbers cannot be seen.
+        assert not archive or all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+    assert len(errors) > 200
+    assert all(str(path) in error for error in errors)
+    assert read > 5
+
+
+def test_numbers_that_an_archive_marks_as_a_folder_are_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"backbone.conv1.weight": torch.ones(2)}, tmp_path / "x.pth")
+    with zipfile.ZipFile(tmp_path / "x.pth") as archive:
+        start = archive.start_dir
+    content = bytearray((tmp_path / "x.pth").read_bytes())
+    content[content.index(b"x/data/0", start) - 8] |= 0x10  # the attributes are 8 bytes before the name
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(ValueError, match="data/0 is a file, and marked as a folder"):
+        read_state_dict(tmp_path / "x.pth")
+
+
+def test_an_archive_without_checksums_is_read(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"backbone.conv1.weight": torch.ones(2)}, tmp_path / "x.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_state_dict(tmp_path / "x.pth")["backbone.conv1.weight"].tolist() == [1, 1]
+
+
+def test_a_tensor_that_numpy_cannot_have_is_listed():
+    torch = pytest.importorskip("torch")
+    model = create_model("resnet18", **SMALL)
+    weights = {k: torch.from_numpy(v) for k, v in export_torch_weights(random_variables(model), model).items()}
+    weights["backbone.bn1.weight"] = weights["backbone.bn1.weight"].to("meta")
+    weights["backbone.bn1.bias"] = weights["backbone.bn1.bias"].to_sparse()
+    with pytest.raises(ValueError, match=r"(?s)backbone\.bn1\.bias \(no array\).*backbone\.bn1\.weight \(no array\)"):
+        load_torch_weights(weights, model)
+
+
+@pytest.mark.parametrize("kind", ["F8_E5M2", "F4", "X9"])
+def test_a_safetensors_file_of_a_type_that_numpy_lacks_is_refused(tmp_path, kind):
+    size = 4 if kind == "F4" else 8
+    header = json.dumps({"conv1.weight": {"dtype": kind, "shape": [8], "data_offsets": [0, size]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    with pytest.raises(ValueError, match=r"x\.safetensors'\) is no whole \.safetensors file, or"):
+        describe(tmp_path / "x.safetensors")
+
+
 @pytest.mark.parametrize("content", [b"", b"hello " * 100, b"\x80\x02", b"PK\x03\x04 torn"])
 def test_a_file_that_is_not_pytorchs(tmp_path, content):
     pytest.importorskip("torch")
     (tmp_path / "x.pth").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.pth"):
-        describe(tmp_path / "x.pth")
+    with pytest.raises(
+        ValueError, match=r"^`config\.init\.backbone` \(='.*x\.pth'\) is damaged, or no file of PyTorch"
+    ):
+        read_state_dict(tmp_path / "x.pth", "config.init.backbone")
 
 
 def test_without_torch_the_error_says_what_to_install(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax.training.metrics import MetricsLog
+from tests.helpers.full_disk import files_of_at_most
 
 
 def _lines(folder):
@@ -81,6 +82,34 @@ def test_tensorboard_gets_scalars_and_pictures_and_a_resumed_run_hides_the_old_s
     # A session that starts at step 3 hides the steps of the earlier file from 3 on.
     starts = [event.step for event in _events(second) if event.HasField("session_log")]
     assert starts == [3]
+
+
+def test_a_full_disk_is_named_and_what_was_written_before_goes_on(tmp_path):
+    def write() -> None:
+        with MetricsLog(tmp_path) as log:
+            for step in range(1000):
+                log.scalars(step, {f"value {number}": number for number in range(20)})
+
+    with files_of_at_most(1000), pytest.raises(OSError, match="File too large") as caught:
+        write()
+    assert caught.value.filename == str(tmp_path / "metrics.jsonl")
+    with MetricsLog(tmp_path) as log:
+        log.scalars(1000, {"loss": 1.0})
+    steps = [line["step"] for line in _lines(tmp_path)]
+    assert steps == [*range(len(steps) - 1), 1000]
+
+
+def test_a_full_disk_does_not_hang_tensorboard(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (60, 90, 3)).astype(np.uint8)
+
+    def write() -> None:
+        with MetricsLog(tmp_path) as log:
+            for step in range(30):  # more than a queue takes
+                log.picture(step, "picture", image)
+
+    with files_of_at_most(1000), pytest.raises(OSError, match="File too large") as caught:
+        write()
+    assert caught.value.filename == str(tmp_path / "tensorboard")
 
 
 def test_disabled_it_writes_nothing(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from flax.traverse_util import flatten_dict
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from configs import common
 from dbnet_jax.config.saved import changed_fields, without_paths
@@ -200,6 +201,27 @@ def test_a_file_that_was_cut_off(file, tmp_path, share):
     with pytest.raises(ValueError, match=r"cut\.safetensors'\) is no whole \.safetensors file"):
         load_weights(cut)
     assert not is_weights_file(cut)
+
+
+def test_no_flipped_bit_is_read(file, tmp_path):
+    """In the weights, nor in the thresholds of the header."""
+    rng, whole, flipped = np.random.default_rng(0), file.read_bytes(), tmp_path / "flipped.safetensors"
+    places = [*rng.integers(len(whole), size=30), *rng.integers(whole.index(b"params/"), size=30)]
+    threshold = whole.index(b'\\"box_threshold\\": 0.0') + len(b'\\"box_threshold\\": ')
+    for place in [*places, threshold]:
+        content = bytearray(whole)
+        content[place] ^= 1 << rng.integers(4)
+        flipped.write_bytes(content)
+        with pytest.raises(ValueError, match=r"flipped\.safetensors"):
+            load_weights(flipped)
+
+
+def test_a_file_of_an_earlier_version_has_no_digest(file, tmp_path):
+    with safe_open(file, framework="numpy") as opened:
+        header = {key: text for key, text in opened.metadata().items() if key != "digest"}
+    save_file(load_file(file), tmp_path / "old.safetensors", header)
+    old, new = load_weights(tmp_path / "old.safetensors"), load_weights(file)
+    jax.tree.map(np.testing.assert_array_equal, old.variables, new.variables)
 
 
 @given(st.binary(max_size=200), st.booleans())

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from dbnet_jax.config.saved import config_from_json
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.models.variables import variable_shapes
+from dbnet_jax.weights.digest import KEY
 from dbnet_jax.weights.file import load_header, load_weights, save_weights
 from dbnet_jax.weights.initial import initial_variables
 from dbnet_jax.weights.model_card import ModelCard
@@ -35,10 +36,11 @@ def file(tmp_path_factory) -> pathlib.Path:
 def rewritten(
     file: pathlib.Path, path: pathlib.Path, drop: str = "", arrays: Any = None, **header: str
 ) -> pathlib.Path:
-    """The file with another header or other arrays."""
+    """The file with another header or other arrays, and without a digest, as another version may have written it."""
     with safe_open(file, framework="numpy") as opened:
         header = {**opened.metadata(), **header}
-    header.pop(drop, None)
+    for key in (drop, KEY):
+        header.pop(key, None)
     save_file(arrays or load_file(file), path, header)
     return path
 

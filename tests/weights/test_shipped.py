@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 from absl import app
+from safetensors import safe_open
 
 from configs import small_word
 from dbnet_jax.commands.options import parse
@@ -25,6 +26,7 @@ from dbnet_jax.export.weights import _command, code_version, export_run
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.training.checkpoint import Checkpoints
 from dbnet_jax.weights import shipped as pretrained
+from dbnet_jax.weights.digest import KEY
 from dbnet_jax.weights.file import load_weights
 from dbnet_jax.weights.initial import initial_variables
 from dbnet_jax.weights.run_folder import load_config, with_data_of
@@ -74,6 +76,8 @@ def test_the_shipped_files_are_whole_light_and_tell_no_paths():
     files = list(pretrained.FOLDER.glob("*.safetensors"))
     assert sum(file.stat().st_size for file in files) < 30e6
     for name in pretrained_names():
+        with safe_open(pretrained_path(name), framework="numpy") as opened:
+            assert KEY in opened.metadata()
         config, _, card = load_weights(pretrained_path(name))
         assert card.name == name
         assert card.scores
@@ -195,8 +199,22 @@ def test_scores_that_are_not_those_of_the_weights_are_left_out(workdir, tmp_path
     file, output = workdir / "evaluation.json", tmp_path / "x.safetensors"
     os.utime(file, (0, 0))
     assert "is older than the checkpoint of step 1" in "".join(export_run(workdir, output, load_config(workdir)).notes)
+    # A damaged file is no reason to export nothing.
+    for content in ("[]", "[" * 100_000):
+        file.write_text(content)
+        assert "is damaged" in "".join(export_run(workdir, output, load_config(workdir)).notes)
     file.unlink()
     assert "is not there" in "".join(export_run(workdir, output, load_config(workdir)).notes)
+    assert load_weights(output).card.scores == ()
+
+
+def test_the_scores_of_a_damaged_checkpoint_are_not_those_of_the_one_that_is_used(workdir, tmp_path):
+    workdir, output = shutil.copytree(workdir, tmp_path / "run"), tmp_path / "x.safetensors"
+    assert export_run(workdir, output, load_config(workdir)).notes == []
+    (workdir / "checkpoints/1/average/_METADATA").unlink()
+    assert "may be of a damaged checkpoint" in "".join(export_run(workdir, output, load_config(workdir)).notes)
+    (workdir / "checkpoints/1").rename(workdir / "checkpoints/1.damaged")  # as training does
+    assert "may be of a damaged checkpoint" in "".join(export_run(workdir, output, load_config(workdir)).notes)
     assert load_weights(output).card.scores == ()
 
 

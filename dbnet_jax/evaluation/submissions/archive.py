@@ -1,26 +1,36 @@
 """The text files of a folder or of a zip archive, which is read as it is and never unpacked."""
 
 import itertools
+import mmap
 import os
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from dbnet_jax.file_names import is_hidden, same_name
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
 
 # An archive may claim anything, and a small one may hold far more than fits into memory.
 MAX_FILES = 200_000
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 2**30
+_UTF_8_FLAG = 0x800  # of a name in a zip archive; without it the name is CP437
+# Entries of an archive's list, of any kind: reading the list takes some 700 bytes of memory for each.
+MAX_LISTED = 500_000
+# An entry begins with it.
+_ENTRY = re.compile(rb"PK\x01\x02")
+# The methods that unpack as many bytes as they are asked for. For LZMA, a file of 100 bytes may ask for 4 GiB.
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 PREFIXES = ("poly_gt_", "gt_", "res_")
 
 
 def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict[str, bytes]:
     """The content of every file with one of these suffixes, by its name within the source.
 
-    Hidden files and what macOS adds to archives are left out. Names are only names: nothing is written anywhere, so
+    Hidden files (`is_hidden`) are left out. Names are only names: nothing is written anywhere, so
     that an absolute one, or one with "..", does no harm.
 
     **Arguments:**
@@ -62,7 +72,8 @@ def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict
 def by_picture(names: Iterable[str]) -> dict[str, str]:
     """Each picture's name, without its suffix, for the file that tells of it: img_1 for gt_img_1.txt and img_1.jpg.
 
-    Folders that all files are in do not count; others stay before the name: a/img_1.
+    Folders that all files are in do not count; others stay before the name: a/img_1. All spellings of a name
+    (`same_name`) are one picture.
 
     **Returns:** the files by the pictures' names.
 
@@ -75,7 +86,7 @@ def by_picture(names: Iterable[str]) -> dict[str, str]:
     for name, path in sorted(paths.items()):
         # A picture's own name, or that of a text file, which may hold the picture's with its suffix.
         stem = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else _picture_stem(path.stem)
-        picture = "/".join((*path.parent.parts[shared:], stem))
+        picture = same_name("/".join((*path.parent.parts[shared:], stem)))
         if picture in files:
             raise ValueError(f"{files[picture]} and {name} are both of picture {picture}")
         files[picture] = name
@@ -89,8 +100,7 @@ def _picture_stem(stem: str) -> str:
 
 
 def _is_wanted(parts: tuple[str, ...], suffixes: tuple[str, ...]) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return bool(parts) and not hidden and PurePosixPath(parts[-1]).suffix.lower() in suffixes
+    return bool(parts) and not any(map(is_hidden, parts)) and PurePosixPath(parts[-1]).suffix.lower() in suffixes
 
 
 def _read_folder(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
@@ -104,15 +114,35 @@ def _read_files(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
             yield name, file.read(MAX_FILE_BYTES + 1)
 
 
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name of a file in an archive; zip tools of Macs write UTF-8 without the flag that announces it."""
+    if info.flag_bits & _UTF_8_FLAG:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
+
+
+def _check_list(path: Path) -> None:
+    """**Raises:** ValueError where the archive lists too many files."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if any(index == MAX_LISTED for index, _ in enumerate(_ENTRY.finditer(content))):
+            raise ValueError(f"it lists more than {MAX_LISTED:,} files; split it")
+
+
 def _read_zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     try:
+        _check_list(path)
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 parts = tuple(
-                    part for part in info.filename.replace("\\", "/").split("/") if part not in ("", ".", "..")
+                    part for part in _zip_name(info).replace("\\", "/").split("/") if part not in ("", ".", "..")
                 )
                 if info.is_dir() or not _is_wanted(parts, suffixes):
                     continue
+                if info.compress_type not in _BOUNDED:
+                    raise ValueError(f"{info.filename} is compressed by another method than deflate; pack it again")
                 # Not by the size that the archive states: what comes out is counted.
                 with archive.open(info) as file:
                     yield "/".join(parts), file.read(MAX_FILE_BYTES + 1)

@@ -1,8 +1,10 @@
 """The formats in which detections and truths are handed about, read from bytes."""
 
 import dataclasses
+import functools
 import itertools
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,13 +18,13 @@ from input_pipeline.datasets.benchmarks.total_text import TotalText
 from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
-    is_ignored_text,
     is_number,
     parse_instances,
     parse_numbers,
     text_lines,
 )
-from input_pipeline.datasets.parsing.outline import check_polygon, crosses_itself
+from input_pipeline.datasets.parsing.outline import TooManyInstances, check_count, check_polygon, valid_outline
+from input_pipeline.datasets.parsing.transcription import TextForm, find_text_form
 from input_pipeline.datasets.sample import Annotation
 
 # The least numbers of a line of truth that must be a polygon: a quad's text may hold a number or two, as "1,200".
@@ -44,11 +46,14 @@ class FileDetections:
     left_out: list[Problem] = dataclasses.field(default_factory=list)
 
     def add(self, where: str, polygon: Polygon, score: float | None, shown: str = "") -> None:
-        """**Raises:** ValueError where the polygon has fewer than three points or no area."""
+        """Adds a detection. A polygon that touches or crosses itself is repaired and listed, see `valid_outline`.
+
+        **Raises:** ValueError where the polygon has fewer than three points or no area.
+        """
         check_polygon(polygon)
-        if crosses_itself(polygon):
-            said = f"the outline crosses itself; kept, and the protocol decides{shown}"
-            self.problems.append(Problem(where, said))
+        polygon, fault = valid_outline(polygon)
+        if fault:
+            self.problems.append(Problem(where, f"{fault}{shown}"))
         self.polygons.append(polygon)
         self.scores.append(score)
 
@@ -65,8 +70,11 @@ def parse_detections(data: bytes, file: str) -> FileDetections:
     whose score is not in [0, 1], or that has a number behind its text, is left out and listed.
 
     **Arguments:** `data`, the content of the file, and `file`, its name for messages.
+
+    **Raises:** `TooManyInstances` where the file has more lines than any picture has instances.
     """
     lines, problems = text_lines(data, file)
+    check_count(file, len(lines))
     found = FileDetections(problems=problems)
     for number, line in lines:
         where, shown = f"{file}:{number}", f": {line[:60]!r}"
@@ -78,30 +86,44 @@ def parse_detections(data: bytes, file: str) -> FileDetections:
     return found
 
 
-def parse_truth(data: bytes, file: str) -> Annotation:
+def parse_truth(data: bytes, file: str, form: TextForm | None = None) -> Annotation:
     """The true outlines of one picture, by the name of the file.
 
     - `….gt` is MSRA-TD500's, see `MsraTd500`.
     - `poly_gt_….txt`, and `img11.jpg.txt` with a picture's suffix, are Total-Text's, see `TotalText`.
-    - any other `….txt` is ICDAR's: `x1,y1,…,x4,y4,text`, or `left,top,right,bottom,text`, where the text `###` is a
-      don't-care. A line that begins with 12 numbers or more is a polygon.
+    - any other `….txt` is ICDAR's: `x1,y1,…,x4,y4,text`, or `left,top,right,bottom,text`, where the text `###` is
+      ignored; a script may stand before it, or `####`, as in training (see `TextForm`). A line that begins with 12
+      numbers or more is a polygon.
 
     A file of whose lines none can be used is a truth without text, and named.
+
+    **Arguments:** `data`, `file`; `form`: what stands before the transcriptions of the set, by `find_truth_form`; None
+    takes it from this file alone.
+
+    **Raises:** `TooManyInstances` where the file has more lines than any picture has instances.
     """
     try:
-        return _parse_truth(data, file)
+        return _parse_truth(data, file, form)
+    except TooManyInstances:
+        raise
     except BadPicture as error:
         return Annotation(problems=[Problem.at(file, error)])
 
 
-def _parse_truth(data: bytes, file: str) -> Annotation:
+def find_truth_form(contents: Mapping[str, bytes]) -> TextForm:
+    """What stands before the transcriptions of a set of truths, by the content of its files; see `find_text_form`."""
+    return find_text_form(line for file, data in contents.items() for _, line in text_lines(data, file)[0])
+
+
+def _parse_truth(data: bytes, file: str, form: TextForm | None) -> Annotation:
     path = PurePosixPath(file)
     if path.suffix.lower() == ".gt":
         return MsraTd500.parse(data, file)
     if path.name.startswith("poly_gt_") or PurePosixPath(path.stem).suffix.lower() in PICTURE_SUFFIXES:
         return TotalText.parse(data, file)
     lines, problems = text_lines(data, file)
-    return parse_instances(lines, file, _truth, problems)
+    form = find_text_form(line for _, line in lines) if form is None else form
+    return parse_instances(lines, file, functools.partial(_truth, form=form), problems)
 
 
 def parse_detections_json(data: bytes, file: str) -> dict[str, FileDetections]:
@@ -127,6 +149,7 @@ def parse_detections_json(data: bytes, file: str) -> dict[str, FileDetections]:
         if not isinstance(entries, list):
             found.leave_out(Problem(f"{file}: {name}", "has no list of detections"))
             continue
+        check_count(f"{file}: {name}", len(entries))
         for index, entry in enumerate(entries):
             where = f"{file}: {name}: detection {index}"
             try:
@@ -166,7 +189,7 @@ def _detection(line: str) -> tuple[list[float], float | None]:
     return numbers[:-1], numbers[-1]
 
 
-def _truth(line: str) -> Instance:
+def _truth(line: str, form: TextForm) -> Instance:
     fields = line.split(",")
     count = _leading_numbers(fields)
     if count < 8:
@@ -175,9 +198,9 @@ def _truth(line: str) -> Instance:
             raise ValueError(f"{count} numbers where 8, or 4, are needed")
         used = 4
     else:
-        used = 8 if count < POLYGON_NUMBERS else count - count % 2
-    text = ",".join(fields[used:]).strip()
-    return Instance(_polygon(parse_numbers(fields, used)), is_ignored_text(text), text)
+        used = 8 if count < POLYGON_NUMBERS and not form.hashes else count - count % 2
+    text, ignored = form.split(",".join(fields[used:]).strip())
+    return Instance(_polygon(parse_numbers(fields, used)), ignored, text)
 
 
 def _entry(entry: Any) -> tuple[Polygon, float | None]:

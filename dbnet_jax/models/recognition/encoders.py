@@ -1,6 +1,7 @@
 """Convolutions that turn a word's picture of height 32 into a row of feature columns, one for 4 pixels of width."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -115,15 +116,15 @@ def pool_rows_wide(x: Pixels) -> Float[Array, "batch rows cols channels"]:
     return jnp.maximum(lax.slice_in_dim(x, 0, width - 1, axis=2), lax.slice_in_dim(x, 1, width, axis=2))
 
 
-def _slim(**parts: ModuleDef) -> nn.Module:
+def _slim(**parts: Any) -> nn.Module:
     return Slim(**parts, name="encoder")
 
 
-def _vgg(**parts: ModuleDef) -> nn.Module:
+def _vgg(**parts: Any) -> nn.Module:
     return Vgg(**parts, name="encoder")
 
 
-def _resnet(**parts: ModuleDef) -> nn.Module:
+def _resnet(**parts: Any) -> nn.Module:
     return Slim(**parts, stages=((64, 2), (128, 3), (256, 4)), name="encoder")
 
 
@@ -131,6 +132,6 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {"slim": _slim, "vgg": _vgg, "re
 """The encoders by name, each made of its kind of convolution, its normalisation and a type."""
 
 
-def column_counts(widths: Array) -> Array:
+def column_counts(widths: Any) -> Any:
     """The feature columns of pictures of these widths, padding not counted."""
     return -(-widths // STRIDE)

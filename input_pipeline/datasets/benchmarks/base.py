@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from dbnet_jax.file_names import same_name
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
 from dbnet_jax.messages import Problem, check_choice, plural
 from dbnet_jax.typing import Image
@@ -219,11 +220,11 @@ class Benchmark(Dataset):
         if not any(listed):
             raise FileNotFoundError(self._complaint(describe(self.folder) + "; no annotation files"))
         found = {name: path for files in reversed(listed) for name, path in files.items()}
-        # By a name in small letters too: img_1.TXT belongs to img_1.jpg where there is no img_1.txt.
-        return {**{name.lower(): path for name, path in found.items()}, **found}
+        # By other spellings too: img_1.TXT belongs to img_1.jpg where there is no img_1.txt.
+        return {**{same_name(name).lower(): path for name, path in found.items()}, **found}
 
     def _find_annotation(self, picture: pathlib.Path, annotations: dict[str, pathlib.Path]) -> pathlib.Path | None:
-        names = [spelling for name in self.annotation_names(picture) for spelling in (name, name.lower())]
+        names = [spelling for name in self.annotation_names(picture) for spelling in (name, same_name(name).lower())]
         return next((annotations[name] for name in names if name in annotations), None)
 
     def _miscount(self, count: int, part: str) -> list[Problem]:
@@ -232,8 +233,8 @@ class Benchmark(Dataset):
         return [Problem("", said)] if count != released else []
 
     def _unused(self, annotations: dict[str, pathlib.Path], pictures: list[pathlib.Path]) -> list[Problem]:
-        known = {name.lower() for picture in pictures for name in self.annotation_names(picture)}
-        names = sorted({path.name for name, path in annotations.items() if name.lower() not in known})
+        known = {same_name(name).lower() for picture in pictures for name in self.annotation_names(picture)}
+        names = sorted({path.name for name, path in annotations.items() if same_name(name).lower() not in known})
         return [Problem("annotation files without a picture", enumerate_names(names), len(names))] if names else []
 
     def _complaint(self, found: str) -> str:

@@ -9,13 +9,13 @@ from input_pipeline.datasets.benchmarks.base import Benchmark, Folders
 from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
-    decode_text,
     is_ignored_text,
     joined_lines,
     parse_instances,
     parse_numbers,
-    text_lines,
+    split_lines,
 )
+from input_pipeline.datasets.parsing.encodings import decode_text
 from input_pipeline.datasets.sample import Annotation
 
 _TEXT_FOLLOWS = ",####"
@@ -77,7 +77,7 @@ or, of the first release:
             if not lines:
                 problems.append(Problem(file, "no <box> in it; read as a picture without text"))
             return parse_instances(lines, file, _parse_line, problems)
-        return parse_instances(text_lines(data, file)[0], file, _parse_line, problems)
+        return parse_instances(split_lines(text), file, _parse_line, problems)
 
 
 def _parse_line(line: str) -> Instance:

@@ -7,10 +7,10 @@ from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
     check_commas,
-    is_ignored_text,
     joined_lines,
     parse_numbers,
 )
+from input_pipeline.datasets.parsing.transcription import PLAIN
 
 
 class Icdar2015(Benchmark):
@@ -45,7 +45,7 @@ class Icdar2015(Benchmark):
         fields = line.split(",", 8)
         check_commas(fields[0])
         numbers = parse_numbers(fields, 8)
-        text = fields[8] if len(fields) > 8 else ""
+        text, ignored = PLAIN.split(fields[8] if len(fields) > 8 else "")
         # Where nothing follows, the last number itself may be cut off.
         doubt = joined_lines(text) if len(fields) > 8 else "there is no transcription"
-        return Instance(as_polygon(numbers[0::2], numbers[1::2]), is_ignored_text(text), text, doubt=doubt)
+        return Instance(as_polygon(numbers[0::2], numbers[1::2]), ignored, text, doubt=doubt)

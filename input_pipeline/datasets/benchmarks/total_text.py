@@ -35,20 +35,19 @@ class TotalText(Benchmark):
     - Release: 2017, labels revised in 2019; 1255 training and 300 test photos.
     - Where: https://github.com/cs-chan/Total-Text-Dataset, photos as `totaltext.zip`, labels as
       `txt_format.zip` or, for MATLAB, `groundtruth_text.zip`.
-    - Layout: photos in `Images/Train` and `Images/Test`; labels in the folders `Train` and `Test` of
-      `txt_format`, of a `groundtruth_polygonal…`, of `Txts`, of `Groundtruth/Polygon`, of `Polygon` or of
-      `annotations`; where a picture has text files and a `.mat` file, a text file is read. A
-      copy of the training set alone may keep its photos in `Images` and its labels in `annotations` or beside
-      the photos. A picture's labels are found by name, in the order given here.
-    - Annotation: polygons of mostly 4 to 14 points, in one of two forms. The official one,
-      `x: [[x1 x2 …]], y: [[y1 y2 …]], ornt: [u'c'], transcriptions: [u'text']`, may run over several lines,
-      and text of the orientation `#` is ignored; files are called `poly_gt_img11.txt`. The other one,
-      `x1,y1,…,xn,yn,transcription`, has `###` for it and is called `img11.jpg.txt`. In this one a
-      transcription that holds a comma next to a number cannot be told from coordinates: such a line is
-      reported, not guessed. The owner's `.mat` files, `poly_gt_img11.mat`, hold a cell array `polygt` of a row an
-      instance, `'x:' xs 'y:' ys text orientation`, and mean what the text files of the first form do. The labels follow
-      the stored pixels; one test photo, img651.jpg, is turned as its EXIF orientation says, unless only its stored
-      pixels hold its outlines.
+    - Layout: photos are in `Images/Train` and `Images/Test`. Labels are in the folders `Train` and `Test` of
+      `txt_format`, a `groundtruth_polygonal…`, `Txts`, `Groundtruth/Polygon`, `Polygon` or `annotations`. A copy of
+      the training set alone may have its photos in `Images`, and its labels in `annotations` or beside the photos. The
+      labels of a picture are found by name, in this order of the folders. A text file precedes a `.mat` file.
+    - Annotation: polygons of mostly 4 to 14 points, in three forms:
+        - `poly_gt_img11.txt`, the official form: `x: [[x1 x2 …]], y: [[y1 y2 …]], ornt: [u'c'],
+          transcriptions: [u'text']`. A record may have several lines. Text of the orientation `#` is ignored.
+        - `img11.jpg.txt`: `x1,y1,…,xn,yn,transcription`. The transcription `###` is ignored. A line is a problem if its
+          transcription has a comma next to a number, because the comma may belong to the coordinates.
+        - `poly_gt_img11.mat`, the owner's form for MATLAB: a cell array `polygt` with one row for each instance,
+          `'x:' xs 'y:' ys text orientation`, with the meaning of the official form.
+    - Orientation: the labels follow the stored pixels. One test photo, img651.jpg, is turned by its EXIF orientation,
+      unless its polygons fit only into the stored pixels.
     - Terms: non-commercial academic research; no redistribution (DATASET_TERMS.md of the repository).
     """
 
@@ -74,7 +73,7 @@ or, for the training set alone:
 
     @classmethod
     def parse(cls, data: bytes, file: str) -> Annotation:
-        """One instance a line, or a record of several lines, or a row of a `.mat` file; see the class.
+        """An instance is a line, a record of several lines, or a row of a `.mat` file; see the class.
 
         **Raises:** `BadPicture` if a `.mat` file is damaged.
         """
@@ -94,7 +93,7 @@ _RECORD = re.compile(
     re.DOTALL,
 )
 
-# A Python list of one string, which is not Python's to read: an escape that it does not know would be a warning.
+# A Python list of one string. Python itself would warn of unknown escapes.
 _QUOTED = re.compile(r"""\[\s*u?(?P<quote>['"])(?P<text>(?:[^\\]|\\.)*)(?P=quote)\s*\]""", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
@@ -121,7 +120,7 @@ def _parse_record(record: str) -> Instance:
         raise ValueError("not of the form x: [[…]], y: [[…]], ornt: […], transcriptions: […]")
     xs, ys = (match[axis].split() for axis in "xy")
     text = _quoted(match["text"])
-    doubt = "two records in one, as it seems" if "transcriptions:" in text else ""
+    doubt = "the record seems to contain two records" if "transcriptions:" in text else ""
     instance = _instance(parse_numbers(xs, len(xs)), parse_numbers(ys, len(ys)), text, _quoted(match["orientation"]))
     return dataclasses.replace(instance, doubt=doubt)
 
@@ -137,7 +136,7 @@ def _instance(xs: Sequence[float], ys: Sequence[float], text: str, orientation: 
 
 
 def _quoted(field: str) -> str:
-    """The one string in a Python list such as [u'c']; the bare field if it is none."""
+    """The one string in a Python list such as [u'c']; otherwise the text between the brackets."""
     match = _QUOTED.fullmatch(field)
     return _ESCAPE.sub(_unescape, match["text"]) if match else field[1:-1].strip()
 
@@ -147,7 +146,7 @@ def _unescape(match: re.Match[str]) -> str:
     if character is not None:
         return _ESCAPED.get(character, match[0])
     code = int(next(filter(None, codes)), 16)
-    # Half of a surrogate pair is no character, nor is what lies behind the last one.
+    # Half of a surrogate pair is no character, and neither is a code above the last one.
     return chr(code) if code < 0xD800 or 0xDFFF < code <= sys.maxunicode else "\ufffd"
 
 
@@ -157,8 +156,7 @@ def _parse_line(line: str) -> Instance:
     if count == len(fields):
         count -= 1  # the transcription is a number, such as a year
     rest = fields[count:]
-    # A comma beside a number in what follows: either a coordinate is garbled or the transcription holds
-    # "1,000".
+    # A comma beside a number: either a coordinate is damaged, or the transcription contains "1,000".
     if len(rest) > 1 and any(_looks_numeric(field) for field in rest):
         raise ValueError("the coordinates cannot be told from the transcription")
     if count % 2:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dbnet_jax.images.decode import BadPicture, decode_image
+from dbnet_jax.images.decode import MAX_PIXELS, BadPicture, decode_picture
 from dbnet_jax.messages import MOST_OF_A_KIND, Problem, Problems, check_choice
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.benchmarks.base import SPLITS, VALIDATION_EVERY
@@ -18,7 +18,11 @@ from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 @dataclasses.dataclass(frozen=True)
 class LabelNames:
-    """What labels of each split may be called, relative to the data set's folder; the first that exists is taken."""
+    """What labels of each split may be called, relative to the data set's folder; the first that exists is taken.
+
+    A name may have a `*`, which stands for any letters: tools put a date into their names. Of several files, the last
+    by name is taken.
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -48,6 +52,7 @@ class LabelledPictures(Dataset):
     - `eval_labels`: those of the pictures to score on, be it for "validation" or "test"; "" finds them by name.
     - `follow_exif`: whether pictures are turned upright by their EXIF orientation, as they were when most
         tools showed them to be labelled.
+    - `max_pixels`: the most pixels (height × width) of a picture; None: no limit.
 
     **Raises:** `ValueError` if the split is unknown or the labels cannot be read as a whole;
     `FileNotFoundError`, saying what is expected and what was found, if there are no labels of the split or none
@@ -66,9 +71,11 @@ class LabelledPictures(Dataset):
         labels: str = "",
         eval_labels: str = "",
         follow_exif: bool = True,
+        max_pixels: int | None = MAX_PIXELS,
     ):
         check_choice("split", split, SPLITS)
         self.folder, self.split, self.follow_exif = pathlib.Path(folder), split, follow_exif
+        self.max_pixels = max_pixels
         self._labels = {"train": labels, "validation": eval_labels, "test": eval_labels}
         self._problems = Problems()
         self._why_empty = "no picture in this split"
@@ -93,6 +100,10 @@ class LabelledPictures(Dataset):
         **Raises:** `BadPicture` if its label file is missing or cannot be read.
         """
         raise NotImplementedError
+
+    def read_picture(self, entry: Entry, path: pathlib.Path) -> bytes:
+        """The encoded picture of an entry, which lies at `path`. **Raises:** `BadPicture` if it cannot be read."""
+        return read_bytes(path)
 
     def has_labels(self, path: pathlib.Path) -> bool:
         """Whether there are labels of this format at a path."""
@@ -119,7 +130,10 @@ class LabelledPictures(Dataset):
         if path is None:
             tried = ", ".join(dict.fromkeys(str(path.parent) for path in entry.pictures))
             raise BadPicture(f"{entry.name}: there is no such picture in {tried}")
-        image = decode_image(read_bytes(path), entry.name, follow_exif=self.follow_exif)
+        data = self.read_picture(entry, path)
+        picture = decode_picture(data, entry.name, follow_exif=self.follow_exif, max_pixels=self.max_pixels)
+        image = picture.image
+        annotation.problems.extend(Problem(entry.name, note) for note in picture.notes)
         if size is not None and size != image.shape[:2]:
             said = (
                 f"the picture is {image.shape[1]} wide and {image.shape[0]} high, its labels are for "
@@ -171,7 +185,7 @@ class LabelledPictures(Dataset):
                 option = "labels" if split == "train" else "eval_labels"
                 raise FileNotFoundError(self._complaint(f"`{option}` (={given!r}) is not there"))
             return self.folder / given
-        paths = (self.folder / name for name in getattr(self.label_names, split))
+        paths = (path for name in getattr(self.label_names, split) for path in _latest(self.folder, name))
         return next((path for path in paths if self.has_labels(path)), None)
 
     def _read(self, labels: pathlib.Path) -> list[Entry]:
@@ -183,10 +197,18 @@ class LabelledPictures(Dataset):
         if not any(locate(entry) for entry in self._entries):
             first = next(entry for entry in self._entries if entry.pictures)
             tried = ", ".join(dict.fromkeys(str(path) for path in first.pictures))
-            raise FileNotFoundError(self._complaint(f"the labels, but not one picture; the first may lie at {tried}"))
+            complaint = self._complaint(f"the labels, but not one picture; the first may lie at {tried}")
+            raise FileNotFoundError("\n".join([complaint, *map(str, self.problems)]))
 
     def _complaint(self, found: str) -> str:
         return (
             f"no {self.split} pictures of {self.title} in {self.folder}: {found}\nexpected there:\n{self.layout}\n"
             f"found: {describe(self.folder)}"
         )
+
+
+def _latest(folder: pathlib.Path, pattern: str) -> list[pathlib.Path]:
+    """The paths that a name means, which may have a `*`: the last one first."""
+    if "*" not in pattern:
+        return [folder / pattern]
+    return sorted(folder.glob(pattern), key=lambda path: natural_order(path.name), reverse=True)

@@ -1,25 +1,29 @@
 """COCO's JSON: pictures, and annotations with polygons or masks."""
 
+import math
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from dbnet_jax.messages import Problems
+import numpy as np
+
+from dbnet_jax.messages import Problems, plural
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile, as_line, grouped_by_picture, keyed_objects
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
+from input_pipeline.datasets.parsing.annotations import Instance, as_polygon
 from input_pipeline.datasets.parsing.coco_mask import mask_outlines
 from input_pipeline.datasets.parsing.json_values import (
     as_box,
-    as_flag,
     as_flat_points,
     as_list,
+    as_number,
     as_object,
     as_size,
     as_text,
     box_polygon,
+    is_marked_ignored,
     parse_json,
 )
 
@@ -33,8 +37,9 @@ class CocoText(LabelFile):
     - COCO's: `images` (`id`, `file_name`, `width`, `height`) and `annotations` (`image_id`, `segmentation`,
       `iscrowd`, `bbox`). A segmentation is a list of polygons [x1, y1, x2, y2, …], or a mask in runs, a list
       or the compressed string; each polygon, and each connected part of a mask, is an instance. Where there
-      is none, the box [left, top, width, height] is taken. Ignored text has `iscrowd` or `ignore` 1,
-      or the transcription `###` (in `utf8_string`, `text` or `transcription`).
+      is none, or one of fewer than three points, the box [left, top, width, height] is taken. CVAT turns a box about
+      its centre by `attributes.rotation`, degrees clockwise. The transcription is in `utf8_string`, `text` or
+      `transcription`, of the annotation or of its `attributes`; for ignored text see `is_marked_ignored`.
     - COCO-Text v2 (Veit et al., arXiv 1601.07140; https://bgshih.github.io/cocotext/): `imgs` and `anns` by
       their ids, polygons in `mask`, the split of a picture in `set`, ignored text is `"legibility":
       "illegible"`. All of its pictures lie in COCO's train2014.
@@ -97,10 +102,12 @@ class CocoText(LabelFile):
     def parse_instance(self, value: Any) -> Instance:
         """One annotation with one outline."""
         row = as_object(value, "annotation")
-        text = next((as_text(row[key], key) for key in _TEXT_KEYS if key in row), "")
-        ignore = is_ignored_text(text) or row.get("legibility") == "illegible"
-        ignore = ignore or as_flag(row.get("iscrowd"), "iscrowd") or as_flag(row.get("ignore"), "ignore")
-        return Instance(_polygon(row), ignore, text)
+        # An attribute of this name may also be a box to tick.
+        fields = {**{key: value for key, value in _attributes(row).items() if isinstance(value, str)}, **row}
+        text = next((as_text(fields[key], key) for key in _TEXT_KEYS if key in fields), "")
+        polygon, doubt = _outline(row)
+        ignore = row.get("legibility") == "illegible" or is_marked_ignored(row)
+        return Instance(polygon, ignore, text, doubt=doubt)
 
 
 def coco_pictures(
@@ -151,17 +158,56 @@ def _outlines(line: str) -> list[str]:
             return [line]
     except ValueError:
         return [line]  # the parser then says what is wrong
-    rest = {key: value for key, value in row.items() if key not in ("segmentation", "mask")}
+    # The box is around all of them, and stands in for none.
+    rest = {key: value for key, value in row.items() if key not in ("segmentation", "mask", "bbox")}
     return [as_line({**rest, "segmentation": [ring]}) for ring in rings]
 
 
-def _polygon(row: dict[str, Any]) -> Polygon:
+def outline_or_box(outline: Polygon, box: Callable[[], Polygon]) -> tuple[Polygon, str]:
+    """An outline, or the box beside it where the outline has fewer than three points.
+
+    **Arguments:** `outline`; `box`: raises ValueError where there is no box.
+
+    **Returns:** the polygon, and the doubt about it: "" where the two points are corners of the box.
+    """
+    if len(outline) >= 3:
+        return outline, ""
+    try:
+        polygon = box()
+    except ValueError:
+        return outline, ""  # which is then refused for its own reason
+    ends = [polygon.min(axis=0), polygon.max(axis=0)]
+    if len(outline) == 2 and np.allclose(np.sort(outline, axis=0), ends, atol=1):
+        return polygon, ""
+    return polygon, f"an outline of {plural(len(outline), 'point')}, and the `bbox` beside it is used"
+
+
+def _outline(row: dict[str, Any]) -> tuple[Polygon, str]:
     segmentation = row.get("segmentation", row.get("mask"))
     if segmentation in (None, [], [[]]):
-        left, top, width, height = as_box(row.get("bbox"), "bbox")
-        return box_polygon(left, top, left + width, top + height)
+        return _box(row), ""
     if isinstance(segmentation, dict):
-        return max(mask_outlines(segmentation), key=len)
+        return max(mask_outlines(segmentation), key=len), ""
     rings = as_list(segmentation, "segmentation")
     # COCO-Text's `mask`, and what some tools write, is a polygon without the list around it.
-    return as_flat_points(rings[0] if isinstance(rings[0], list) else rings, "segmentation")
+    ring = as_flat_points(rings[0] if isinstance(rings[0], list) else rings, "segmentation")
+    return outline_or_box(ring, lambda: _box(row))
+
+
+def _box(row: dict[str, Any]) -> Polygon:
+    """The `bbox`, turned about its centre by CVAT's `rotation`, in degrees clockwise."""
+    left, top, width, height = as_box(row.get("bbox"), "bbox")
+    box = box_polygon(left, top, left + width, top + height)
+    degrees = as_number(_attributes(row).get("rotation") or 0, "rotation")
+    if degrees % 360 == 0:
+        return box
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    center = np.array([left + width / 2, top + height / 2])
+    # y points down, so that this matrix turns clockwise.
+    x, y = (center + (box - center) @ np.array([[cosine, sine], [-sine, cosine]])).T
+    return as_polygon(x.tolist(), y.tolist())
+
+
+def _attributes(row: dict[str, Any]) -> dict[str, Any]:
+    attributes = row.get("attributes")
+    return attributes if isinstance(attributes, dict) else {}

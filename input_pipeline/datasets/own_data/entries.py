@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 
 from dbnet_jax.messages import Problem, Problems
+from input_pipeline.datasets.own_data.icdar_rows import POLYGONS, RowForm
+from input_pipeline.datasets.parsing.folders import find_file
 
 Size = tuple[int, int]
 Identity = str | tuple[int, int]
@@ -19,10 +21,10 @@ class Entry:
     **Arguments:**
 
     - `name`: the picture's, as the labels have it, with `/` between folders; unique in the data set.
-    - `pictures`: paths where it may lie; the first that exists is read.
+    - `pictures`: paths where it may lie; the first that exists is read, in any spelling (see `find_file`).
     - `place`: where the labels speak of it, for messages ("train.json: img_1.jpg").
     - `lines`: what they say of its text: (number, text) of each instance, to be parsed when it is asked for …
-    - `label_file`: … or the file that holds it.
+    - `label_file`: … or the file that holds it, of rows of the form `form` where it is a text file.
     - `size`: (height, width) of the picture as the labels state it; None where they do not, or in their file.
     - `split`: which of the splits the labels put it in; "" where they do not say.
     - `unusable`: why the labels of the picture cannot be used at all; "" where they can. Such an entry still is a
@@ -37,6 +39,7 @@ class Entry:
     size: Size | None = None
     split: str = ""
     unusable: str = ""
+    form: RowForm = POLYGONS
 
 
 def unusable_entry(place: str, reason: object, split: str = "") -> Entry:
@@ -54,8 +57,7 @@ def natural_order(name: str) -> list[tuple[int, str]]:
 
 def locate(entry: Entry) -> pathlib.Path | None:
     """Where the picture of an entry lies; None if nowhere."""
-    # os.path's answer to a path that no file can have is False, not an error.
-    return next((path for path in entry.pictures if os.path.isfile(path)), None)
+    return find_file(entry.pictures)
 
 
 def unique(entries: Iterable[Entry], problems: Problems) -> list[Entry]:

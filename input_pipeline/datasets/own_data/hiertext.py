@@ -9,8 +9,7 @@ from dbnet_jax.messages import Problems, check_choice
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, text_lines
-from input_pipeline.datasets.parsing.folders import read_bytes
+from input_pipeline.datasets.parsing.annotations import Instance, split_lines
 from input_pipeline.datasets.parsing.json_values import (
     as_flag,
     as_list,
@@ -18,8 +17,9 @@ from input_pipeline.datasets.parsing.json_values import (
     as_points,
     as_size,
     as_text,
+    is_marked_ignored,
+    parse_document,
     parse_json,
-    unpack,
 )
 from input_pipeline.datasets.sample import GRANULARITIES
 
@@ -75,13 +75,11 @@ class HierText(LabelFile):
         self.granularity = granularity
         super().__init__(folder, split, **options)
 
-    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        """The file is one document, or a line a picture."""
-        lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
-        problems.extend(doubts, "not UTF-8")
+    def read_text(self, text: str, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """The pictures of one document, or of a line for each picture."""
+        lines = split_lines(text)
         try:
-            document = parse_json("\n".join(line for _, line in lines), labels.name)
-            document = as_object(document, labels.name)
+            document = as_object(parse_document(text, labels.name), labels.name)
         except ValueError:
             if len(lines) < 2:
                 raise
@@ -124,8 +122,9 @@ class HierText(LabelFile):
         row = as_object(value, self.granularity)
         text = as_text(row.get("text"), "text")
         missing = row.get(_MISSING, "")
-        ignore = bool(missing) or not as_flag(row.get("legible", True), "legible") or is_ignored_text(text)
-        doubt = f"legible text without {missing}, ignored" if missing and row.get("legible", True) else ""
+        legible = as_flag(row.get("legible", True), "legible")
+        ignore = bool(missing) or not legible or is_marked_ignored(row)
+        doubt = f"legible text without {missing}, ignored" if missing and legible else ""
         return Instance(as_points(row.get("vertices"), "vertices"), ignore, text, doubt=doubt)
 
 

@@ -1,5 +1,6 @@
 """Formats that keep the labels of many pictures in one file."""
 
+import itertools
 import json
 import pathlib
 import posixpath
@@ -8,19 +9,23 @@ from typing import Any, ClassVar
 
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.base import LabelledPictures
-from input_pipeline.datasets.own_data.entries import Entry, Size
+from input_pipeline.datasets.own_data.entries import Entry, Size, locate
+from input_pipeline.datasets.own_data.stored_names import stored_names
 from input_pipeline.datasets.parsing.annotations import Instance, parse_instances
+from input_pipeline.datasets.parsing.encodings import decode_text
 from input_pipeline.datasets.parsing.folders import read_bytes
-from input_pipeline.datasets.parsing.json_values import as_object, as_text, parse_json, read_json, shorten
+from input_pipeline.datasets.parsing.json_values import as_object, as_text, parse_document, parse_json, shorten, unpack
 from input_pipeline.datasets.sample import Annotation
 
+_TELLING = 200  # pictures that are enough to choose between encodings
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class LabelFile(LabelledPictures):
     """A file of labels for each split; the picture's instances are kept as lines of JSON until they are asked for.
 
-    A class says in `read_pictures` what the document's parts are, and in `parse_instance` what one of them means.
+    A class says in `read_pictures` what the document's parts are, and in `parse_instance` what one of them means. Where
+    the file is not one JSON document, it says in `read_text` what the file is.
     """
 
     picture_folders: ClassVar[tuple[str, ...]]
@@ -37,10 +42,28 @@ class LabelFile(LabelledPictures):
         """One instance. **Raises:** ValueError with the reason where it cannot."""
         raise NotImplementedError
 
+    def read_text(self, text: str, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        """The pictures of the text of a label file; see `read_pictures`."""
+        yield from self.read_pictures(parse_document(text, labels.name), labels, problems)
+
     def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        document, doubts = read_json(read_bytes(labels), labels.name)
+        def fits(text: str) -> int:
+            """How many pictures of a text exist, less those that cannot be read, of the first ones that show it."""
+            try:
+                entries = self.read_text(text, labels, Problems())
+                telling = (entry for entry in entries if entry.unusable or not entry.name.isascii())
+                return sum(
+                    -1 if entry.unusable else locate(entry) is not None for entry in itertools.islice(telling, _TELLING)
+                )
+            except ValueError:
+                return -_TELLING
+
+        text, doubts = decode_text(unpack(read_bytes(labels), labels.name), labels.name, fits)
         problems.extend(doubts, "not UTF-8")
-        yield from self.read_pictures(document, labels, problems)
+        try:
+            yield from self.read_text(text, labels, problems)
+        except ValueError as error:
+            raise ValueError("; ".join([str(error), *(doubt.what for doubt in doubts)])) from error
 
     def parse_entry(self, entry: Entry) -> tuple[Annotation, Size | None]:
         return parse_instances(self.instance_lines(entry), entry.place, self._parse_line), entry.size
@@ -64,10 +87,12 @@ class LabelFile(LabelledPictures):
         """
         if not isinstance(picture, str) or not picture.strip():
             raise ValueError(f"the picture's name (={shorten(picture)}) must be a string")
-        name = self._tidy(picture.replace("\\", "/"), labels)
+        slashed = picture.replace("\\", "/")
+        stored = stored_names(slashed)
+        name = self._tidy(stored[0] if stored else slashed, labels)
         folders = [labels.parent, *(self.folder / folder for folder in self.picture_folders)]
         # As it is written first: a backslash may be a part of a name, or stand for `/` where Windows wrote it.
-        paths = tuple(folder / written for written in dict.fromkeys((picture, name)) for folder in folders)
+        paths = tuple(folder / written for written in dict.fromkeys((picture, name, *stored)) for folder in folders)
         lines = tuple((i, as_line(value)) for i, value in enumerate(instances, 1))
         return Entry(name, paths, f"{labels.name}: {name}", lines, size=size, split=split)
 

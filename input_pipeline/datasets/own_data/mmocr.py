@@ -7,18 +7,18 @@ from typing import Any
 from dbnet_jax.messages import Problems
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.own_data.base import LabelNames
-from input_pipeline.datasets.own_data.coco import CocoText, coco_pictures
+from input_pipeline.datasets.own_data.coco import CocoText, coco_pictures, outline_or_box
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
+from input_pipeline.datasets.parsing.annotations import Instance
 from input_pipeline.datasets.parsing.json_values import (
     as_box,
-    as_flag,
     as_flat_points,
     as_list,
     as_object,
     as_size,
     as_text,
     box_polygon,
+    is_marked_ignored,
 )
 
 
@@ -62,11 +62,14 @@ class MmOcr(CocoText):
         if "image_id" in row:
             return super().parse_instance(value)
         text = as_text(row.get("text"), "text")
-        ignore = as_flag(row.get("ignore"), "ignore") or as_flag(row.get("iscrowd"), "iscrowd")
-        return Instance(_polygon(row), ignore or is_ignored_text(text), text)
+        polygon, doubt = _outline(row)
+        return Instance(polygon, is_marked_ignored(row), text, doubt=doubt)
 
 
-def _polygon(row: dict[str, Any]) -> Polygon:
-    if row.get("polygon") is not None:
-        return as_flat_points(row["polygon"], "polygon")
-    return box_polygon(*as_box(row.get("bbox"), "bbox"))
+def _outline(row: dict[str, Any]) -> tuple[Polygon, str]:
+    def box() -> Polygon:
+        return box_polygon(*as_box(row.get("bbox"), "bbox"))
+
+    if row.get("polygon") is None:
+        return box(), ""
+    return outline_or_box(as_flat_points(row["polygon"], "polygon"), box)

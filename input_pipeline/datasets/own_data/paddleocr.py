@@ -8,22 +8,22 @@ from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text, text_lines
-from input_pipeline.datasets.parsing.folders import read_bytes
+from input_pipeline.datasets.parsing.annotations import Instance, split_lines
 from input_pipeline.datasets.parsing.json_values import (
     as_list,
     as_object,
     as_points,
     as_text,
+    is_marked_ignored,
     parse_json,
     shorten,
-    unpack,
 )
 
 
 class PaddleOcr(LabelFile):
     """A text file with a line a picture: its path, a tab, and its instances as JSON,
-    `[{"transcription": "…", "points": [[x, y], …]}, …]`; text with `###` or `*` is ignored.
+    `[{"transcription": "…", "points": [[x, y], …]}, …]`; text with `###` or `*`, or with the flag `difficult` that
+    PPOCRLabel writes, is ignored.
 
     PaddleOCR (https://github.com/PaddlePaddle/PaddleOCR) trains detectors from such files, and PPOCRLabel writes
     them, with paths from the folder above the pictures.
@@ -42,10 +42,8 @@ class PaddleOcr(LabelFile):
     )
     picture_folders = ("", "images", "imgs", "..")
 
-    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
-        problems.extend(doubts, "not UTF-8")
-        for number, line in lines:
+    def read_text(self, text: str, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        for number, line in split_lines(text):
             place = f"{labels.name}:{number}"
             try:
                 picture, tab, instances = line.partition("\t")
@@ -59,4 +57,5 @@ class PaddleOcr(LabelFile):
     def parse_instance(self, value: Any) -> Instance:
         row = as_object(value, "instance")
         text = as_text(row.get("transcription"), "transcription")
-        return Instance(as_points(row.get("points"), "points"), text.strip() == "*" or is_ignored_text(text), text)
+        ignore = text.strip() == "*" or is_marked_ignored(row)
+        return Instance(as_points(row.get("points"), "points"), ignore, text)

@@ -2,14 +2,15 @@
 
 import os
 import pathlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar
 
+from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
 from input_pipeline.datasets.own_data.base import LabelledPictures, LabelNames
 
-PICTURE_FOLDERS = ("images", "imgs")
-LABEL_FOLDERS = ("labels", "annotations", "gt")
+PICTURE_FOLDERS = ("images", "imgs", "JPEGImages")
+LABEL_FOLDERS = ("labels", "annotations", "Annotations", "gt")
 
 
 def _folder_names(*names: str) -> tuple[str, ...]:
@@ -46,12 +47,13 @@ or  without folders for the splits: pictures and labels, or images/ and labels/"
 
     def label_files(self, labels: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
         """Every label file of a split's folder, each with its name below the folder of labels that it lies in."""
+        seen: set[tuple[int, int]] = set()
         for folder in (
             *(labels / name for name in LABEL_FOLDERS),
             labels,
             *(labels / name for name in PICTURE_FOLDERS),
         ):
-            yield from _tree(folder, {self.label_suffix})
+            yield from _tree(folder, {self.label_suffix}, seen)
 
     def pictures(self, labels: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
         """The pictures of a split's folder with their names; of the folders where they may lie, the first with any."""
@@ -60,7 +62,12 @@ or  without folders for the splits: pictures and labels, or images/ and labels/"
             folders.append(labels.with_name(labels.name.removesuffix("_gts") + "_images"))
         if labels.parent.name in LABEL_FOLDERS:
             folders += [labels.parent.parent / name / labels.name for name in PICTURE_FOLDERS]
-        return next((found for folder in folders if (found := _tree(folder, PICTURE_SUFFIXES))), [])
+        return next((found for folder in folders if (found := _tree(folder, PICTURE_SUFFIXES, set()))), [])
+
+
+def spread(files: Sequence[pathlib.Path], most: int) -> Sequence[pathlib.Path]:
+    """At most `most` files, at even distances."""
+    return files[:: max(1, -(-len(files) // most))]
 
 
 # Of those in a folder of pictures or labels, the ones that are looked into by their names.
@@ -69,14 +76,19 @@ _OF_THEIR_OWN = {
     *LABEL_FOLDERS,
     *("train", "validation", "val", "test"),
     *(f"{split}_{kind}" for split in ("train", "validation", "val", "test") for kind in ("images", "gts")),
-    "__MACOSX",
 }
 
 
-def _tree(folder: pathlib.Path, suffixes: Collection[str]) -> list[tuple[str, pathlib.Path]]:
-    """The files of these suffixes in a folder and the folders in it, each with its path from there, in order."""
+def _tree(
+    folder: pathlib.Path, suffixes: Collection[str], seen: set[tuple[int, int]]
+) -> list[tuple[str, pathlib.Path]]:
+    """The files of these suffixes in a folder and the folders in it, each with its path from there, in order.
+
+    Folders in `seen` are left out, and all others are added to it. A link may lead back to where it came from, and
+    `annotations` and `Annotations` are one folder on the discs of Macs and Windows.
+    """
     found: dict[str, pathlib.Path] = {}
-    waiting, seen = [("", folder)], set()
+    waiting = [("", folder)]
     while waiting:
         start, inner = waiting.pop()
         try:
@@ -84,13 +96,11 @@ def _tree(folder: pathlib.Path, suffixes: Collection[str]) -> list[tuple[str, pa
             listed = sorted(os.scandir(inner), key=lambda file: file.name)
         except OSError:  # no folder, or not ours to read
             continue
-        # A link may lead back to where it came from.
         if (state.st_dev, state.st_ino) in seen:
             continue
         seen.add((state.st_dev, state.st_ino))
         for file in listed:
-            # Archives made on a Mac carry a "._img_1.jpg" beside each "img_1.jpg".
-            if file.name.startswith("."):
+            if is_hidden(file.name):
                 continue
             if pathlib.PurePath(file.name).suffix.lower() in suffixes:
                 found[start + file.name] = inner / file.name

@@ -10,8 +10,8 @@ from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.coco import keyed_pictures
 from input_pipeline.datasets.own_data.entries import Entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import Instance, is_ignored_text
-from input_pipeline.datasets.parsing.json_values import as_flat_points, as_object, as_text
+from input_pipeline.datasets.parsing.annotations import Instance
+from input_pipeline.datasets.parsing.json_values import as_flat_points, as_object, as_text, is_marked_ignored
 
 ILLEGIBLE = "."
 
@@ -50,6 +50,5 @@ class TextOcr(LabelFile):
     def parse_instance(self, value: Any) -> Instance:
         row = as_object(value, "annotation")
         text = as_text(row.get("utf8_string"), "utf8_string")
-        return Instance(
-            as_flat_points(row.get("points"), "points"), text.strip() == ILLEGIBLE or is_ignored_text(text), text
-        )
+        ignore = text.strip() == ILLEGIBLE or is_marked_ignored(row)
+        return Instance(as_flat_points(row.get("points"), "points"), ignore, text)

@@ -1,10 +1,9 @@
 """Parses annotation files for all readers: a bad line is listed and left out, the others are kept."""
 
-import codecs
 import dataclasses
-import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import TypeVar
@@ -14,14 +13,14 @@ import numpy as np
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Image, Polygon
-from input_pipeline.datasets.parsing.outline import NotPixels, check_polygon, crosses_itself
+from input_pipeline.datasets.parsing.encodings import decode_text
+from input_pipeline.datasets.parsing.outline import NotPixels, check_count, check_polygon, valid_outline
 from input_pipeline.datasets.sample import Annotation, Sample
 
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
 MAX_COORDINATE = 1e6
-IGNORED_TEXT = "###"
-# Bytes 0x80 to 0xFF: Python's stand-ins for bytes that are not UTF-8, and the Latin-1 characters in their place.
-_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+_IGNORED = re.compile(r"#{3,}|\*{3,}|__ignore__", re.IGNORECASE)
+_QUOTES = "\"'`“”„‘’«»"
 _JOINED = 4  # numbers in a transcription that make it look like another line; "36,000,000" has three
 _OTHER_SEPARATORS = re.compile(r"[;\s]+")
 _SEPARATED = 4  # numbers that make a field a line of another format; YOLO's have five
@@ -51,38 +50,8 @@ class Instance:
     doubt: str = ""
 
 
-def decode_text(data: bytes, file: str) -> tuple[str, list[Problem]]:
-    """The text of an annotation file.
-
-    The encoding is UTF-8, with or without a byte order mark, or UTF-16 or -32. A byte that is not UTF-8 is read as
-    Latin-1. A part that is not UTF-16 becomes U+FFFD. The problems list the file in both cases.
-
-    **Arguments:**
-
-    - `data`: the content of the file.
-    - `file`: its name, for messages.
-
-    **Returns:** the text and the problems.
-    """
-    encoding = "utf-8-sig"
-    # Without a mark, digits and commas in UTF-16 are half of NULs, and a text has no NUL.
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 3 * data.count(0) > len(data):
-        encoding = json.detect_encoding(data)
-    try:
-        return data.decode(encoding), []
-    except UnicodeDecodeError as error:
-        if not encoding.startswith("utf-8"):
-            problem = f"not {encoding.upper()} (byte {error.start}); read as far as it is"
-            return data.decode(encoding, "replace"), [Problem(file, problem)]
-        problem = f"not UTF-8 (byte {error.start}); such bytes are read as Latin-1, so that texts may be wrong"
-        return data.decode(encoding, "surrogateescape").translate(_LATIN_1), [Problem(file, problem)]
-
-
 def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[Problem]]:
-    """The lines of an annotation file that are not blank, each with its number, counted from 1.
-
-    Lines end at LF, CR LF or CR and nowhere else: a transcription may hold U+2028 or U+0085. For the encoding
-    see `decode_text`.
+    """The lines of an annotation file, see `split_lines`, in any encoding, see `decode_text`.
 
     **Arguments:**
 
@@ -92,8 +61,16 @@ def text_lines(data: bytes, file: str) -> tuple[list[tuple[int, str]], list[Prob
     **Returns:** the lines and the problems.
     """
     text, problems = decode_text(data, file)
+    return split_lines(text), problems
+
+
+def split_lines(text: str) -> list[tuple[int, str]]:
+    """The lines of a text that are not blank, each with its number, counted from 1.
+
+    Lines end at LF, CR LF or CR and nowhere else: a transcription may hold U+2028 or U+0085.
+    """
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
-    return [(number, line.lstrip("\ufeff")) for number, line in lines if line.strip("\ufeff").strip()], problems
+    return [(number, line.lstrip("\ufeff")) for number, line in lines if line.strip("\ufeff").strip()]
 
 
 def parse_instances(
@@ -106,9 +83,8 @@ def parse_instances(
     """Applies a parser to every line, or to every record of a file that has no lines.
 
     An instance with fewer than three points or over `outline.MAX_VERTICES`, with a coordinate that is not finite or is
-    absurdly large, or without area is left out. An outline that crosses itself is kept and listed:
-    the official protocols disagree about it (IoU drops such truths, DetEval repairs them), so that the
-    evaluation has to decide.
+    absurdly large, or without area is left out. An outline that touches or crosses itself is repaired and listed, see
+    `valid_outline`: otherwise some protocols would drop it.
 
     A file with lines, and without one usable line, is of another picture or another format. A picture without text has
     a file without lines, or with lines of ignored text alone (such as Total-Text's single points).
@@ -123,8 +99,11 @@ def parse_instances(
 
     **Returns:** the instances of the good lines, and one problem for each bad or doubtful one.
 
-    **Raises:** `BadPicture`, with the first reasons, where there are lines and none of them can be used.
+    **Raises:** `BadPicture`, with the first reasons, where there are lines and none of them can be used;
+    `TooManyInstances` where there are more than any picture has.
     """
+    lines = list(lines)
+    check_count(file, len(lines))
     annotation = Annotation(problems=list(problems))
     unread: list[str] = []
     understood = False
@@ -132,19 +111,22 @@ def parse_instances(
         instance = None
         try:
             instance = parse(line)
-            check_polygon(instance.polygon)
+            check_polygon(instance.polygon, ignored=instance.ignore)
+            polygon, fault = valid_outline(instance.polygon)
         except ValueError as error:
             understood |= instance is not None and instance.ignore and not isinstance(error, NotPixels)
             reason = f"{error}: {_shorten(show(line))}"
             unread.append(f"{number}: {reason}")
             annotation.problems.append(Problem(f"{file}:{number}", reason))
             continue
-        understood = True
-        crosses = "the outline crosses itself" if crosses_itself(instance.polygon) else ""
-        for doubt in filter(None, (crosses, instance.doubt)):
-            said = f"{doubt}; kept as it is: {_shorten(show(line))}"
-            annotation.problems.append(Problem(f"{file}:{number}", said))
-        annotation.polygons.append(instance.polygon)
+        # A box of the one pixel at the corner stands for "no text", and shows nothing of the other lines' units.
+        understood |= bool(np.abs(instance.polygon).max() > 1)
+        doubt = f"{instance.doubt}; kept as it is" if instance.doubt else ""
+        for said in filter(None, (fault, doubt)):
+            annotation.problems.append(Problem(f"{file}:{number}", f"{said}: {_shorten(show(line))}"))
+        if fault:
+            annotation.repaired.append(len(annotation.polygons))
+        annotation.polygons.append(polygon)
         annotation.ignore.append(instance.ignore)
         annotation.texts.append(instance.text)
         if instance.script is not None:
@@ -161,8 +143,13 @@ def _unusable(file: str, reasons: list[str]) -> str:
 
 
 def is_ignored_text(text: str) -> bool:
-    """Whether a transcription is `###`, with or without quotes around it: ignored text."""
-    return text.strip().strip('"') == IGNORED_TEXT
+    """Whether a transcription is a mark of ignored text, for all formats and for scores.
+
+    The marks are three or more `#` or `*`, and LabelMe's `__ignore__`. They may be full-width (＃＃＃) and may have
+    quotes around them.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip().strip(_QUOTES).strip()
+    return _IGNORED.fullmatch(plain) is not None
 
 
 def is_number(field: str) -> bool:

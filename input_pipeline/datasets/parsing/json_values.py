@@ -1,17 +1,23 @@
 """Checks the values of a JSON document that somebody else wrote: a wrong value is a ValueError."""
 
+import contextlib
 import gzip
 import json
 import math
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Polygon
-from input_pipeline.datasets.parsing.annotations import MAX_COORDINATE, as_polygon, text_lines
+from input_pipeline.datasets.parsing.annotations import MAX_COORDINATE, as_polygon, is_ignored_text, split_lines
+from input_pipeline.datasets.parsing.encodings import decode_text
 
 _SHOWN = 40  # characters of a wrong value in its message
 _GZIP = b"\x1f\x8b"
+_YES = ("true", "t", "yes", "y", "on", "1")
+_NO = ("false", "f", "no", "n", "off", "0", "none", "null", "")
+_IGNORED_FLAGS = ("ignore", "ignored", "iscrowd", "difficult", "illegible")
 
 
 def unpack(data: bytes, file: str) -> bytes:
@@ -32,13 +38,34 @@ def parse_json(text: str, file: str) -> Any:
         raise ValueError(f"{file}: not JSON: {error}") from error
 
 
-def read_json(data: bytes, file: str) -> tuple[Any, list[Problem]]:
-    """The document in a file, and what was doubtful about its encoding; see `text_lines`.
+def read_json(data: bytes, file: str, fits: Callable[[Any], int] = lambda document: 0) -> tuple[Any, list[Problem]]:
+    """The document in a file, and the problems of its encoding.
+
+    **Arguments:**
+
+    - `data`: the content of the file.
+    - `file`: its name, for messages.
+    - `fits`: how well a document fits; see `decode_text`. No text fits worse than one that is not JSON.
 
     **Raises:** ValueError, with `file` and the place, if it is not JSON.
     """
-    lines, problems = text_lines(unpack(data, file), file)
-    return parse_json("\n".join(line for _, line in lines), file), problems
+
+    def text_fits(text: str) -> int:
+        try:
+            return fits(parse_document(text, file))
+        except ValueError:
+            return -1
+
+    text, problems = decode_text(unpack(data, file), file, text_fits)
+    try:
+        return parse_document(text, file), problems
+    except ValueError as error:
+        raise ValueError("; ".join([str(error), *(problem.what for problem in problems)])) from error
+
+
+def parse_document(text: str, file: str) -> Any:
+    """A document that fills a text. **Raises:** ValueError, with `file` and the place, if it is not JSON."""
+    return parse_json("\n".join(line for _, line in split_lines(text)), file)
 
 
 def shorten(value: Any) -> str:
@@ -81,12 +108,39 @@ def as_text(value: Any, name: str) -> str:
 
 
 def as_flag(value: Any, name: str) -> bool:
-    """True, false, 0, 1, or null, which is false. **Raises:** ValueError if the value is anything else."""
+    """True, false, 0, 1, the words for them ("false", "No"), or null, which is false.
+
+    **Raises:** ValueError if the value is anything else.
+    """
     if value is None:
         return False
     if isinstance(value, int | float) and value in (0, 1):
         return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word in (*_YES, *_NO):
+        return word in _YES
     raise ValueError(f"`{name}` (={shorten(value)}) must be true or false")
+
+
+def is_marked_ignored(row: dict[str, Any]) -> bool:
+    """Whether an instance is ignored, by a flag or by an ignored text in any of its fields.
+
+    The flags are `ignore`, `ignored`, `iscrowd`, `difficult` and `illegible`, of the instance itself or in its `flags`
+    or `attributes`. For ignored text see `is_ignored_text`.
+
+    **Raises:** ValueError if `ignore` or `iscrowd` of the instance is neither true nor false. Such a value of another
+    flag is none: those may be of the user's own kinds, as `"difficult": "handwriting"`.
+    """
+    if any(as_flag(row.get(name), name) for name in ("ignore", "iscrowd")):
+        return True
+    flags, attributes = (value if isinstance(value, dict) else {} for value in map(row.get, ("flags", "attributes")))
+    for fields in (row, flags, attributes):
+        for name in _IGNORED_FLAGS:
+            with contextlib.suppress(ValueError):
+                if as_flag(fields.get(name), name):
+                    return True
+    texts = (value for fields in (row, attributes) for value in fields.values() if isinstance(value, str))
+    return any(map(is_ignored_text, texts))
 
 
 def as_number(value: Any, name: str) -> float:

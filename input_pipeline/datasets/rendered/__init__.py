@@ -1,1 +1,1 @@
-"""Data sets that are rendered."""
+"""Data sets of rendered pictures."""

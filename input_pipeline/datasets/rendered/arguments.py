@@ -1,4 +1,4 @@
-"""What no set of rendered pictures can be made from."""
+"""Checks the arguments of rendered data sets."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -8,11 +8,11 @@ from input_pipeline.datasets.rendered.synthetic.words import Split
 
 
 def check_rendered(count: object, seed: object, split: object, size: object, smallest: int) -> None:
-    """Refuses what a set of rendered pictures was asked for, before anything is drawn.
+    """Refuses arguments of a rendered data set before anything is drawn.
 
-    **Arguments:** `count`, `seed`, `split`, `size`: the set's; `smallest`: pixels that a side must have.
+    **Arguments:** `count`, `seed`, `split`, `size`: of the data set; `smallest`: the least side of a picture, pixels.
 
-    **Raises:** ValueError, which names the argument and its value.
+    **Raises:** ValueError with the argument and its value.
     """
     if not isinstance(count, Integral) or int(count) < 0:
         raise ValueError(f"`count` (={count}) must be a whole number, not negative")

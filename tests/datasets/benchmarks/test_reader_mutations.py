@@ -5,110 +5,31 @@ each one that is missing has a problem; the texts beside a bad one are as they w
 """
 
 import codecs
-import collections
 import json
 import os
 import random
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbnet_jax.images.decode import BadPicture
-from input_pipeline.augment import Augmentation, sample_placement
-from input_pipeline.datasets import BENCHMARKS, OWN_DATA, open_dataset
-from input_pipeline.labels import make_labels
+from input_pipeline.datasets import BENCHMARKS, OWN_DATA
 from tests.helpers import benchmark_labels, own_labels
-from tests.helpers.problems import said
+from tests.helpers.reader_cases import OWN, PUBLISHED, Case, check, named, read
 
-OWN, PUBLISHED = tuple(own_labels.FILES), tuple(benchmark_labels.FILES)
 KINDS = (*PUBLISHED, *OWN)
 LINES = (*benchmark_labels.LINES, "icdar_folder")  # of an instance each
-DOCUMENTS = tuple(kind for kind in OWN if kind != "icdar_folder")
+DOCUMENTS = tuple(kind for kind in OWN if kind not in ("icdar_folder", "pascal_voc"))  # of JSON
 TEXT = tuple(kind for kind in KINDS if kind not in ("synthtext", "total_text mat"))
-KEPT = ("kept as it is", "read as Latin-1", "where the release has")  # what is named though it is there
-AUGMENTATION = Augmentation(crop=(48, 48))
-
-Reading = collections.namedtuple("Reading", "texts problems error")
-
-
-class Case:
-    """A data set of two pictures: its folder, the label file to mutate, what that holds, and what is read of it."""
-
-    def __init__(self, kind, folder):
-        own = kind in OWN
-        (own_labels if own else benchmark_labels).make(kind, folder, [1, 2])
-        self.kind, self.folder = kind, folder
-        self.path = folder / (own_labels.FILES[kind] if own else benchmark_labels.FILES[kind][1].format(1))
-        self.good = self.path.read_bytes()
-        self.expected = read(kind, folder)
+# What is named though it is there.
+KEPT = ("kept as it is", "repaired to one valid polygon", "not UTF-8", "where the release has")
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     """A case for each reader, whose labels are written anew for each example."""
     return {kind: Case(kind, tmp_path_factory.mktemp("set")) for kind in KINDS}
-
-
-def read(kind, folder):
-    """The texts of every sample with their outlines, and all that is said to be wrong."""
-    for index in folder.glob("*.index"):
-        index.unlink()  # SynthText's, which is believed as long as its labels are no newer
-    try:
-        dataset = open_dataset(kind.split()[0], folder, "train" if kind == "mlt2017" else "trainval")
-    except (ValueError, FileNotFoundError) as error:
-        return Reading([], [str(error)], error=True)
-    texts, problems = [], list(said(dataset))
-    for index in range(len(dataset)):
-        assert dataset.name(index)
-        try:
-            sample = dataset[index]
-        except BadPicture as error:
-            problems.append(str(error))
-            continue
-        problems += said(sample)
-        labels_are_finite(sample)
-        for polygon, ignore, text in zip(sample.polygons, sample.ignore, sample.texts, strict=True):
-            assert polygon.dtype == np.float32
-            assert polygon.shape[0] >= 3
-            assert np.isfinite(polygon).all()
-            texts.append((polygon.tolist(), ignore, text))
-    for text in [*problems, *(text for *_, text in texts)]:
-        text.encode()  # can be written to a log
-    return Reading(texts, problems, error=False)
-
-
-def labels_are_finite(sample):
-    """What training makes of the outlines, as `Examples` does."""
-    placement = sample_placement(
-        np.random.default_rng(0), sample.image.shape[:2], sample.polygons, sample.ignore, AUGMENTATION
-    )
-    for polygons, ignore, size in (
-        (sample.polygons, sample.ignore, sample.image.shape[:2]),
-        (placement.polygons, placement.ignore, (48, 48)),
-    ):
-        assert all(np.isfinite(part).all() for part in make_labels(polygons, ignore, *size).values())
-
-
-def check(case, data, *, may_lose=False):
-    """The property, of a mutated label file; what `may_lose` is cut off without a trace."""
-    case.path.write_bytes(data)
-    try:
-        found = read(case.kind, case.folder)
-    finally:
-        case.path.write_bytes(case.good)
-    if found.error:
-        assert case.path.name in said(found)[0] or "no trainval pictures" in said(found)[0]
-    if len(found.texts) < len(case.expected.texts):
-        assert may_lose or named(found)
-    return found
-
-
-def named(found):
-    """What is said to be left out, or to be doubtful."""
-    return [problem for problem in said(found) if "where the release has" not in problem]
 
 
 def places(value):
@@ -185,7 +106,7 @@ MUTATION = st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES | st.binary(max
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=50)
+@settings(max_examples=42)
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=3), flip=st.none() | st.floats(0, 0.999), cut=st.floats(0, 3))
 def test_any_bytes_may_be_damaged(cases, kind, mutations, flip, cut):
     data = cases[kind].good
@@ -221,7 +142,7 @@ WHOLE_FILES = {
 @pytest.mark.parametrize("name", WHOLE_FILES)
 def test_a_file_of_something_else(cases, kind, name):
     found = check(cases[kind], WHOLE_FILES[name], may_lose=name == "nothing")
-    if kind in OWN and kind not in ("icdar_folder", "labelme", "paddleocr"):
+    if kind in OWN and kind not in (*own_labels.FOLDERS, "paddleocr"):
         assert found.error
         assert cases[kind].path.name in found.problems[0]
 
@@ -243,7 +164,7 @@ def document_of(kind):
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_any_value_may_be_of_another_type(cases, kind, data):
     document = document_of(kind)
@@ -254,7 +175,7 @@ def test_any_value_may_be_of_another_type(cases, kind, data):
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-@settings(max_examples=40)
+@settings(max_examples=32)
 @given(data=st.data())
 def test_any_key_may_be_missing(cases, kind, data):
     document = document_of(kind)
@@ -294,7 +215,7 @@ def test_files_that_cannot_be_read(tmp_path, kind, spoil, what):
     spoil(picture if what == "picture" else case.path)
     found = read(kind, tmp_path)
     assert named(found) or (what, spoil) == ("labels", cut_off)
-    one_for_all = what == "labels" and kind in ("synthtext", *OWN) and kind not in ("labelme", "icdar_folder")
+    one_for_all = what == "labels" and kind in ("synthtext", *OWN) and kind not in own_labels.FOLDERS
     if not one_for_all:
         others = case.expected.texts[len(case.expected.texts) // 2 :]
         assert found.texts[-len(others) :] == others

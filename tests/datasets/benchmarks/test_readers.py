@@ -206,7 +206,7 @@ def test_real_total_text(shared):
     assert len(files) == 1255
     # Ten of the 10,588 are single points with ###, which outline nothing.
     problems = [problem for annotation in annotations for problem in said(annotation)]
-    crossed = [problem for problem in problems if "the outline crosses itself; kept as it is" in problem]
+    crossed = [problem for problem in problems if "the outline crosses itself; repaired" in problem]
     bad = [problem for problem in problems if "1 points where at least 3 are needed" in problem]
     assert (len(bad), len(crossed), len(problems)) == (10, 2, 12)
     assert sum(len(annotation.polygons) for annotation in annotations) == 10_588 - 10

@@ -164,7 +164,7 @@ LINES = [
     (HustTr400, "3 0 749 860 47 105 -0.048040"),
 ]
 PARSERS = [reader for name, reader in BENCHMARKS.items() if name != "synthtext"]  # which has one file for all
-KEPT = ("kept as it is", "read as Latin-1")
+KEPT = ("kept as it is", "repaired to one valid polygon", "not UTF-8")
 
 
 @pytest.mark.parametrize("reader", PARSERS)

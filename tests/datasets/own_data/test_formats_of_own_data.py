@@ -231,3 +231,56 @@ def test_what_is_no_outline_is_named(points, reason, tmp_path):
     assert sample.ignore == [True]
     (problem,) = said(sample)
     assert problem.startswith(f"textdet_train.json: img_1.jpg:1: {reason}")
+
+
+def test_boxes_of_cvat_are_turned_about_their_centre(tmp_path):
+    content = document("coco_text", [1])
+    box = {"image_id": 0, "segmentation": [], "bbox": [10, 10, 40, 20]}
+    content["annotations"] = [
+        {**box, "attributes": {"rotation": 90.0, "text": "down"}},
+        {**box, "attributes": {"rotation": 330.0, "text": True}},
+        {**box, "attributes": {"rotation": 360.0}},
+        {**box, "segmentation": [FLAT_WORD], "attributes": {"rotation": 90.0}},
+    ]
+    make("coco_text", tmp_path, [1], content=content)
+    sample = CocoText(tmp_path, "trainval")[0]
+    assert said(sample) == []
+    assert sample.texts == ["down", "", "", ""]
+    # Clockwise on the screen, where y points down: the top left corner comes to the top right.
+    np.testing.assert_allclose(sample.polygons[0], [[40, 0], [40, 40], [20, 40], [20, 0]], atol=1e-4)
+    start, end = sample.polygons[1][:2]
+    np.testing.assert_allclose(end - start, [40 * 3**0.5 / 2, -20], atol=1e-4)
+    np.testing.assert_allclose(sample.polygons[1].mean(axis=0), [30, 20], atol=1e-4)
+    np.testing.assert_array_equal(sample.polygons[2], [[10, 10], [50, 10], [50, 30], [10, 30]])
+    np.testing.assert_array_equal(sample.polygons[3], WORD)
+
+
+@pytest.mark.parametrize(
+    ("corners", "doubt"),
+    [
+        ([10, 10, 30, 20], ""),
+        ([30, 10, 10, 20], ""),
+        ([12, 13, 14, 15], "an outline of 2 points, and the `bbox` beside it is used"),
+        ([12, 13], "an outline of 1 point, and the `bbox` beside it is used"),
+    ],
+)
+def test_two_corners_beside_a_box_are_the_box(tmp_path, corners, doubt):
+    coco, mmocr = document("coco_text", [1]), document("mmocr", [1])
+    coco["annotations"][0]["segmentation"] = [corners]
+    mmocr["data_list"][0]["instances"][0]["polygon"] = corners
+    make("coco_text", tmp_path, [1], content=coco)
+    make("mmocr", tmp_path, [1], content=mmocr)
+    for sample in (CocoText(tmp_path, "trainval")[0], MmOcr(tmp_path, "trainval")[0]):
+        np.testing.assert_array_equal(sample.polygons[0], WORD)
+        assert [problem.split(": ")[2].split(";")[0] for problem in said(sample)] == [doubt] * bool(doubt)
+
+
+def test_without_a_box_of_its_own_an_outline_needs_three_points(tmp_path):
+    content = document("coco_text", [1])
+    content["annotations"][0]["segmentation"] = [[10, 10, 30, 20], FLAT_BLURRED]  # a box around both
+    del content["annotations"][1]["bbox"]
+    content["annotations"][1]["segmentation"] = [[10, 10, 30, 20]]
+    make("coco_text", tmp_path, [1], content=content)
+    sample = CocoText(tmp_path, "trainval")[0]
+    np.testing.assert_array_equal(sample.polygons, [BLURRED])
+    assert [": 2 points where at least 3 are needed" in problem for problem in said(sample)] == [True, True]

@@ -89,6 +89,78 @@ def test_icdar_lines_that_are_refused(line, reason):
         parse_line(line)
 
 
+BOX = np.array([[38, 43], [920, 43], [920, 215], [38, 215]])
+
+
+def read_rows(folder, *rows):
+    """The sample of a picture with these rows, as a set of its own."""
+    write_picture(folder / "1.jpg", 480, 960)
+    write(folder / "gt_1.txt", "\n".join(rows))
+    return IcdarFolder(folder, "trainval")[0]
+
+
+TEXTS = ["Tiredness", "kills, 12", "###", "2016"]
+BOXES = ["38,43,920,215", "275,264,665,450", "1,2,30,40", "1,2,30,40"]
+
+
+@pytest.mark.parametrize(
+    ("row", "texts"),
+    [
+        ("{box},{text}", TEXTS),
+        ('{spaced}, "{text}"', TEXTS),
+        ('{blanks} "{text}"', TEXTS),
+        ("{blanks}\t{text}", [*TEXTS[:3], "in 2016"]),
+        # Transcriptions that begin with numbers, in half of the rows.
+        ("{box},{text}", ["5, High Street", "12,000", "###", "word"]),
+    ],
+)
+def test_boxes_of_icdar2013(tmp_path, row, texts):
+    forms = [{"box": box, "spaced": box.replace(",", ", "), "blanks": box.replace(",", " ")} for box in BOXES]
+    sample = read_rows(tmp_path, *(row.format(**form, text=text) for form, text in zip(forms, texts, strict=True)))
+    assert said(sample) == []
+    assert sample.texts == texts
+    assert sample.ignore == [False, False, True, False]
+    np.testing.assert_array_equal(sample.polygons[0], BOX)
+
+
+@pytest.mark.parametrize(
+    ("rows", "bad", "reason"),
+    [
+        # A polygon among boxes, a box among polygons: neither is what it seems.
+        (
+            [*["38,43,920,215,a"] * 11, "10,10,30,10,30,20,10,20,b"],
+            12,
+            f"{UNTOLD}: 8 numbers come first, where the other",
+        ),
+        ([*["38,43,920,215,a"] * 11, "10,10,30,10,20,20,b"], 12, f"{UNTOLD}: 6 numbers come first, where the other"),
+        ([*['38 43 920 215 "a"'] * 11, "10 10 30 10 30 20 10 20 b"], 12, f"{UNTOLD}: 8 numbers come first"),
+        ([*["10,10,30,10,30,20,10,20,a"] * 2, "38,43,920,215,b"], 3, "2 points where at least 3 are needed"),
+        ([*["38,43,920,215,a"] * 11, "38,43,20,15,b"], 12, "right must be more than left"),
+        ([*["38,43,920,215,a"] * 11, "38,43,9O,215,b"], 12, "2 numbers where 4 are needed"),
+    ],
+)
+def test_polygons_and_boxes_are_not_mistaken_for_each_other(tmp_path, rows, bad, reason):
+    sample = read_rows(tmp_path, *rows)
+    (problem,) = said(sample)
+    assert problem.startswith(f"gt_1.txt:{bad}: {reason}")
+    assert len(sample.polygons) == len(rows) - 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "0 0.5 0.5 0.25 0.125",
+        "0 0.2 0.1 0.9 0.8 0.3 0.4 0.1 0.2",
+        "1 2 30 40 50 60 7 8 word",
+        "1 2 30 40",
+        "100,80,60,30,word",
+    ],
+)
+def test_rows_of_another_format_are_no_boxes(tmp_path, row):
+    with pytest.raises(BadPicture, match=r"commas are expected|cannot be told|2 points where at least 3"):
+        read_rows(tmp_path, *[row] * 3)
+
+
 def test_labels_of_another_format_are_no_pictures_without_text(tmp_path):
     for number, text in enumerate(("0 0.5 0.5 0.25 0.125\n" * 4, "<html>404</html>", "", "\n \n"), start=1):
         write_picture(tmp_path / f"{number}.jpg")

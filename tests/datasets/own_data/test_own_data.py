@@ -15,8 +15,8 @@ from input_pipeline.datasets.own_data.labelme import LabelMe
 from input_pipeline.datasets.own_data.paddleocr import PaddleOcr
 from input_pipeline.datasets.sample import Dataset
 from input_pipeline.from_config import open_split
-from tests.helpers.own_labels import BLURRED, FILES, HEIGHT, WIDTH, WORD, make, names, write, write_picture
-from tests.helpers.pictures import with_orientation
+from tests.helpers.own_labels import BLURRED, FILES, FOLDERS, HEIGHT, WIDTH, WORD, make, names, write, write_picture
+from tests.helpers.pictures import saved, with_orientation
 from tests.helpers.problems import said
 
 KINDS = tuple(FILES)
@@ -66,6 +66,9 @@ def test_every_tenth_picture_is_held_out_where_no_others_are(kind, tmp_path):
         ("textocr", "TextOCR_0.1_val.json", "test.json"),
         ("hiertext", "gt/val.json", "gt/test.jsonl"),
         ("labelme", "val", "test"),
+        ("label_studio", "val.json", "test.json"),
+        ("via", "val.json", "test.json"),
+        ("pascal_voc", "val", "test"),
         ("icdar_folder", "validation", "test"),
     ],
 )
@@ -85,7 +88,7 @@ def test_labels_of_a_split_are_found_by_name(kind, validation, test, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_are_named_by_the_user(kind, tmp_path):
     # Names of which the formats know nothing.
-    mine, scored = ("mine", "scored") if kind in ("labelme", "icdar_folder") else ("a/mine.txt", "a/scored.txt")
+    mine, scored = ("mine", "scored") if kind in FOLDERS else ("a/mine.txt", "a/scored.txt")
     make(kind, tmp_path, [1, 2], mine)
     make(kind, tmp_path, [3], scored)
     options = {"labels": mine, "eval_labels": scored}
@@ -157,12 +160,12 @@ def test_a_picture_has_one_name(tmp_path, again):
         PaddleOcr(tmp_path, "train")
 
 
-@pytest.mark.parametrize("kind", ["mmocr", "coco_text", "labelme", "icdar_folder"])
+@pytest.mark.parametrize("kind", ["mmocr", "coco_text", *FOLDERS])
 def test_a_picture_to_score_on_is_not_trained_on(kind, tmp_path):
     validation = {"mmocr": "textdet_val.json", "coco_text": "val.json"}.get(kind, "val")
     make(kind, tmp_path, [1, 2])
     make(kind, tmp_path, [2], validation)
-    if kind in ("labelme", "icdar_folder"):
+    if kind in FOLDERS:
         (tmp_path / "val/img_2.jpg").unlink()
         (tmp_path / "val/img_2.jpg").symlink_to(tmp_path / "train/img_2.jpg")
     train = reader(kind)(tmp_path, "train")
@@ -170,7 +173,7 @@ def test_a_picture_to_score_on_is_not_trained_on(kind, tmp_path):
     assert "kept out of training" in said(train)[0]
 
 
-@pytest.mark.parametrize("kind", ["labelme", "icdar_folder"])
+@pytest.mark.parametrize("kind", FOLDERS)
 def test_pictures_of_one_name_in_two_folders_are_two(kind, tmp_path):
     make(kind, tmp_path, [1, 2])
     make(kind, tmp_path, [2, 3], "val")
@@ -191,7 +194,9 @@ def test_one_picture_is_held_out_and_that_is_said(kind, tmp_path):
     assert len(reader(kind)(tmp_path, "validation")) == len(reader(kind)(tmp_path, "trainval")) == 1
 
 
-@pytest.mark.parametrize(("kind", "names"), [("icdar_folder", "gt_NAME.txt, NAME.txt"), ("labelme", "NAME.json")])
+@pytest.mark.parametrize(
+    ("kind", "names"), [("icdar_folder", "gt_NAME.txt, NAME.txt"), ("labelme", "NAME.json"), ("pascal_voc", "NAME.xml")]
+)
 def test_the_layout_says_what_label_files_are_called(kind, names, tmp_path):
     with pytest.raises(FileNotFoundError, match=names):
         reader(kind)(tmp_path, "train")
@@ -204,7 +209,7 @@ def test_a_home_folder_is_found_and_a_name_is_asked_for(tmp_path, monkeypatch):
     assert len(open_split(config, "train")) == 9
     config.data.mix = "paddleocr=~/x"
     assert len(open_split(config, "train")) == 18
-    with pytest.raises(ValueError, match="icdar_folder, paddleocr, mmocr, coco_text, labelme, textocr, hiertext"):
+    with pytest.raises(ValueError, match="icdar_folder, paddleocr, mmocr, coco_text, labelme, label_studio, via"):
         open_split(own_data.get_config(), "train")
 
 
@@ -229,6 +234,16 @@ def test_pictures_are_turned_upright_unless_told_otherwise(tmp_path):
     stored = LabelMe(tmp_path, "trainval", follow_exif=False)[0]
     assert stored.image.shape == (WIDTH, HEIGHT, 3)
     assert "`follow_exif` is False" in said(stored)[0]
+
+
+def test_a_picture_with_frames_or_too_many_pixels_is_a_problem_of_its_own(tmp_path):
+    make("labelme", tmp_path, [1])
+    pages = [np.full((HEIGHT, WIDTH), value, np.uint8) for value in (0, 255)]
+    write(tmp_path / "train/img_1.jpg", saved(pages[0], "TIFF", pages[1]))
+    sample = LabelMe(tmp_path, "trainval")[0]
+    assert (sample.image.max(), said(sample)) == (0, ["img_1.jpg: has 2 frames; the first was read"])
+    with pytest.raises(BadPicture, match=rf"^img_1\.jpg: has {WIDTH}×{HEIGHT} pixels .*`config.predict.max_pixels`"):
+        LabelMe(tmp_path, "trainval", max_pixels=100)[0]
 
 
 def test_natural_order():

@@ -4,15 +4,13 @@ import math
 
 import numpy as np
 import pytest
-import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from dbnet_jax.geometry import polygon_area
 from input_pipeline.datasets.benchmarks.icdar2015 import Icdar2015
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.annotations import as_polygon, make_sample
-from input_pipeline.datasets.parsing.outline import crosses_itself
+from input_pipeline.datasets.parsing.annotations import make_sample
+from input_pipeline.datasets.parsing.outline import TooManyInstances
 from tests.helpers.benchmark_labels import SQUARE, WORD
 from tests.helpers.problems import said
 
@@ -95,30 +93,28 @@ def test_other_encodings_lose_no_outline():
     assert problem.startswith("gt.txt: not UTF-8 (byte 27)")
 
 
-def test_an_outline_that_crosses_itself_is_kept_and_named():
-    annotation = Icdar2015.parse(b"0,0,20,10,20,0,0,12,bow", "gt.txt")
-    assert len(annotation.polygons) == 1
-    assert annotation.ignore == [False]
-    assert "gt.txt:1: the outline crosses itself" in said(annotation)[0]
+TILE = [(0, 0), (40, 0), (40, 40), (0, 40)]
+SPIKE = [*TILE[:3], (90, 40), *TILE[2:]]
+FIGURE_EIGHT = [(0, 0), (20, 10), (20, 0), (0, 12)]
 
 
-def test_crosses_itself():
-    assert crosses_itself(as_polygon([0, 20, 20, 0], [0, 10, 0, 12]))
-    assert not crosses_itself(as_polygon([0, 20, 20, 0], [0, 0, 10, 10]))
-    assert not crosses_itself(as_polygon([0, 20, 0], [0, 0, 10]))
-    # Repeated vertices and collinear edges are no crossing, nor is a concave corner.
-    assert not crosses_itself(as_polygon([0, 20, 20, 20, 10, 0, 0], [0, 0, 0, 10, 10, 10, 0]))
-    assert not crosses_itself(as_polygon([0, 20, 20, 10, 0], [0, 0, 20, 5, 20]))
-    assert crosses_itself(as_polygon([0, 20, 20, 10, 10, 0], [0, 0, 10, 10, -5, 10]))
+@pytest.mark.parametrize(
+    ("outline", "fault", "area"),
+    [(SPIKE, "touches", 1600), (TILE * 2, "touches", 1600), (FIGURE_EIGHT, "crosses", 111)],
+)
+def test_an_outline_that_is_no_valid_polygon_is_repaired_and_listed(outline, fault, area):
+    line = ",".join(f"{x},{y}" for x, y in outline)
+    annotation = TotalText.parse(f"{line},word\n{WORD},b".encode(), "gt.txt")
+    assert (annotation.ignore, annotation.texts, annotation.repaired) == ([False, False], ["word", "b"], [0])
+    assert polygon_area(annotation.polygons[0]) == pytest.approx(area, rel=0.01)
+    (problem,) = said(annotation)
+    assert problem.startswith(f"gt.txt:1: the outline {fault} itself; repaired")
 
 
-@settings(max_examples=200)
-@given(st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), min_size=3, max_size=7, unique=True))
-def test_crosses_itself_agrees_with_shapely(points):
-    polygon = as_polygon([x for x, _ in points], [y for _, y in points])
-    edges = [shapely.LineString([points[i], points[(i + 1) % len(points)]]) for i in range(len(points))]
-    # Edges that touch, end to end or end to side, do not cross.
-    assert crosses_itself(polygon) == any(a.crosses(b) for a in edges for b in edges)
+def test_a_file_of_more_instances_than_any_picture_has_is_refused():
+    data = f"{WORD},a\n".encode() * 20_001
+    with pytest.raises(TooManyInstances, match=r"gt.txt: 20,001 text instances, and a picture has at most 20,000"):
+        Icdar2015.parse(data, "gt.txt")
 
 
 def test_msra_td500_rotation():

@@ -40,6 +40,25 @@ def test_an_archive_that_holds_too_much_is_refused(tmp_path: pathlib.Path, monke
         read_source(many, (".txt",))
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_compression_that_may_ask_for_any_memory_is_refused(tmp_path: pathlib.Path, compression: int) -> None:
+    path = pack(tmp_path / "gt.zip", {"gt_a.txt": WORD}, compression)
+    with pytest.raises(ValueError, match=r"gt\.zip.*gt_a\.txt is compressed by another method than deflate"):
+        read_source(path, (".txt",))
+
+
+def test_an_archive_that_lists_too_many_files_is_not_opened(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pack(tmp_path / "gt.zip", {"gt_a.txt": WORD, **{f"{n}.jpg": "" for n in range(20)}})
+    monkeypatch.setattr(archive, "MAX_LISTED", 21)
+    assert len(read_source(path, (".txt",))) == 1
+    monkeypatch.setattr(archive, "MAX_LISTED", 20)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(ValueError, match=r"gt\.zip.*lists more than 20 files"):
+        read_source(path, (".txt",))
+
+
 def test_sources_that_are_none(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no such folder or file"):
         read_source(tmp_path / "nowhere", (".txt",))

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.evaluation.submissions.formats import parse_detections, parse_detections_json, parse_truth
 from input_pipeline.datasets.parsing.annotations import text_lines
+from input_pipeline.datasets.parsing.outline import TooManyInstances
 from tests.helpers.problems import said
 from tests.helpers.submissions import OTHER, WORD, quad
 
@@ -68,11 +70,22 @@ def test_bad_detection_lines_are_named_and_the_others_kept(line: str, reason: st
     assert reason in problem
 
 
-def test_an_outline_that_crosses_itself_is_kept_and_named() -> None:
-    found = parse_detections(b"0,0,10,10,10,0,0,8", "a.txt")
-    assert len(found.polygons) == 1
-    assert "a.txt:1: the outline crosses itself" in said(found)[0]
-    assert "'0,0,10,10,10,0,0,8'" in said(found)[0]
+def test_an_outline_that_is_no_valid_polygon_is_repaired_and_listed() -> None:
+    found = parse_detections(b"0,0,10,10,10,0,0,8,0.5", "a.txt")
+    assert found.scores == [0.5]
+    assert shapely.Polygon(found.polygons[0]).is_valid
+    assert "a.txt:1: the outline crosses itself; repaired" in said(found)[0]
+    assert "'0,0,10,10,10,0,0,8,0.5'" in said(found)[0]
+
+
+def test_more_instances_than_any_picture_has_are_refused() -> None:
+    lines = f"{WORD}\n".encode() * 20_001
+    for parse in (parse_detections, parse_truth):
+        with pytest.raises(TooManyInstances, match=r"img_1\.txt: 20,001 text instances"):
+            parse(lines, "gt_img_1.txt")
+    entries = json.dumps({"pictures": {"a.jpg": {"detections": [None] * 20_001}}}).encode()
+    with pytest.raises(TooManyInstances, match=r"a\.json: a\.jpg: 20,001 text instances"):
+        parse_detections_json(entries, "a.json")
 
 
 @pytest.mark.parametrize(

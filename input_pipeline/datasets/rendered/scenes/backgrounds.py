@@ -1,4 +1,4 @@
-"""What scenes stand on: photographs where there are some, otherwise drawn grounds with things that are not text."""
+"""The grounds of scenes: photographs, or drawn grounds with things that are not text."""
 
 import functools
 import itertools
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from dbnet_jax.file_names import visible_below
 from dbnet_jax.images.decode import BadPicture, decode_image
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Image
@@ -21,11 +22,11 @@ from input_pipeline.datasets.rendered.synthetic.background import (
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _PHOTO_SHARE = 0.75
-# Shares of the grounds that get things which are not text. Most photographs have some of their own.
+# Shares of the grounds with drawn things that are not text. Most photographs contain such things already.
 _DRAWN_CLUTTERED, _PHOTOS_CLUTTERED = 0.7, 0.25
 _LONGEST = 1024  # pixels: larger photographs are shrunk
-# Photographs that are kept, by each process that renders: at most 128 MB of them. More would spare little: of the
-# thousands that a training set of scenes wants, few are met again in time.
+# Photographs that each rendering process keeps: at most 128 MB. More would save little time: a training set has
+# thousands of photographs, and few are used again soon.
 _KEPT = 128_000_000 // (3 * _LONGEST**2)
 
 
@@ -34,8 +35,8 @@ class Backgrounds:
 
     **Arguments:**
 
-    - `folder`: of photographs without text, with all below; "" draws every ground. Those of more than 1024 pixels are
-        shrunk to that each time they are read, so smaller files render faster.
+    - `folder`: a folder of photographs without text, with its subfolders; "" draws every ground. Photographs of more
+        than 1024 pixels are shrunk each time they are read. Smaller files render faster.
 
     **Raises:** FileNotFoundError when the folder holds no picture.
     """
@@ -43,7 +44,7 @@ class Backgrounds:
     def __init__(self, folder: str | os.PathLike[str] = ""):
         self._files: list[pathlib.Path] = []
         if os.fspath(folder):
-            files = pathlib.Path(folder).expanduser().rglob("*")
+            files = visible_below(pathlib.Path(folder).expanduser())
             self._files = sorted(file for file in files if file.suffix.lower() in _SUFFIXES)
             if not self._files:
                 raise FileNotFoundError(f"`config.data.backgrounds` (={os.fspath(folder)!r}) must hold pictures")
@@ -57,7 +58,7 @@ class Backgrounds:
     ) -> Image:
         """A ground of `size` (height, width), of a photograph a part whose sides are this share of the largest.
 
-        A drawn ground takes the place of a file that is no picture; `problems` then lists it.
+        If a file is no picture, a ground is drawn instead, and `problems` gets an entry.
         """
         if self._files and rng.random() < _PHOTO_SHARE:
             photo = _read_photo(self._files[rng.integers(len(self._files))])
@@ -98,13 +99,13 @@ def _crop(rng: np.random.Generator, photo: Image, size: tuple[int, int], shares:
 
 
 def _add_clutter(rng: np.random.Generator, picture: Image, share: float) -> None:
-    """Paints things that are not text, in place, with probability `share`."""
+    """Paints things that are not text with probability `share`, in place."""
     if rng.random() < share:
         for _ in range(rng.integers(1, 4)):
             _CLUTTER[rng.integers(len(_CLUTTER))](rng, picture)
 
 
-# What a detector must not take for text. Each paints in place.
+# Things that a detector must not take for text. Each function paints in place.
 
 
 def _things(rng: np.random.Generator, picture: Image) -> None:
@@ -141,7 +142,7 @@ def _facade(rng: np.random.Generator, picture: Image) -> None:
 
 
 def _railing(rng: np.random.Generator, picture: Image) -> None:
-    """Bars side by side, as in fences, zebra crossings and bar codes: strokes as regular as a text's."""
+    """Bars side by side, as in fences, zebra crossings and bar codes: their strokes are as regular as those of text."""
     size = np.array(picture.shape[1::-1])
     start, angle = rng.random(2) * size, rng.uniform(-0.4, 0.4) + rng.choice([0, np.pi / 2])
     along, length = np.array([np.cos(angle), np.sin(angle)]), float(np.exp(rng.uniform(np.log(8), np.log(150))))
@@ -155,10 +156,10 @@ def _railing(rng: np.random.Generator, picture: Image) -> None:
 
 
 def _holes(rng: np.random.Generator, picture: Image) -> None:
-    """Rows of equal dots or slots, as in a grille: as long and as even as lines of print.
+    """Rows of equal dots or slots, as in a grille: they are as long and as even as lines of print.
 
-    A third of them are narrow slots that stand in their rows as the letters of "Illinois" do, upright or aslant. Half
-    have a rim on one side, where light falls into a hole or on a stud.
+    A third of them are narrow slots, upright or aslant, like the letters of "Illinois". Half of them have a rim on one
+    side, like a hole or a stud in the light.
     """
     size = np.array(picture.shape[1::-1])
     start, angle = rng.random(2) * size, rng.uniform(-0.6, 0.6) + rng.choice([0, np.pi / 2])

@@ -12,15 +12,15 @@ from jaxtyping import UInt8
 
 from input_pipeline.datasets.rendered.scenes.fonts import Font
 
-# Left, top, right, bottom, in pixels of the block; the last two are outside.
+# Left, top, right, bottom, in pixels of the block. Right and bottom are the first pixels outside.
 Box = tuple[float, float, float, float]
-_INK = 64  # of 255: weaker antialiasing at a letter's rim does not widen its box
-_MARGIN = 0.05  # around the ink of a box, in its height
+_INK = 64  # of 255; weaker pixels at the rim of a letter do not widen its box
+_MARGIN = 0.05  # around the ink, in heights of the ink
 
 
 @dataclasses.dataclass(frozen=True)
 class _Word:
-    """A written word: its letters, where their ink lies, and how far the pen went."""
+    """A written word: its letters, the box of their ink, and the width that the font gives it."""
 
     text: str
     letters: UInt8[np.ndarray, "_ _"]
@@ -29,7 +29,7 @@ class _Word:
 
     @property
     def margin(self) -> float:
-        """Of its box, around the ink."""
+        """The margin of the box around the ink, in pixels."""
         return max(1.0, _MARGIN * (self.ink[3] - self.ink[1]))
 
 
@@ -39,8 +39,8 @@ class Line:
 
     **Arguments:**
 
-    - `words`: their texts.
-    - `boxes`: of each word's ink, with a little margin.
+    - `words`: the text of each word.
+    - `boxes`: the box of each word's ink, with a little margin.
     """
 
     words: list[str]
@@ -48,7 +48,7 @@ class Line:
 
     @property
     def box(self) -> Box:
-        """Around all words."""
+        """The box around all words."""
         left, top, right, bottom = zip(*self.boxes, strict=True)
         return min(left), min(top), max(right), max(bottom)
 
@@ -64,10 +64,10 @@ class Block:
 
     **Arguments:**
 
-    - `letters`: their opacity, in [0, 255]; the array's extent is the block's, ink with a little margin.
+    - `letters`: the opacity of the letters, in [0, 255]. The array has the size of the block: ink and a little margin.
     - `lines`: from the top down.
-    - `letter_share`: how high letters stand in the height of a line's box, in (0, 1]: less than 1 in a column, whose
-        box is as high as it is long.
+    - `letter_share`: the height of the letters divided by the height of a line's box, in (0, 1]. It is less than 1 in a
+        column, because its box contains all letters.
     """
 
     letters: UInt8[np.ndarray, "height width"]
@@ -76,7 +76,7 @@ class Block:
 
     @functools.cached_property
     def line_height(self) -> float:
-        """The mean height of its lines, of a column that of its letters, in pixels of the block."""
+        """The mean height of the lines, or of a column's letters, in pixels of the block."""
         return self.letter_share * float(np.mean([line.box[3] - line.box[1] for line in self.lines]))
 
 
@@ -93,15 +93,15 @@ def set_lines(
 
     **Arguments:**
 
-    - `lines`: one word or more each.
-    - `size`: of the font, in pixels.
-    - `align`: of shorter lines: 0 left, 0.5 centred, 1 right.
-    - `leading`: from baseline to baseline, in font sizes.
-    - `space`: between words, in font sizes, besides twice the font's tracking.
+    - `lines`: the words of each line, at least one.
+    - `size`: the size of the font, in pixels.
+    - `align`: the place of shorter lines: 0 left, 0.5 centred, 1 right.
+    - `leading`: the distance from baseline to baseline, in font sizes.
+    - `space`: the space between words, in font sizes. Twice the font's tracking is added.
 
-    **Returns:** the block; None when it would leave no ink.
+    **Returns:** the block; None if it leaves no ink.
     """
-    # Twice: words stay words where letters stand far apart.
+    # Twice the tracking: words stay apart where letters stand far apart.
     gap = round((space + 2 * font.tracking) * size)
     written = [[word for word in (_write(text, font, size) for text in line) if word] for line in lines]
     written = [line for line in written if line]
@@ -109,7 +109,7 @@ def set_lines(
         return None
     starts, tops = [_starts(line, gap) for line in written], _tops(written, round(size * leading))
     widths = [xs[-1] + line[-1].advance for xs, line in zip(starts, written, strict=True)]
-    # Letters may lean out of their advance, by less than a font size.
+    # Letters may reach beyond the width that the font gives them, by less than a font size.
     page = np.zeros((tops[-1] + 2 * size, max(widths) + 3 * size), np.uint8)
     rows = []
     for line, xs, width, y in zip(written, starts, widths, tops, strict=True):
@@ -120,18 +120,18 @@ def set_lines(
 
 
 def set_column(text: str, font: Font, size: int) -> Block | None:
-    """Sets letters one below the other: a word that is read downwards. **Returns:** None when they leave no ink."""
+    """Sets letters one below the other: a word that is read downwards. **Returns:** None if they leave no ink."""
     column = set_lines([[letter] for letter in text if letter.strip()], font, size, align=0.5, leading=1.1)
     if column is None:
         return None
     height, width = column.letters.shape
-    # As in a line, whose box the highest letter fills.
+    # The highest letter decides, as in a line.
     letter = max(line.box[3] - line.box[1] for line in column.lines)
     return Block(column.letters, [Line([text], [(0.0, 0.0, float(width), float(height))])], min(1.0, letter / height))
 
 
 def _starts(words: Sequence[_Word], gap: int) -> list[int]:
-    """Where the words of a line begin: `gap` pixels apart, or as far as letters that lean out need."""
+    """The starts of the words of a line: `gap` pixels apart, or more if their boxes would touch."""
     starts = [0]
     for before, word in pairwise(words):
         free = starts[-1] + before.ink[2] + before.margin + 1
@@ -140,7 +140,7 @@ def _starts(words: Sequence[_Word], gap: int) -> list[int]:
 
 
 def _tops(lines: Sequence[Sequence[_Word]], step: int) -> list[int]:
-    """Where the lines begin: `step` pixels apart, or as far as tall letters and deep ones need."""
+    """The tops of the lines: `step` pixels apart, or more if their boxes would touch."""
     tops = [0]
     for before, line in pairwise(lines):
         free = tops[-1] + max(word.ink[3] + word.margin for word in before)
@@ -153,7 +153,7 @@ def _write(text: str, font: Font, size: int) -> _Word | None:
     tracking = round(font.tracking * size)
     letters = np.zeros((2 * size, round((1.5 * size + tracking) * len(text)) + 2 * size), np.uint8)
     end = size
-    # Letter by letter only where they are spaced: a whole word keeps its kerning and its joins.
+    # Only spaced letters are written one by one: a whole word keeps its kerning and its joins.
     for part in text if tracking else [text]:
         end = font.write(letters, part, end, round(1.35 * size), size) + tracking
     left, top, width, height = cv2.boundingRect((letters >= _INK).astype(np.uint8))
@@ -171,7 +171,7 @@ def _copy(word: _Word, page: UInt8[np.ndarray, "_ _"], x: int, y: int) -> Box:
 
 
 def _trim(page: UInt8[np.ndarray, "_ _"], lines: Sequence[Line]) -> Block:
-    """The block of what was written, cut to the boxes of its lines."""
+    """The block of the written lines, cut to their boxes."""
     edges = np.array([line.box for line in lines])
     left, top = np.maximum(np.floor(edges[:, :2].min(0)).astype(int), 0).tolist()
     right, bottom = np.ceil(edges[:, 2:].max(0)).astype(int).tolist()

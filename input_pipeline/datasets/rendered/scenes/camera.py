@@ -1,4 +1,4 @@
-"""What light, lens, sensor and file format do to a scene."""
+"""The effects of light, lens, sensor and file format on a scene."""
 
 import dataclasses
 
@@ -14,16 +14,16 @@ class Camera:
 
     **Arguments:**
 
-    - `light`: how much the brightness varies across the picture, as a share; 0 is evenly lit.
-    - `spot`: whether a bright spot is reflected.
-    - `gain`: contrast, about a middle grey.
-    - `offset`: brightness, in levels of 255.
-    - `exposure`: the share of the light that it takes in, after all that changed it; of 1, all.
-    - `cast`: of colour, the gain of red, green and blue.
-    - `blur`: standard deviation of the lens's blur, in pixels.
-    - `motion`: length of the shake, in pixels, and its direction in radians.
-    - `noise`: of the sensor, in levels of 255.
-    - `quality`: of JPEG, 1 to 100; 0 is no compression.
+    - `light`: how much the brightness varies across the picture, as a share; 0 is even light.
+    - `spot`: whether the picture has a bright spot.
+    - `gain`: the contrast about a middle grey.
+    - `offset`: added brightness, in levels of 255.
+    - `exposure`: the last factor of the brightness, in (0, 1].
+    - `cast`: the gains of red, green and blue.
+    - `blur`: the standard deviation of the lens's blur, in pixels.
+    - `motion`: the length of the shake in pixels, and its direction in radians.
+    - `noise`: the noise of the sensor, in levels of 255.
+    - `quality`: the JPEG quality, 1 to 100; 0 is no compression.
     """
 
     light: float = 0.0
@@ -39,12 +39,12 @@ class Camera:
 
     @property
     def smear(self) -> float:
-        """Of what size, in pixels, it leaves nothing to read."""
+        """The size, in pixels, of details that it blurs away."""
         return 3.5 * self.blur + 0.7 * self.motion[0]
 
 
 def pick_camera(rng: np.random.Generator) -> Camera:
-    """A random one; three in ten take pictures that are nearly clean."""
+    """A random camera; three in ten change the picture hardly."""
     if rng.random() < 0.3:
         return Camera(quality=int(rng.integers(60, 96)))
     often = rng.random(9)
@@ -53,7 +53,7 @@ def pick_camera(rng: np.random.Generator) -> Camera:
         spot=bool(often[1] < 0.08),
         gain=float(rng.uniform(0.55, 1.3)) if often[2] < 0.5 else 1.0,
         offset=float(rng.uniform(-45, 45)) if often[2] < 0.5 else 0.0,
-        # Half of ICDAR2015's photos, which nobody aimed, have a mean below 90 of 255.
+        # Half of ICDAR2015's photos have a mean below 90 of 255.
         exposure=float(rng.uniform(0.3, 0.9)) if often[8] < 0.6 else 1.0,
         cast=tuple(rng.uniform(0.8, 1.15, 3).tolist()) if often[3] < 0.3 else (1.0, 1.0, 1.0),  # type: ignore[arg-type]
         blur=float(rng.uniform(0.3, 0.8) if often[4] < 0.35 else rng.uniform(0.8, 2.2)) if often[4] < 0.5 else 0.0,
@@ -81,7 +81,7 @@ def photograph(rng: np.random.Generator, scene: Image, camera: Camera) -> Image:
 
 
 def _light(rng: np.random.Generator, scene: Image, camera: Camera) -> Image:
-    """Contrast, brightness and colour, then uneven light, a share of which is taken in."""
+    """Changes contrast, brightness and colour, then adds uneven light, then the exposure."""
     matrix = np.diag(camera.gain * np.array(camera.cast))
     shift = np.full((3, 1), 127.5 * (1 - camera.gain) + camera.offset)
     if camera.gain != 1 or camera.offset or camera.cast != (1.0, 1.0, 1.0):
@@ -100,7 +100,7 @@ def _light(rng: np.random.Generator, scene: Image, camera: Camera) -> Image:
 
 
 def _shake(length: float, direction: float) -> np.ndarray:
-    """A line of `length` pixels, as a filter."""
+    """The filter of a shake: a line of `length` pixels."""
     side = 2 * int(np.ceil(length / 2)) + 1
     kernel = np.zeros((side, side), np.float32)
     reach = np.array([np.cos(direction), np.sin(direction)]) * (length / 2)

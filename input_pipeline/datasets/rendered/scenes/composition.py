@@ -1,4 +1,4 @@
-"""Which blocks of text a scene holds, how large they are, how they lie and where."""
+"""The blocks of text in a scene: their number, sizes, surfaces and places."""
 
 import dataclasses
 import math
@@ -14,13 +14,13 @@ from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Strip, Surface, Wave
 from input_pipeline.datasets.rendered.scenes.vocabulary import UNSPACED, pick_script, pick_words
 
-# Font sizes in pixels of the picture, whatever its own size: a detector's view of text is in pixels.
+# Font sizes in pixels of the picture. They do not depend on its size, because a detector sees text in pixels.
 SMALLEST, LARGEST = 7.0, 160.0
-_SET_SMALLEST, _SET_LARGEST = 20, 110  # font sizes in which blocks are set, before they are scaled
-_MOST = 44  # blocks in 640×640 pixels, as many in proportion elsewhere
+_SET_SMALLEST, _SET_LARGEST = 20, 110  # font sizes of blocks before they are scaled
+_MOST = 44  # blocks in 640×640 pixels; in proportion for other sizes
 _APART = 0.45  # font sizes that a block keeps free around itself
 _LEAST_APART = 4.0  # pixels: two cells of `OccupancyMap`
-_SHRINK = (1.0, 0.6, 0.4)  # sizes in which a block is tried, where there is no room for more
+_SHRINK = (1.0, 0.6, 0.4)  # scales that are tried one after another until a block fits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Placed:
 
     **Arguments:**
 
-    - `script`: what most of it is written in.
+    - `script`: the script of most of its text.
     """
 
     block: Block
@@ -47,10 +47,10 @@ class Mood:
     - `count`: how many blocks are tried.
     - `size`: the median of their font sizes, in pixels.
     - `turn`: the median direction of their lines, in radians.
-    - `tilt`: the perspective they share: of the homography's third row, in 1/font size, and a shear.
-    - `faces`: the fonts in use.
-    - `calm`: whether they stand where the ground is calm.
-    - `dense`: whether most are lines and paragraphs.
+    - `tilt`: their common perspective: two entries of the homography's third row, in 1/font size, and a shear.
+    - `faces`: the fonts.
+    - `calm`: whether the blocks stand on calm ground.
+    - `dense`: whether most blocks are lines and paragraphs.
     """
 
     count: int
@@ -63,9 +63,9 @@ class Mood:
 
 
 def pick_mood(rng: np.random.Generator, size: tuple[int, int], faces: tuple[str, ...]) -> Mood:
-    """A random one for a picture of `size` (height, width)."""
+    """A random mood for a picture of `size` (height, width)."""
     most = max(2.0, _MOST * size[0] * size[1] / 640**2)
-    # Of small print there is more.
+    # Scenes with small print have more blocks.
     dense = bool(rng.random() < 0.33)
     largest = min(30 if dense else 80, min(size) / 4)
     spread = math.radians(rng.choice([4, 20, 90], p=[0.6, 0.25, 0.15]))
@@ -83,7 +83,7 @@ def pick_mood(rng: np.random.Generator, size: tuple[int, int], faces: tuple[str,
 
 
 def compose(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Iterator[Placed]:
-    """Blocks that found a place, each taken from `room` as it comes."""
+    """The blocks that found a place. `occupied` takes each of them at once."""
     for _ in range(mood.count):
         placed = _try(rng, size, mood, occupied)
         if placed is not None:
@@ -98,13 +98,13 @@ def _try(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: 
     if block is None:
         return None
     plane = _tilt(rng, block, font, set_size, mood)
-    # It shrinks where it would not fit, but not until nobody could read it.
+    # It shrinks until it fits, but it stays legible.
     extent = np.ptp(plate_outline(block, plane, 0.0), 0)
     largest = min(wanted / set_size, *(0.94 * np.array(size[::-1]) / extent).tolist())
     for scale in (part * largest for part in _SHRINK):
         if scale * set_size < SMALLEST:
             break
-        # The plate too must lie on nothing else.
+        # The plate needs free room too.
         apart = max(_APART * set_size, ink.plate * block.line_height + _LEAST_APART / scale)
         scaled = plane.then(scale, np.zeros(2))
         taken = plate_outline(block, scaled, apart / block.line_height)
@@ -136,14 +136,14 @@ def _set_block(rng: np.random.Generator, script: str, font: Font, size: int, den
 
 
 def _tilt(rng: np.random.Generator, block: Block, font: Font, size: int, mood: Mood) -> Plane:
-    """The surface of a block about the origin, in the block's own scale."""
+    """The surface of a block at the origin, in the block's own scale."""
     height, width = block.letters.shape
     curve = _bend(rng, height, width) if len(block.lines) == 1 and rng.random() < 0.22 else None
     wobble = math.radians(3) if mood.tilt == (0.0, 0.0, 0.0) else 0.0
     turn = mood.turn + (rng.normal(0, wobble) if rng.random() < 0.85 else rng.uniform(-math.pi / 2, math.pi / 2))
     cos, sin = math.cos(turn), math.sin(turn)
     reach = math.hypot(height, width) / 2 + (abs(curve.radius) / 4 if isinstance(curve, Arc) else 0)
-    # Its far end is at most twice as far as its middle.
+    # The far end of the block is at most twice as far as its middle.
     right, down, shear = mood.tilt
     strength = min(1 / size, 0.35 / (reach * max(abs(right), abs(down), 1e-9)))
     matrix = np.array([[font.stretch, shear * font.stretch, 0], [0, 1, 0], [right * strength, down * strength, 1]])
@@ -152,11 +152,11 @@ def _tilt(rng: np.random.Generator, block: Block, font: Font, size: int, mood: M
 
 
 def _bend(rng: np.random.Generator, height: int, width: int) -> Arc | Wave | None:
-    """How a line is bent: no more than letters stand, and than the fourteen points of an outline can follow."""
+    """A bend that letters stand and that the fourteen points of a polygon can follow; None for a straight line."""
     if width < 1.8 * height:
         return None
     if rng.random() < 0.75:
-        # Of less radius the letters' feet would run into one another.
+        # With a smaller radius, the feet of the letters would touch.
         most = min(math.radians(170), width / (1.2 * height), 17 * height / width)
         angle = rng.uniform(min(0.25, most), most)
         return Arc(float(rng.choice([-1, 1])) * width / angle)
@@ -172,12 +172,12 @@ def fill_layout(
     mood: Mood,
     occupied: OccupancyMap,
 ) -> Iterator[Placed]:
-    """Words where `words` stood in a photograph, with their texts where these are known."""
+    """Words in the places of the `words` of a photograph, with their texts where these are known."""
     points = np.concatenate([edge for band, _ in words for edge in band])
     low, extent = points.min(0), np.maximum(np.ptp(points, 0), 1.0)
-    # Their own size in pixels is kept about, where they fit.
+    # Their size in pixels changes little, if they fit.
     scale = min(float(rng.uniform(0.6, 1.5)), *(0.94 * np.array(size[::-1]) / extent).tolist())
-    # A pixel from the rim, at least.
+    # At least one pixel from the rim.
     shift = 1 + rng.random(2) * (np.array(size[::-1]) - 3 - scale * extent) - scale * low
     font, ink = pick_font(rng, mood.faces), pick_ink(rng)
     ink = dataclasses.replace(ink, plate=0.0)
@@ -204,7 +204,7 @@ def _fill(
     script = "Latin"
     if not text.strip():
         script = pick_script(rng)
-        # Of a few words that whose letters would be stretched the least.
+        # Takes the one of a few words whose letters are stretched the least.
         choices = [pick_words(rng, script, 1)[0] for _ in range(6)]
         letter = 1.0 if script in (*UNSPACED, "Korean") else 0.55
         text = min(choices, key=lambda word: abs(math.log(max(letter * len(word), 0.3) * high / long)))

@@ -23,16 +23,16 @@ from input_pipeline.datasets.rendered.synthetic.words import Split
 from input_pipeline.datasets.sample import GRANULARITIES, Dataset, Sample
 
 TEXT_FREE = 0.06  # share of pictures without text
-LAYOUT_SHARE = 0.3  # of pictures whose text stands as in a photograph, where such layouts are given
+LAYOUT_SHARE = 0.3  # of pictures with the layout of a photograph, if layouts are given
 _SMALLEST_SIDE = 128  # pixels of a picture
 
 
 class SceneDataset(Dataset):
-    """Pictures of text in scenes, rendered when they are asked for.
+    """Pictures of text in scenes, rendered on demand.
 
-    Sample i is a pure function of the arguments and i, from any thread; and of the fonts at hand, which are the
-    machine's unless `fonts` names a folder. `polygons` outline words or lines, four points where straight and up to
-    fourteen where not; text that is too small, too blurred or too faint to be read is ignored.
+    Sample i is a pure function of the arguments, of i, and of the fonts. The fonts are those of the machine, unless
+    `fonts` is a folder. Any thread may ask for a sample. `polygons` are the outlines of words or lines: four points if
+    straight, up to fourteen if bent. Text that is too small, too blurred or too faint to be read is ignored.
     """
 
     def __init__(
@@ -49,23 +49,23 @@ class SceneDataset(Dataset):
     ):
         """**Arguments:**
 
-        - `count`: of pictures.
+        - `count`: the number of pictures.
         - `seed`: in [0, 2³²).
         - `split`: "train" or "test": other pictures of the same kind.
-        - `size`: of the pictures, (height, width), at least 128 pixels each.
+        - `size`: (height, width) of the pictures, at least 128 pixels each.
         - `granularity`: "word" or "line".
-        - `backgrounds`: a folder of photographs without text; "" draws all.
-        - `layouts`: a folder of annotation files whose outlines are filled with text; "" takes none. See `Layouts`. As
-            these are of words, scenes by line do without them.
+        - `backgrounds`: a folder of photographs without text; "" draws all grounds.
+        - `layouts`: a folder of annotation files whose polygons are filled with text; "" takes none. See `Layouts`.
+            Scenes with lines do not use them, because their polygons are of words.
         - `fonts`: see `find_fonts`.
 
-        **Raises:** ValueError if one is out of range, FileNotFoundError if a folder is not there or holds nothing.
+        **Raises:** ValueError if an argument is out of range; FileNotFoundError if a folder is missing or empty.
         """
         check_rendered(count, seed, split, size, _SMALLEST_SIDE)
         check_choice("granularity", granularity, GRANULARITIES)
         self._count, self._size, self._granularity = count, size, granularity
-        # Not the split's own number, which `SyntheticDataset` draws by: of one seed, as in a mix of both, no scene then
-        # begins with the random numbers of one of its pictures.
+        # `SyntheticDataset` uses the number of the split. Another number here keeps scenes from the random numbers of
+        # its pictures where a mix of both has one seed.
         self._stream = (seed, len(get_args(Split)) + get_args(Split).index(split))
         self._name = f"scene_{split}"
         self._backgrounds = Backgrounds(backgrounds)
@@ -121,7 +121,7 @@ class SceneDataset(Dataset):
                     yield outline(placed.surface, box), word
 
     def _checked(self, index: int) -> int:
-        # Iteration over a sequence ends by this error.
+        # This error ends iteration over a sequence.
         if not 0 <= index < self._count:
             raise IndexError(f"`index` (={index}) must be in [0, {self._count})")
         return index

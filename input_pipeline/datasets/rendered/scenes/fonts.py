@@ -1,4 +1,4 @@
-"""Which fonts scenes are written in: OpenCV's own and those of the system and of installed packages."""
+"""The fonts of scenes: OpenCV's own, and those of the system and of installed packages."""
 
 import dataclasses
 import filecmp
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 BUILTIN = ("sans", "italic", "uni")  # the variable fonts and the Unicode font that OpenCV carries
-# They hold symbols, pieces of formulas or boxes, or letters drawn as something else.
+# Fonts of symbols, of pieces of formulas or boxes, or with letters that look like something else.
 _UNREADABLE = re.compile(
     r"math|symbol|emoji|icon|ding|awesome|braille|barcode|music|lastresort|stixsiz|stixnonuni|cmex|cmmi|cmsy|ornament"
     r"|opens___|segment|initial|keyboard|libertinei|linbiolinum_k",
@@ -26,9 +26,9 @@ _UNREADABLE = re.compile(
 )
 _FILES = "*.[tToO][tT][fF]"
 _PROBE = "Agn0@*çβγбд"
-# What a font file begins with: TrueType's two, and OpenType's of other curves.
+# The first bytes of a font file: two of TrueType, one of OpenType with other curves.
 _MAGICS = (b"\0\1\0\0", b"true", b"OTTO")
-_COLLECTION = b"ttcf"  # several fonts in one file; OpenCV takes the first
+_COLLECTION = b"ttcf"  # several fonts in one file; OpenCV reads the first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Font:
     **Arguments:**
 
     - `face`: a name of `BUILTIN` or a font file.
-    - `weight`: of the strokes, 100 (thin) to 1000 (black), where the face varies; 0 is the face's own.
+    - `weight`: the weight of the strokes, 100 (thin) to 1000 (black), of a variable face; 0 is the face's own.
     - `tracking`: extra space between letters, in font sizes.
     - `stretch`: horizontal scale of the letters.
     """
@@ -49,27 +49,27 @@ class Font:
     stretch: float = 1.0
 
     def write(self, picture: UInt8[np.ndarray, "height width"], text: str, x: int, baseline: int, size: int) -> int:
-        """Writes `text` in place, `size` pixels high, from (x, baseline) on; returns where it ends."""
+        """Writes `text` in place, `size` pixels high, from (x, baseline) on; returns the x at which it ends."""
         face, lock = _open(self.face)
         with lock:
             (end, _), _ = cv2.putText(picture, text, (x, baseline), (255,), face, size, self.weight)
         return end
 
 
-# Open for ever: OpenCV keeps drawn letters by a face's address, and shows them for the next face that lies there.
+# Faces stay open: OpenCV caches letters by the address of a face, and a new face may get an old address.
 _FACES: dict[str, tuple[cv2.FontFace, threading.Lock]] = {}
 _OPENING = threading.Lock()
 
 
 def _open(face: str) -> tuple[cv2.FontFace, threading.Lock]:
-    """A face, and what to hold while writing: two threads in one face write wrong letters.
+    """A face, and the lock to hold while writing: two threads with one face write wrong letters.
 
-    **Raises:** ValueError when it is no font.
+    **Raises:** ValueError if it is no font.
     """
     with _OPENING:
         if face not in _FACES:
             opened = cv2.FontFace(face) if face in BUILTIN or _is_whole(pathlib.Path(face)) else None
-            # Of a file that it cannot read OpenCV makes a face without a name, and writes in another.
+            # OpenCV makes a face without a name from an unreadable file, and writes with another face.
             if opened is None or not opened.getName():
                 raise ValueError(f"`face` (={face!r}) must be a whole font file or one of {', '.join(BUILTIN)}")
             _FACES[face] = opened, threading.Lock()
@@ -77,9 +77,9 @@ def _open(face: str) -> tuple[cv2.FontFace, threading.Lock]:
 
 
 def _is_whole(file: pathlib.Path) -> bool:
-    """Whether it is a font file that holds all of its tables: where one is cut short OpenCV reads on, and may crash.
+    """Whether it is a font file with all of its tables. OpenCV reads beyond the end of a truncated file and may crash.
 
-    Only the list of tables at its head is read: https://learn.microsoft.com/typography/opentype/spec/otff
+    Only the list of tables at the start is read: https://learn.microsoft.com/typography/opentype/spec/otff
     """
     try:
         if not file.is_file():
@@ -98,16 +98,17 @@ def _is_whole(file: pathlib.Path) -> bool:
 
 @functools.lru_cache
 def find_fonts(folder: str = "") -> tuple[str, ...]:
-    """The faces to write in: OpenCV's own, then the TrueType and OpenType files of a folder and all below.
+    """The faces: OpenCV's own, then the TrueType and OpenType files of a folder and its subfolders.
 
-    Sorted by file name, so that two machines with the same files get the same, wherever these lie. A file that cannot
-    be read, fonts of symbols, and copies of a file under its own name are left out.
+    Files are sorted by name, so that two machines with the same files return the same faces. Unreadable files, fonts of
+    symbols, and copies of a file with the same name are left out.
 
     **Arguments:**
 
-    - `folder`: "" takes the system's folders and matplotlib's fonts, if that is installed; "builtin" none.
+    - `folder`: a folder; "" takes the system's folders and matplotlib's fonts, if it is installed; "builtin" takes
+        none.
 
-    **Raises:** FileNotFoundError when a folder is named that is not there or holds no font to write in.
+    **Raises:** FileNotFoundError if the folder is missing or contains no font of letters.
     """
     if folder == "builtin":
         return BUILTIN
@@ -124,7 +125,7 @@ def _list_fonts(roots: Iterable[pathlib.Path]) -> list[str]:
     found = [(file.name, file.relative_to(root).as_posix(), file) for root in roots for file in root.rglob(_FILES)]
     fonts: dict[str, list[pathlib.Path]] = {}
     for name, _, file in sorted(found):
-        # Of one name there may be other fonts, "Regular.ttf" of each family, or one font in two places.
+        # Files of one name may be different fonts ("Regular.ttf" of each family) or one font in two places.
         alike = fonts.setdefault(name, [])
         if _is_readable(file) and not any(filecmp.cmp(file, other, shallow=False) for other in alike):
             alike.append(file)
@@ -147,28 +148,28 @@ def _system_folders() -> list[pathlib.Path]:
 
 
 def _is_readable(file: pathlib.Path) -> bool:
-    """Whether it is a font of letters: some ink for each of a few, and another for each."""
+    """Whether it is a font of letters: some letters all leave ink, and each leaves another ink."""
     if _UNREADABLE.search(file.name):
         return False
     try:
         pictures = [np.zeros((64, 64), np.uint8) for _ in _PROBE]
         for letter, picture in zip(_PROBE, pictures, strict=True):
             Font(str(file), 0).write(picture, letter, 12, 48, 32)
-    except (ValueError, cv2.error, SystemError):  # the last where OpenCV found no memory for what a file asks for
+    except (ValueError, cv2.error, SystemError):  # SystemError: OpenCV has too little memory for the file
         return False
-    # Letters that it lacks are borrowed from OpenCV's fonts; some fonts hold empty ones.
+    # OpenCV's fonts replace missing letters. Some fonts have empty letters.
     return all(picture.any() for picture in pictures) and len({picture.tobytes() for picture in pictures}) == len(
         _PROBE
     )
 
 
 def pick_font(rng: np.random.Generator, faces: tuple[str, ...]) -> Font:
-    """A random way of writing in one of `faces`, OpenCV's own for a fifth of the text at least."""
+    """A random font of one of `faces`. At least a fifth of the text has one of OpenCV's own."""
     face = BUILTIN[rng.integers(len(BUILTIN))] if rng.random() < 0.2 else faces[rng.integers(len(faces))]
     return Font(
         face=face,
         weight=int(rng.integers(2, 10)) * 100 if face in BUILTIN else 0,
-        # Half of them have a seventh of a size or less; the letters of names over doors stand up to a width apart.
+        # Half of them have a seventh of a font size or less. The letters over doors stand up to a letter's width apart.
         tracking=math.exp(rng.uniform(math.log(0.02), 0.0)) if rng.random() < 0.25 else 0.0,
         stretch=float(rng.uniform(0.7, 1.35)) if rng.random() < 0.5 else 1.0,
     )

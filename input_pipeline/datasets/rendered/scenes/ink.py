@@ -1,4 +1,4 @@
-"""How text is painted: colours that stand out, plates, shadows, strokes around letters, fillings."""
+"""Paints text: contrasting colours, plates, shadows, strokes around letters, gradients."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from input_pipeline.datasets.rendered.synthetic.background import fill_polygon, 
 
 Color = tuple[int, int, int]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_REACH = 6  # pixels that a shadow or a stroke may reach beyond the block
+_REACH = 6  # pixels by which a shadow or a stroke may exceed the block
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,15 +22,15 @@ class Ink:
 
     **Arguments:**
 
-    - `contrast`: least difference, in levels of 255, between the letters and the ground beneath.
-    - `plate`: how far a plate reaches around the block, in line heights; 0 is none.
-    - `plate_opacity`: of the plate, in (0, 1].
-    - `border`: whether the plate has one.
-    - `stroke`: around the letters, in line heights; 0 is none.
+    - `contrast`: the least difference between the letters and the ground, in levels of 255.
+    - `plate`: the margin of a plate around the block, in line heights; 0 is no plate.
+    - `plate_opacity`: the opacity of the plate, in (0, 1].
+    - `border`: whether the plate has a border.
+    - `stroke`: the width of the stroke around the letters, in line heights; 0 is none.
     - `hollow`: whether only the stroke is painted.
-    - `shadow`: how far it falls, in line heights (x, y).
-    - `opacity`: of the letters, in (0, 1].
-    - `gradient`: whether the letters' colour changes from top to bottom.
+    - `shadow`: the shift (x, y) of the shadow, in line heights.
+    - `opacity`: the opacity of the letters, in (0, 1].
+    - `gradient`: whether the colour of the letters changes from top to bottom.
     """
 
     contrast: float = 60.0
@@ -45,7 +45,7 @@ class Ink:
 
 
 def pick_ink(rng: np.random.Generator) -> Ink:
-    """A random one."""
+    """A random ink."""
     often = rng.random(6)
     stroked = often[0] < 0.15
     return Ink(
@@ -67,8 +67,8 @@ class Inked:
 
     **Arguments:**
 
-    - `letters`: the opacity, in [0, 255], of what shows it: the letters, or the strokes around hollow ones.
-    - `first`: the pixel (x, y) of the picture where `letters` begins.
+    - `letters`: the opacity of the letters, or of the strokes around hollow letters, in [0, 255].
+    - `first`: the pixel (x, y) of the picture at which `letters` begins.
     - `line`: the height of a line in the picture, in pixels.
     """
 
@@ -85,7 +85,7 @@ def plate_outline(block: Block, surface: Surface, margin: float) -> Polygon:
 
 
 def paint(rng: np.random.Generator, picture: Image, block: Block, surface: Surface, ink: Ink) -> Inked:
-    """Paints `block` in place; at least a part of it must lie in the picture."""
+    """Paints `block` in place. A part of it, at least, must lie in the picture."""
     whole = plate_outline(block, surface, 0.0)
     half = len(whole) // 2
     high = float(np.linalg.norm(whole[:half] - whole[: half - 1 : -1], axis=1).mean())
@@ -134,11 +134,11 @@ def _paint_plate(rng: np.random.Generator, picture: Image, polygon: Polygon, ink
 
 
 def _contrasting(rng: np.random.Generator, window: Image, letters: UInt8[np.ndarray, "_ _"], least: float) -> Color:
-    """A colour that stands out from what `letters` will cover, by more where that is busy."""
+    """A colour that contrasts with the ground under `letters`. A busy ground needs more contrast."""
     mean, deviation = cv2.meanStdDev(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY), mask=letters)
     beneath, busy = mean.item(), deviation.item()
     candidates = rng.integers(0, 256, (12, 3))
-    # Signs are black or white more often than anything between.
+    # Signs are black or white more often than grey.
     candidates[:4] = np.where(rng.random((4, 1)) < 0.5, candidates[:4] // 8, 255 - candidates[:4] // 8)
     good = np.flatnonzero(np.abs(candidates @ _LUMA - beneath) >= least + 0.7 * busy)
     if len(good):
@@ -155,7 +155,7 @@ def _opposite(color: Color) -> Color:
 def _blend(
     window: Image, letters: UInt8[np.ndarray, "_ _"], color: Color, opacity: float, lower: Color | None = None
 ) -> None:
-    """Lays `color`, that turns into `lower` downwards, over `window` in place."""
+    """Blends `color` into `window` in place. Downwards it turns into `lower`."""
     weight = letters.astype(np.float32) * np.float32(opacity / 255)
     solid = np.empty_like(window)
     if lower in (None, color):

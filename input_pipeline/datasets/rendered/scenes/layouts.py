@@ -1,4 +1,4 @@
-"""Where text stood in real photographs, to be filled with rendered text."""
+"""The places of text in real photographs, which rendered text fills."""
 
 import os
 import pathlib
@@ -9,9 +9,8 @@ from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.benchmarks.total_text import TotalText
-from input_pipeline.datasets.parsing.outline import crosses_itself
 
-# Edges of one word: its upper and its lower side, as many points each, in reading order.
+# The upper and the lower edge of a word: as many points each, in reading order.
 Band = tuple[Polygon, Polygon]
 
 
@@ -20,10 +19,11 @@ class Layouts:
 
     **Arguments:**
 
-    - `folder`: of `.txt` files, one a picture, whose lines are `x1,y1,…,xn,yn,text`: Total-Text's or ICDAR's. Outlines
-        of an odd number of points, and outlines that cross themselves, are left out; `problems` counts them.
+    - `folder`: a folder of `.txt` files, one for each picture, with lines `x1,y1,…,xn,yn,text`: Total-Text's or
+        ICDAR's. Polygons with an odd number of points and polygons that touch or cross themselves are left out.
+        `problems` counts them.
 
-    **Raises:** FileNotFoundError when the folder holds no such file, ValueError when the files hold no outline.
+    **Raises:** FileNotFoundError if the folder contains no such file; ValueError if the files contain no polygon.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
@@ -35,8 +35,8 @@ class Layouts:
         self._pictures = [words for words in map(self._read, files) if words]
         if self._odd:
             said = (
-                f"{len(self._odd)} outlines of an odd number of points, or that cross themselves, are left out, the "
-                f"first in {self._odd[0]}"
+                f"{len(self._odd)} outlines of an odd number of points, or that touch or cross themselves, are left "
+                f"out, the first in {self._odd[0]}"
             )
             self.problems.append(Problem("`config.data.layouts`", said, len(self._odd)))
         if not self._pictures:
@@ -44,11 +44,11 @@ class Layouts:
             raise ValueError(f"`config.data.layouts` (={os.fspath(folder)!r}) must hold outlines: {first}")
 
     def __len__(self) -> int:
-        """How many pictures have text."""
+        """The number of pictures with text."""
         return len(self._pictures)
 
     def __getitem__(self, index: int) -> list[tuple[Band, str]]:
-        """The words of picture `index`; the text is "" where it was not legible."""
+        """The words of picture `index`. The text is "" if it was not legible."""
         return self._pictures[index]
 
     def _read(self, file: pathlib.Path) -> list[tuple[Band, str]]:
@@ -57,18 +57,19 @@ class Layouts:
         except OSError as error:
             self.problems.append(Problem(file.name, error.strerror or str(error)))
             return []
-        except BadPicture as error:  # of its lines none can be used
+        except BadPicture as error:  # no line can be used
             self.problems.append(Problem.at(file.name, error))
             return []
         self.problems += annotation.problems
         words = []
-        for polygon, ignore, text in zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True):
-            if len(polygon) < 4 or len(polygon) % 2 or crosses_itself(polygon):
+        instances = zip(annotation.polygons, annotation.ignore, annotation.texts, strict=True)
+        for index, (polygon, ignore, text) in enumerate(instances):
+            if len(polygon) < 4 or len(polygon) % 2 or index in annotation.repaired:
                 self._odd.append(file.name)
                 continue
             half = len(polygon) // 2
             upper, lower = polygon[:half], polygon[half:][::-1]
-            # Clockwise on the screen, a text's upper side comes first; otherwise it began below.
+            # In a polygon that is clockwise on the screen, the upper side comes first.
             band = (upper, lower) if cv2.contourArea(polygon, oriented=True) > 0 else (lower, upper)
             words.append((band, "" if ignore else text))
         return words

@@ -8,9 +8,9 @@ from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.scenes.camera import Camera
 from input_pipeline.datasets.rendered.scenes.ink import Inked
 
-_SMALLEST = 6.5  # pixels: of lower text, and of what the camera smears over that, nobody knows what it says
-_CONTRAST = 7.0  # of 255: with less difference to their surroundings, letters can at best be guessed
-_STEADY = 0.6  # that difference must be at least this share of the surroundings' standard deviation
+_SMALLEST = 6.5  # pixels of height; nobody can read lower text, nor text below `Camera.smear`
+_CONTRAST = 7.0  # of 255; with a smaller difference to their surroundings, letters can only be guessed
+_STEADY = 0.6  # the least share of this difference in the standard deviation of the surroundings
 
 
 def is_large(polygon: Polygon, camera: Camera, letter_share: float = 1.0) -> bool:
@@ -18,8 +18,8 @@ def is_large(polygon: Polygon, camera: Camera, letter_share: float = 1.0) -> boo
 
     **Arguments:**
 
-    - `polygon`: an outline of as many points above as below, in pixels.
-    - `letter_share`: the block's, of whose height it makes that of the letters.
+    - `polygon`: an outline with as many points above as below, in pixels.
+    - `letter_share`: the height of the letters divided by the height of the polygon; see `Block`.
     """
     half = len(polygon) // 2
     height = float(np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean())
@@ -29,20 +29,20 @@ def is_large(polygon: Polygon, camera: Camera, letter_share: float = 1.0) -> boo
 class Contrast:
     """How far letters stand out from their surroundings.
 
-    Inside of a square of 0.6 line heights around each pixel, the luma's mean under the ink is compared with its mean
-    in a rim around the ink.
+    For each pixel, in a square of 0.6 line heights, the mean luma under the ink is compared with the mean luma of a rim
+    around the ink.
 
     **Arguments:**
 
-    - `luma`: of the finished picture, in [0, 255].
-    - `inked`: what was painted there.
+    - `luma`: the luma of the finished picture, in [0, 255].
+    - `inked`: the painted text.
     """
 
     def __init__(self, luma: UInt8[np.ndarray, "height width"], inked: Inked):
         x, y = inked.first
         height, width = inked.letters.shape
         seen = luma[y : y + height, x : x + width].astype(np.float32)
-        seen -= seen.mean()  # or its square would lose what varies
+        seen -= seen.mean()  # otherwise its square would lose small differences
         reach, side = max(1, round(0.08 * inked.line)), max(5, 2 * round(0.3 * inked.line) + 1)
         rim = cv2.dilate(inked.letters, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) - inked.letters
 
@@ -58,7 +58,7 @@ class Contrast:
         self._deviation = np.sqrt(np.maximum(mean(seen * seen, around) - beside * beside, 0))
 
     def is_enough(self, polygon: Polygon) -> bool:
-        """Whether the word in `polygon` stands out from the ground."""
+        """Whether the word in `polygon` has enough contrast with the ground."""
         inside = np.zeros(self._ink.shape, np.uint8)
         cv2.fillPoly(inside, [np.rint(polygon - self._first).astype(np.int32)], (1,))
         weight = self._ink * inside

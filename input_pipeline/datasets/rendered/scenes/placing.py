@@ -1,4 +1,4 @@
-"""Where in a picture there is room for a block of text, on calm ground rather than on busy."""
+"""Finds room for a block of text in a picture, on calm ground first."""
 
 import cv2
 import numpy as np
@@ -6,13 +6,13 @@ from jaxtyping import Float, UInt8
 
 from dbnet_jax.typing import Image, Polygon
 
-_CELL = 2  # pixels of the picture to a cell of the map
+_CELL = 2  # pixels of the picture in the side of a cell of the map
 _PLACES = 20  # tried for each block
 _BORDER = 2  # pixels left free at the picture's rim
 
 
 class OccupancyMap:
-    """Which places of a picture are taken, and how busy the others are."""
+    """The occupied places of a picture, and how busy the free places are."""
 
     def __init__(self, picture: Image):
         """`picture`: the background."""
@@ -24,11 +24,11 @@ class OccupancyMap:
         self._busy = cv2.integral(edges)
 
     def find(self, rng: np.random.Generator, polygon: Polygon, calm: bool) -> Float[np.ndarray, "2"] | None:
-        """How to move `polygon` for it to lie wholly in the picture and over nothing taken; None when it fits nowhere.
+        """A shift that moves `polygon` to a free place inside the picture; None if no place was found.
 
         **Arguments:**
 
-        - `calm`: whether of the places that fit the least busy is taken, or any.
+        - `calm`: whether to take the least busy of the places that fit, or any of them.
         """
         low = _BORDER - polygon.min(0)
         high = np.array(self._size[::-1]) - 1 - _BORDER - polygon.max(0)
@@ -50,7 +50,7 @@ class OccupancyMap:
         return best
 
     def fits(self, polygon: Polygon) -> bool:
-        """Whether `polygon` lies in the picture, where it is, and over nothing taken."""
+        """Whether `polygon` lies inside the picture and covers no occupied place."""
         inside = (polygon >= 0).all() and (polygon <= np.array(self._size[::-1]) - 1).all()
         shape, (x, y) = self._rasterize(polygon)
         if not inside:
@@ -59,11 +59,11 @@ class OccupancyMap:
         return not cv2.countNonZero(cv2.bitwise_and(under, shape[: under.shape[0], : under.shape[1]]))
 
     def take(self, polygon: Polygon) -> None:
-        """Nothing else may lie where `polygon` lies."""
+        """Marks the place of `polygon` as occupied."""
         cv2.fillPoly(self._taken, [np.rint(polygon / _CELL).astype(np.int32)], (1,))
 
     def _rasterize(self, polygon: Polygon) -> tuple[UInt8[np.ndarray, "_ _"], tuple[int, int]]:
-        """The cells of a polygon, and the place (x, y) of the first of them."""
+        """The cells of a polygon, and the position (x, y) of the first cell."""
         cells = np.rint(polygon / _CELL).astype(np.int32)
         corner = cells.min(0)
         width, height = (cells.max(0) - corner + 1).tolist()

@@ -1,4 +1,4 @@
-"""Where a block of text lies in the picture: on a flat or bent surface, in perspective, or along a given strip."""
+"""Maps a block of text into the picture: on a flat or bent surface in perspective, or along a given strip."""
 
 import dataclasses
 import math
@@ -12,10 +12,10 @@ from jaxtyping import Float, Float32, UInt8
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.scenes.block import Box
 
-_FINE = 24  # pieces of an edge, to see how far from straight it is
-_STEPS = (1, 2, 3, 4, 6)  # pieces that an outline's edge may have: divisors of `_FINE`
+_FINE = 24  # pieces of an edge, by which its deviation from a straight line is measured
+_STEPS = (1, 2, 3, 4, 6)  # numbers of pieces that the edge of a polygon may have: divisors of `_FINE`
 _TINY = np.float32(1e-6)
-_STRAIGHT = 0.06  # of a box's height, that an outline may differ from the true edge
+_STRAIGHT = 0.06  # the allowed distance of a polygon from the true edge, in heights of the box
 
 
 @runtime_checkable  # for the type checks that the tests switch on
@@ -34,14 +34,14 @@ class Surface(Protocol):
     def draw(
         self, letters: UInt8[np.ndarray, "_ _"], origin: tuple[int, int], size: tuple[int, int]
     ) -> UInt8[np.ndarray, "height width"]:
-        """`letters` of the block in a window of the picture: its first pixel (x, y) and its size (height, width)."""
+        """Draws `letters` in a window of the picture: its first pixel (x, y) and its size (height, width)."""
         ...
 
 
 def outline(surface: Surface, box: Box) -> Float[np.ndarray, "vertices 2"]:
     """The outline of a box of the block, in pixels of the picture.
 
-    4 points where it is straight enough, up to 14 where not, in reading order from the top left of the text.
+    It has 4 points if it is straight enough, and up to 14 otherwise, in reading order from the top left of the text.
     """
     left, top, right, bottom = box
     if surface.is_straight:
@@ -57,7 +57,7 @@ def outline(surface: Surface, box: Box) -> Float[np.ndarray, "vertices 2"]:
 
 
 def _sag(edge: Polygon, steps: int) -> float:
-    """How far, in pixels, an edge lies from the chords that `steps` equal pieces of it have."""
+    """The largest distance, in pixels, between an edge and the chords of its `steps` equal pieces."""
     stride = _FINE // steps
     corners = edge[::stride]
     along = np.repeat(np.linspace(0, 1, stride, endpoint=False)[None], steps, 0)[..., None]
@@ -73,7 +73,7 @@ def _sag(edge: Polygon, steps: int) -> float:
 class Arc:
     """Bends the middle line of a block into a circle.
 
-    About the block's centre (u, v), with the signed radius R (the middle rises where it is positive):
+    (u, v) are coordinates relative to the block's centre. R is the signed radius; with R > 0, the middle rises:
     (a, b) = ((R − v) sin(u/R), R − (R − v) cos(u/R)).
     """
 
@@ -93,7 +93,7 @@ class Arc:
 
 @dataclasses.dataclass(frozen=True)
 class Wave:
-    """Moves what stands at u by `amplitude` · sin(2π u / `length` + `phase`), up and down."""
+    """Moves the point at u up or down by `amplitude` · sin(2π u / `length` + `phase`)."""
 
     amplitude: float
     length: float
@@ -117,9 +117,9 @@ class Plane:
 
     **Arguments:**
 
-    - `centre`: of the block, (x, y) in its pixels; it is the origin for `curve` and `matrix`.
-    - `curve`: how it is bent; None for flat.
-    - `matrix`: the homography from there to pixels of the picture.
+    - `centre`: the centre (x, y) of the block in its pixels; the origin for `curve` and `matrix`.
+    - `curve`: the bend of the surface; None for a flat surface.
+    - `matrix`: the homography from the bent block to pixels of the picture.
     """
 
     centre: tuple[float, float]
@@ -131,7 +131,7 @@ class Plane:
         return self.curve is None
 
     def then(self, scale: float, shift: Float[np.ndarray, "2"]) -> "Plane":
-        """This surface, then scaled by `scale` and moved by `shift` (x, y)."""
+        """This surface, scaled by `scale` and then moved by `shift` (x, y)."""
         after = np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]])
         return dataclasses.replace(self, matrix=after @ self.matrix)
 
@@ -165,8 +165,8 @@ class Strip:
 
     **Arguments:**
 
-    - `upper`, `lower`: its edges in the picture, as many points each, in reading order.
-    - `width`, `height`: of the block, in its pixels.
+    - `upper`, `lower`: the edges in the picture, as many points each, in reading order.
+    - `width`, `height`: the size of the block, in its pixels.
     """
 
     upper: Float[np.ndarray, "points 2"]
@@ -179,7 +179,7 @@ class Strip:
         return False
 
     def _stops(self) -> Float[np.ndarray, "points"]:
-        """Where on the block, in its pixels, the points of the edges lie."""
+        """The horizontal positions of the edges' points on the block, in its pixels."""
         middle = (self.upper + self.lower) / 2
         length = np.linalg.norm(np.diff(middle, axis=0), axis=1)
         return np.concatenate([[0.0], np.cumsum(length)]) * (self.width / max(float(length.sum()), 1e-6))
@@ -215,10 +215,10 @@ class Strip:
 def _within_quad(
     quad: Float32[np.ndarray, "4 2"], shape: tuple[int, ...]
 ) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
-    """Where every pixel of a window lies between a quad's sides: s from left to right and t downwards, in [0, 1].
+    """The position of every pixel of a window inside a quad: s from left to right and t downwards, both in [0, 1].
 
-    The inverse of p = p₀ + e s + f t + g s t. As p − p₀ − f t is parallel to e + g t, t is a root of a quadratic:
-    the one that stays finite where g vanishes.
+    This is the inverse of p = p₀ + e s + f t + g s t. p − p₀ − f t is parallel to e + g t, so t is a root of a
+    quadratic equation: the root that stays finite for g → 0.
     """
     start, e, f = quad[0], quad[1] - quad[0], quad[3] - quad[0]
     g = quad[2] - quad[1] - f

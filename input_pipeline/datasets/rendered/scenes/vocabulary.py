@@ -1,4 +1,4 @@
-"""What scenes say: words of several scripts, made-up words, numbers, codes and addresses, with case and punctuation."""
+"""The texts of scenes: words of several scripts, made-up words, numbers, codes and addresses."""
 
 import string
 from collections.abc import Callable
@@ -12,7 +12,7 @@ a an and are as at be but by can do for from go had has he her his if in is it i
 she so that the their them they this to up us was we were will with you your
 """
 _LITTLE = _LITTLE_LIST.split()
-# Made-up words: more varied in letters than any list, and as many as one likes.
+# Parts of made-up words: their letters vary more than those of any list.
 _ONSETS = (
     "b bl br c ch cl cr d dr f fl fr g gl gr h j k kr l m n p ph pl pr qu r s sc sh sk sl sm sn sp st str t th tr v w z"
 )
@@ -35,7 +35,7 @@ _KANA = "".join(map(chr, [*range(0x3042, 0x3094), *range(0x30A2, 0x30F4)]))
 
 SCRIPTS = ("Latin", "Chinese", "Cyrillic", "Greek", "Japanese", "Korean")
 _SHARES = (0.74, 0.16, 0.04, 0.02, 0.02, 0.02)
-# Of these a line has no spaces: it is one word.
+# A line of these scripts has no spaces: it is one word.
 UNSPACED = ("Chinese", "Japanese")
 
 
@@ -45,11 +45,11 @@ def pick_script(rng: np.random.Generator) -> str:
 
 
 def pick_words(rng: np.random.Generator, script: str, count: int) -> list[str]:
-    """`count` words of one line, in one style; a script without spaces gives one word, as long as they would be.
+    """`count` words of one line, in one style. A script without spaces gives one word of the same length.
 
     **Arguments:**
 
-    - `script`: one of `SCRIPTS`. Numbers and the like mix into any.
+    - `script`: one of `SCRIPTS`. Numbers and codes occur in all scripts.
     - `count`: at least 1.
     """
     if script in UNSPACED:
@@ -88,7 +88,7 @@ def _letters(rng: np.random.Generator, alphabet: str, length: int) -> str:
 
 
 def _korean(rng: np.random.Generator) -> str:
-    # The syllables of one consonant, one vowel and none or a common final, at their places in Unicode.
+    # Unicode orders syllables by the first consonant, the vowel and the last consonant, which may be missing.
     first, vowel = rng.integers(0, 19, 4), rng.integers(0, 21, 4)
     last = rng.choice([0, 0, 0, 1, 4, 8, 16, 21], 4)
     syllables = [chr(0xAC00 + (a * 21 + b) * 28 + c) for a, b, c in zip(first, vowel, last, strict=True)]
@@ -133,6 +133,6 @@ def _figures(rng: np.random.Generator) -> str:
 
 
 def _punctuate(rng: np.random.Generator, word: str) -> str:
-    # Alone a full stop or a hyphen would be a speck that nobody calls text; an ampersand is not.
+    # A full stop or a hyphen alone would be a speck that nobody calls text. An ampersand alone is text.
     mark = "!?.,:;*-"[rng.integers(8)]
     return (word + mark, f'"{word}"', f"({word})", f"{word}'s", "&")[rng.choice(5, p=[0.62, 0.1, 0.12, 0.1, 0.06])]

@@ -102,7 +102,7 @@ class WordImages(Dataset):
         """A crop; None where it cannot be read, or the font leaves no ink. `plain`: it can always be read."""
         font = Font() if plain else pick_font(rng, self._faces)
         ink = Ink(contrast=110.0, plate=0.9) if plain else pick_ink(rng)
-        height = math.exp(rng.uniform(*map(math.log, _HEIGHTS)))
+        height = math.exp(rng.uniform(math.log(_HEIGHTS[0]), math.log(_HEIGHTS[1])))
         size = int(np.clip(1.4 * height, 16, 64))
         block = set_lines([[text]], font, size)
         if block is None or block.letters.shape[1] * height / block.line_height > _LONGEST:

@@ -1,4 +1,4 @@
-"""What the synthetic text stands on, and what a detector must not take for text."""
+"""The grounds of synthetic text, and shapes that a detector must not take for text."""
 
 import math
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from dbnet_jax.typing import Image
 from input_pipeline.datasets.rendered.synthetic.layout import TextDistances
 
 _CLEARANCE = 8  # pixels between a distracting shape and text
-_LARGEST_SHAPE = 60  # pixels, its radius
-_SUBPIXEL = 4  # bits of fixed point that OpenCV takes for coordinates
+_LARGEST_SHAPE = 60  # pixels, the radius of the largest shape
+_SUBPIXEL = 4  # fractional bits of coordinates for OpenCV
 
 
 def fill_polygon(image: Image, polygon: np.ndarray, color: tuple[int, int, int]) -> None:
@@ -22,7 +22,7 @@ def fill_polygon(image: Image, polygon: np.ndarray, color: tuple[int, int, int])
 
 
 def pick_color(rng: np.random.Generator) -> tuple[int, int, int]:
-    """Any RGB colour, half of them dull, as most of the world is."""
+    """A random RGB colour; half of them are dull, as in most photographs."""
     color = rng.integers(0, 256, 3)
     if rng.random() < 0.5:
         color += ((color.mean() - color) * rng.uniform(0.5, 1)).astype(int)
@@ -33,7 +33,7 @@ def pick_color(rng: np.random.Generator) -> tuple[int, int, int]:
 def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     """A picture of `size` (height, width): gradients, grain, fibres, bricks or overlapping shapes.
 
-    All are calm enough to read text on.
+    Text is legible on all of them.
     """
     picture = _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))](rng, size)
     if rng.random() < 0.5:
@@ -88,7 +88,7 @@ def _bricks(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     noise = rng.integers(0, 256, (rows, columns), np.uint8)
     _add(picture, cv2.resize(noise, size[::-1], interpolation=cv2.INTER_NEAREST), rng.uniform(8, 45))
     other, thickness = pick_color(rng), int(rng.integers(1, 4))
-    # Joints are a mild step away from the bricks: strong ones under text would hide it.
+    # Joints differ little from the bricks: strong joints would hide text.
     joint = (0.7 * picture[0, 0] + 0.3 * np.array(other)).astype(int).tolist()
     for row in range(1, rows):
         y = row * size[0] // rows
@@ -123,7 +123,7 @@ _BACKGROUNDS: list[Callable[[np.random.Generator, tuple[int, int]], Image]] = [
 
 
 def paint_distractors(rng: np.random.Generator, picture: Image, distances: TextDistances) -> None:
-    """Paints up to ten shapes per 256×256 pixels where no text stands, in place."""
+    """Paints up to ten shapes for each 256×256 pixels in places without text, in place."""
     height, width = picture.shape[:2]
     for _ in range(rng.integers(0, max(2, round(11 * height * width / 256**2)))):
         x, y = int(rng.integers(width)), int(rng.integers(height))
@@ -137,7 +137,7 @@ def paint_shape(rng: np.random.Generator, picture: Image, center: tuple[int, int
     _DISTRACTORS[rng.integers(len(_DISTRACTORS))](rng, picture, center, radius)
 
 
-# Each distractor stays within `radius` pixels of `center` (x, y).
+# Each shape stays within `radius` pixels of `center` (x, y).
 def _ring(rng: np.random.Generator, picture: Image, center: tuple[int, int], radius: float) -> None:
     # A thickness of -1 fills.
     thickness = -1 if rng.random() < 1 / 3 else int(rng.integers(1, 6))
@@ -179,7 +179,7 @@ def _pattern(rng: np.random.Generator, picture: Image, center: tuple[int, int], 
     if rng.random() < 0.25:
         inside = u * u + v * v < (side - 1) ** 2
     else:
-        # cos and sin of an angle, so that the corners too lie within the radius.
+        # Cosine and sine of an angle: the corners too stay within the radius.
         half = rng.uniform(0.2, 1.3)
         inside = (np.abs(u) < math.cos(half) * (side - 1)) & (np.abs(v) < math.sin(half) * (side - 1))
     odd = np.sin(u * (math.pi / period)) > 0

@@ -1,4 +1,4 @@
-"""Pictures with text that are rendered on demand, for a first run without any data set."""
+"""Pictures with text, rendered on demand, for a first run without a data set."""
 
 from typing import get_args
 
@@ -19,31 +19,31 @@ from input_pipeline.datasets.rendered.synthetic.words import Split
 from input_pipeline.datasets.sample import Dataset, Sample
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_CONTRAST = 75  # of 255, between the luma of text and the mean luma beneath it
-_SMALLEST = 64  # pixels a side, to hold a word
+_CONTRAST = 75  # of 255: the least difference between the luma of text and the mean luma beneath it
+_SMALLEST = 64  # pixels of a side: room for a word
 
 
 class SyntheticDataset(Dataset):
     """Words and short lines, straight, turned, in perspective or along arcs, on drawn backgrounds.
 
-    An instance is one rendered run of text: a word or words with ordinary spaces. Two runs stand at least
-    one text height apart, that of the larger. Its polygon is the outline of its **text box** (`draw_text`):
-    the ink of this very text with a margin of 4 % of its height, bent and turned with it; 4 points where
-    straight, 6 to 14 where curved, clockwise in reading order from the top left of the text. Text is 12 to
-    80 pixels high and wholly inside the picture; one picture in ten has none.
+    An instance is one rendered run of text: a word, or words with ordinary spaces. Two runs are at least one text
+    height apart, the height of the larger one. The polygon of a run is the outline of its **text box** (`draw_text`):
+    its ink with a margin of 4 % of its height, bent and turned with the text. It has 4 points if straight and 6 to 14
+    if curved, clockwise in reading order from the top left of the text. Text is 12 to 80 pixels high and lies inside
+    the picture. One picture in ten has no text.
 
-    Sample i is a pure function of (`seed`, `split`, i), from any thread. The splits share no word.
+    Sample i is a pure function of (`seed`, `split`, i). Any thread may ask for it. The splits share no word.
     """
 
     def __init__(self, count: int, *, seed: int = 0, split: Split = "train", size: tuple[int, int] = (256, 256)):
         """**Arguments:**
 
-        - `count`: of pictures.
+        - `count`: the number of pictures.
         - `seed`: in [0, 2³²).
         - `split`: "train" or "test".
-        - `size`: of the pictures, (height, width), at least 64 pixels each.
+        - `size`: (height, width) of the pictures, at least 64 pixels each.
 
-        **Raises:** `ValueError` if one is out of range.
+        **Raises:** `ValueError` if an argument is out of range.
         """
         check_rendered(count, seed, split, size, _SMALLEST)
         self.problems = []
@@ -56,7 +56,7 @@ class SyntheticDataset(Dataset):
         return f"synthetic_{self._split}_{self._checked(index):06}"
 
     def __getitem__(self, index: int) -> Sample:
-        # Three words of 32 bits: no seed, split and index can be another one's.
+        # Three words of 32 bits: each seed, split and index has random numbers of its own.
         stream = (self._seed, get_args(Split).index(self._split), self._checked(index))
         rng = np.random.default_rng(stream)
         runs, distances = lay_out(rng, self._split, self._size)
@@ -73,7 +73,7 @@ class SyntheticDataset(Dataset):
         )
 
     def _checked(self, index: int) -> int:
-        # Iteration over a sequence ends by this error.
+        # This error ends iteration over a sequence.
         if not 0 <= index < self._count:
             raise IndexError(f"`index` (={index}) must be in [0, {self._count})")
         return index
@@ -89,7 +89,7 @@ def _paint_text(rng: np.random.Generator, picture: Image, run: Run) -> None:
     window = picture[top:bottom, left:right]
     color = _contrasting(rng, window, both)
     if rng.random() < 0.15:
-        # The shadow leans out of the polygon: like any shadow it is not text.
+        # The shadow may leave the polygon: a shadow is not text.
         height, width = both.shape
         dx, dy = rng.integers(1, 4, 2).tolist()
         shadow = np.zeros_like(both)
@@ -103,7 +103,7 @@ def _paint_text(rng: np.random.Generator, picture: Image, run: Run) -> None:
 def _contrasting(
     rng: np.random.Generator, window: Image, ink: UInt8[np.ndarray, "height width"]
 ) -> tuple[int, int, int]:
-    """A colour that stands out from what `ink` will cover, the more the busier that is."""
+    """A colour that contrasts with the ground under `ink`. A busy ground needs more contrast."""
     mean, deviation = cv2.meanStdDev(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY), mask=ink)
     beneath, busy = mean.item(), deviation.item()
     candidates = rng.integers(0, 256, (12, 3))
@@ -129,7 +129,7 @@ def _blend(window: Image, opacity: UInt8[np.ndarray, "height width"], color: tup
 
 
 def _degrade(rng: np.random.Generator, picture: Image) -> Image:
-    """What a camera and a file format do, mildly: blur, noise, compression."""
+    """Mild effects of a camera and a file format: blur, noise, compression."""
     if rng.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (5, 5), rng.uniform(0.4, 1.0))
     if rng.random() < 0.4:

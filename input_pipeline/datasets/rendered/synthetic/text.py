@@ -7,22 +7,22 @@ import numpy as np
 from jaxtyping import UInt8
 
 _FACES = ("sans", "italic", "uni")  # the variable fonts and the Unicode font that OpenCV carries
-_FONT_SIZE = 64  # pixels; large enough that text of 80 pixels is enlarged by little
-_INK = 64  # of 255: weaker antialiasing at a letter's rim does not widen its box
+_FONT_SIZE = 64  # pixels; text of 80 pixels is enlarged only a little
+_INK = 64  # of 255; weaker pixels at the rim of a letter do not widen its box
 BOX_MARGIN = 0.04
 
 
 @dataclasses.dataclass(frozen=True)
 class Font:
-    """How a run is written.
+    """The font of a run.
 
     **Arguments:**
 
     - `face`: a font that OpenCV carries.
-    - `weight`: of the strokes, 100 (thin) to 1000 (black); the face "uni" has one weight only.
+    - `weight`: the weight of the strokes, 100 (thin) to 1000 (black); the face "uni" has one weight only.
     - `tracking`: extra space between letters, in font sizes.
     - `stretch`: horizontal scale of the letters.
-    - `outline`: width of the line around the letters, in font sizes; 0 for none.
+    - `outline`: the width of the line around the letters, in font sizes; 0 for none.
     - `hollow`: whether the outline alone is painted.
     """
 
@@ -35,7 +35,7 @@ class Font:
 
 
 def pick_font(rng: np.random.Generator) -> Font:
-    """A random way of writing."""
+    """A random font."""
     outlined = rng.random() < 0.2
     return Font(
         face=str(rng.choice(_FACES, p=[0.45, 0.25, 0.3])),
@@ -50,10 +50,9 @@ def pick_font(rng: np.random.Generator) -> Font:
 def draw_text(text: str, font: Font) -> UInt8[np.ndarray, "height width 2"]:
     """Writes `text` on one straight line.
 
-    **Returns:** opacity in [0, 255] of the letters and of letters with outline. The array's extent is the
-    **text box**: from the leftmost to the rightmost and from the highest to the lowest ink of this very text
-    (outline included), and `BOX_MARGIN` of that height more on every side. So "sea" has a lower box than
-    "harp". `font.stretch` is left to the warp.
+    **Returns:** the opacity of the letters and of the letters with outline, in [0, 255]. The array has the size of the
+    **text box**: the box of the ink of this text (with its outline), and a margin of `BOX_MARGIN` times its height on
+    every side. So "sea" has a lower box than "harp". The warp applies `font.stretch`.
 
     **Raises:** `ValueError` if `text` leaves no ink.
     """
@@ -69,19 +68,19 @@ def draw_text(text: str, font: Font) -> UInt8[np.ndarray, "height width 2"]:
     if not width:
         raise ValueError(f"`text` (={text!r}) leaves no ink: give it something visible")
     margin = max(1, round(BOX_MARGIN * height))
-    # The canvas is wide enough for the margin on all sides.
+    # The canvas has room for the margin on all sides.
     box = np.s_[y - margin : y + height + margin, x - margin : x + width + margin]
     return np.stack([letters[box], both[box]], axis=-1)
 
 
 def _write(text: str, font: Font) -> UInt8[np.ndarray, "height width"]:
-    # A face of its own: one shared by several threads writes wrong letters. It costs a microsecond.
+    # Each call opens a face: threads that share a face write wrong letters. Opening takes a microsecond.
     face = cv2.FontFace(font.face)
     spacing = round(font.tracking * _FONT_SIZE)
     width = round(len(text) * 1.1 * _FONT_SIZE) + len(text) * spacing + _FONT_SIZE
     canvas = np.zeros((2 * _FONT_SIZE, width), np.uint8)
     x, y = _FONT_SIZE // 2, round(1.35 * _FONT_SIZE)
-    # Letter by letter only where they are spaced: a whole line keeps its kerning.
+    # Only spaced letters are written one by one: a whole line keeps its kerning.
     for part in text if spacing else [text]:
         (x, _), _ = cv2.putText(canvas, part, (x, y), (255,), face, _FONT_SIZE, font.weight)
         x += spacing

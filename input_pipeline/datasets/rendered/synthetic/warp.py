@@ -1,4 +1,4 @@
-"""Where a run of text lies: bent along an arc, then seen in perspective, turned, scaled and moved."""
+"""Maps a run of text into the picture: bent along an arc, then put into perspective, turned, scaled and moved."""
 
 import dataclasses
 import math
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 _MAX_BEND = math.radians(150)
-_STEP = math.radians(25)  # of an arc that one polygon edge may span
+_STEP = math.radians(25)  # the part of an arc that one edge of a polygon may span
 _MAX_STEPS = 6  # seven points a side, fourteen in all
 
 
@@ -16,17 +16,17 @@ _MAX_STEPS = 6  # seven points a side, fourteen in all
 class Warp:
     """Maps the text box into the picture.
 
-    The box has height 1 and width `aspect`, its centre is the origin, v points down. Bending by the angle β
-    lays its middle line on a circle of signed radius R = `aspect` / β (β > 0: the middle rises),
+    The box has the height 1 and the width `aspect`. Its centre is the origin, and v points down. Bending by the angle β
+    puts its middle line on a circle of signed radius R = `aspect` / β (with β > 0, the middle rises):
 
     (a, b) = ((R − v) sin(u/R), R − (R − v) cos(u/R)),
 
-    and a homography takes (a, b) to pixels (x, y), pixel centres at integers. Letters and outline go through
-    the same map, so they always agree.
+    A homography maps (a, b) to pixels (x, y), with pixel centres at integers. Letters and polygon use the same map, so
+    they always agree.
 
     **Arguments:**
 
-    - `aspect`: width of the box over its height.
+    - `aspect`: the width of the box divided by its height.
     - `bend`: β in radians; 0 for a straight line.
     - `matrix`: the homography.
     """
@@ -36,21 +36,21 @@ class Warp:
     matrix: Float[np.ndarray, "3 3"]
 
     def then(self, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> "Warp":
-        """This warp, then scaled by `scale` and moved by `shift` (x, y)."""
+        """This warp, scaled by `scale` and then moved by `shift` (x, y)."""
         after = np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]])
         return dataclasses.replace(self, matrix=after @ self.matrix)
 
     def outline(self, grow: float = 0.0) -> Float[np.ndarray, "vertices 2"]:
-        """The box's outline in pixels, `grow` text heights larger on every side.
+        """The outline of the box in pixels, `grow` text heights larger on every side.
 
-        4 points where straight, 6 to 14 where bent, clockwise in reading order from the top left of the text.
+        It has 4 points if straight and 6 to 14 if bent, clockwise in reading order from the top left of the text.
         """
         steps = min(max(math.ceil(abs(self.bend) / _STEP), 2), _MAX_STEPS) if self.bend else 1
         half = self.aspect / 2 + grow
         u = np.linspace(-half, half, steps + 1)
         top, bottom = np.full_like(u, -0.5 - grow), np.full_like(u, 0.5 + grow)
         if self.bend:
-            # Chords cut inside their arc: outwards by half of what they cut, they take as much as they leave.
+            # Chords lie inside their arc. Moved outwards by half of that distance, they add as much as they cut.
             radius = self.aspect / self.bend
             cut = (1 - math.cos(half / abs(radius) / steps)) / 2
             top, bottom = top - (radius - top) * cut, bottom - (radius - bottom) * cut
@@ -63,16 +63,16 @@ class Warp:
     def draw(
         self, mask: UInt8[np.ndarray, "height width 2"], origin: tuple[int, int], size: tuple[int, int]
     ) -> UInt8[np.ndarray, "_ _ 2"]:
-        """Maps `mask`, whose extent is the box, into a window of the picture.
+        """Maps `mask`, which has the size of the box, into a window of the picture.
 
         **Arguments:**
 
         - `mask`: values in [0, 255].
-        - `origin`: the window's first pixel (x, y).
-        - `size`: of the window, (height, width).
+        - `origin`: the first pixel (x, y) of the window.
+        - `size`: (height, width) of the window.
         """
         height, width = mask.shape[:2]
-        # From mask pixels, whose first and last edges stand at -1/2 and width - 1/2, to the box.
+        # From pixels of the mask to the box. The mask reaches from -1/2 to width - 1/2.
         pixel = self.aspect / width, 1 / height
         first = (pixel[0] - self.aspect) / 2, (pixel[1] - 1) / 2
         into_window = self.then(shift=(-float(origin[0]), -float(origin[1]))).matrix
@@ -89,9 +89,9 @@ class Warp:
 
 
 def pick_warp(rng: np.random.Generator, aspect: float) -> Warp:
-    """A random shape for a box of width `aspect`, one pixel high about the origin."""
+    """A random warp of a box of width `aspect`, which is one pixel high at the origin."""
     bend = 0.0
-    # Below a radius of 1.2 text heights the letters' feet run into one another.
+    # With a radius below 1.2 text heights, the feet of the letters touch.
     limit = min(_MAX_BEND, aspect / 1.2)
     if limit > 0.6 and rng.random() < 0.35:
         bend = float(rng.uniform(0.4, limit) * rng.choice([-1, 1]))
@@ -107,7 +107,7 @@ def pick_warp(rng: np.random.Generator, aspect: float) -> Warp:
 
 
 def text_height(polygon: Float[np.ndarray, "vertices 2"]) -> tuple[float, float]:
-    """The least and greatest distance, in pixels, of a vertex of the upper side and its partner below."""
+    """The least and the greatest distance, in pixels, between a vertex of the upper side and its partner below."""
     half = len(polygon) // 2
     heights = np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=-1)
     return float(heights.min()), float(heights.max())
@@ -116,7 +116,7 @@ def text_height(polygon: Float[np.ndarray, "vertices 2"]) -> tuple[float, float]
 def _inverse_homography(
     matrix: Float[np.ndarray, "3 3"], size: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
-    """Where each pixel of a window of `size` comes from, float32."""
+    """The source position of each pixel of a window of `size`, float32."""
     inverse = np.linalg.inv(matrix).astype(np.float32)
     x = np.arange(size[1], dtype=np.float32)
     y = np.arange(size[0], dtype=np.float32)[:, None]

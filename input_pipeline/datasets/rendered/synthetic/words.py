@@ -1,4 +1,4 @@
-"""What the synthetic pictures say: common words and made-up numbers, parted between training and test."""
+"""The texts of synthetic pictures: common words and made-up numbers, divided between training and test."""
 
 import zlib
 from collections.abc import Callable
@@ -51,7 +51,7 @@ willow window winner winter wisdom wonder wood world yard yellow yesterday young
 """
 WORDS = _LIST.split()
 
-# One word in four, so that both sides are large enough to be varied.
+# One word in four: both splits have many words.
 _TEST_SHARE = 4
 _STYLES: list[Callable[[str], str]] = [str.lower, str.title, str.upper]
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -60,8 +60,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def word_split(word: str) -> Split:
     """The only split that may show `word`.
 
-    Decided by a checksum of its letters and digits, so that "Open", "OPEN!" and "open" go together, and
-    "$19.95" with "19.95".
+    A checksum of its letters and digits decides. So "Open", "OPEN!" and "open" are in one split, and "$19.95" and
+    "19.95" too.
     """
     letters = "".join(character for character in word.casefold() if character.isalnum())
     return "test" if zlib.crc32(letters.encode()) % _TEST_SHARE == 0 else "train"
@@ -88,7 +88,7 @@ def _pick_word(rng: np.random.Generator, split: Split) -> str:
 
 
 def _pick_number(rng: np.random.Generator, split: Split) -> str:
-    """Prices, years, times, dates, percentages and plain numbers, drawn anew until `split` owns one."""
+    """A price, year, time, date, percentage or plain number of `split`."""
     while True:
         big, hour, minute, day = (int(rng.integers(*bounds)) for bounds in ((10, 9999), (0, 24), (0, 60), (1, 29)))
         number = (

@@ -29,6 +29,7 @@ class WordLmdb(Dataset):
         labels: str = "",
         eval_labels: str = "",
         follow_exif: bool = True,
+        max_pixels: int | None = None,
     ):
         check_choice("split", split, ("train", "validation", "trainval"))
         self._files = sorted(file.parent for file in pathlib.Path(folder).rglob("data.mdb"))

@@ -11,9 +11,8 @@ from dbnet_jax.messages import Problems
 from input_pipeline.datasets.own_data.base import LabelNames
 from input_pipeline.datasets.own_data.entries import Entry, Size, unusable_entry
 from input_pipeline.datasets.own_data.label_file import LabelFile
-from input_pipeline.datasets.parsing.annotations import text_lines
-from input_pipeline.datasets.parsing.folders import read_bytes
-from input_pipeline.datasets.parsing.json_values import parse_json, shorten, unpack
+from input_pipeline.datasets.parsing.annotations import split_lines
+from input_pipeline.datasets.parsing.json_values import parse_json, shorten
 from input_pipeline.datasets.sample import Annotation, Sample, whole_picture
 
 _UNKNOWN = np.zeros((4, 2), np.float32)
@@ -40,10 +39,8 @@ class WordList(LabelFile):
     )
     picture_folders = ("", "images", "imgs", "..")
 
-    def read_entries(self, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
-        lines, doubts = text_lines(unpack(read_bytes(labels), labels.name), labels.name)
-        problems.extend(doubts, "not UTF-8")
-        for number, line in lines:
+    def read_text(self, text: str, labels: pathlib.Path, problems: Problems) -> Iterator[Entry]:
+        for number, line in split_lines(text):
             try:
                 yield self.entry(*_split(line), labels)
             except ValueError as error:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# Before the folder of this file, where other packages' names are.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+# Before the benchmarks, where other packages' names are.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
@@ -215,7 +215,7 @@ class Twin:
         return float((squared / sum(np.sum((after[n] - before[n]) ** 2, dtype=float) for n in after.files)) ** 0.5)
 
     def _loaded(self) -> tuple[Any, Any]:
-        from torch_twin import Twin as Network
+        from parts.torch_twin import Twin as Network
 
         options = self._options
         twin = Network(options.backbone, options.width, options.inner).load(np.load(self._folder / "weights.npz"))
@@ -230,7 +230,7 @@ class Twin:
         return tensors
 
     def _step(self, twin: Any, optimizer: Any, network: Any, batch: dict[str, Any], dtype: str = "float32") -> Any:
-        from torch_twin import db_loss
+        from parts.torch_twin import db_loss
 
         twin.train()
         with self._autocast(dtype):
@@ -282,9 +282,8 @@ class Twin:
 
 def text_batch(batch_size: int, height: int, width: int) -> dict[str, np.ndarray]:
     """Noise as pictures, and the label maps of twenty words in each."""
-    from scenes import text_polygons
-
     from input_pipeline.labels import make_labels
+    from parts.scenes import text_polygons
 
     polygons = text_polygons(20, height, width, heights=(height / 30, height / 12))
     labels = make_labels(polygons, [index % 10 == 9 for index in range(20)], height, width, min_text_size=2)

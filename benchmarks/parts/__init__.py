@@ -1,0 +1,1 @@
+"""Modules that several benchmarks share, and the sides that benchmarks compare."""
