@@ -52,8 +52,8 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
     """The set of `config.data.name` alone, one of `sets` that are mixed."""
     data = config.data
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
-    if purpose == "train" and data.name in RENDERED and split == "trainval":
-        split = "train"  # nothing of these is held out
+    if data.name in RENDERED:  # nothing of these is held out
+        split = {"trainval": "train", "validation": "test"}.get(split, split)
     folder = os.path.expanduser(data.dir) or "(`config.data.dir` is not set)"
     check_choice("config.data.granularity", data.granularity, GRANULARITIES)
     if data.granularity == "line" and data.name in WORDS_ALONE:

@@ -44,7 +44,7 @@ class CharacterSet:
             raise ValueError(f"`text` (={text!r}) has characters that the character set lacks: {unknown!r}")
         return np.array([self._classes[character] for character in text], np.int32)
 
-    def decode(self, classes: Iterable[int]) -> str:
+    def decode(self, classes: Iterable[int] | Int[np.ndarray, "_"]) -> str:
         """The text of classes; `BLANK` is left out."""
         return "".join(self.characters[one - 1] for one in classes if one != BLANK)
 

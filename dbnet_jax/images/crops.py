@@ -6,20 +6,22 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dbnet_jax.typing import Image, Polygon
+from dbnet_jax.typing import Polygon
+
+Pixels = UInt8[np.ndarray, "_ _ *_"]  # RGB, or grey without a third axis
 
 _MOST_SHRINK = 8  # times the height of a crop; a larger word is drawn at this size and shrunk
 
 
 def cut_word(
-    image: Image, polygon: Polygon, height: int, max_width: int, least_width: int = 8
+    image: Pixels, polygon: Polygon, height: int, max_width: int, least_width: int = 8
 ) -> UInt8[np.ndarray, "{height} width"]:
     """The word inside a polygon in reading order, as annotations have it; see `cut_between` and `long_sides`."""
     return cut_between(image, *long_sides(polygon), height, max_width, least_width)
 
 
 def cut_between(
-    image: Image, upper: Polygon, lower: Polygon, height: int, max_width: int, least_width: int = 8
+    image: Pixels, upper: Polygon, lower: Polygon, height: int, max_width: int, least_width: int = 8
 ) -> UInt8[np.ndarray, "{height} width"]:
     """The word between two sides, upright and grey.
 
@@ -63,7 +65,7 @@ def _length(side: Polygon) -> float:
     return float(np.linalg.norm(np.diff(side, axis=0), axis=1).sum())
 
 
-def _draw(image: Image, upper: Polygon, lower: Polygon, size: tuple[int, int]) -> Image:
+def _draw(image: Pixels, upper: Polygon, lower: Polygon, size: tuple[int, int]) -> Pixels:
     rows, columns = size
     if len(upper) == 2:
         source = np.stack([upper[0], upper[1], lower[1], lower[0]]).astype(np.float32)

@@ -93,7 +93,7 @@ class Recognizer:
         other._variables = jax.device_put(variables, self._placement)
         return other
 
-    def recognize(self, crops: Sequence[Image | UInt8[np.ndarray, "_ _"]]) -> list[Recognition]:
+    def recognize(self, crops: Sequence[Any]) -> list[Recognition]:
         """What each crop says.
 
         **Arguments:** `crops`: RGB or grey pixels in [0, 255] of one word each, upright, of any size.
