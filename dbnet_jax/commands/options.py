@@ -176,8 +176,13 @@ def _check_takers(words: Sequence[str], given: str | None) -> None:
             continue
         if given is None:
             raise UsageError(
-                f"the command is missing: --{name} is for {' and '.join(takers)}; --mode={takers[0]} chooses it"
+                f"the command is missing: --{name} is for {_listed(takers)}; --mode={takers[0]} chooses it"
             )
         if (name, command) in _INSTEAD:
             raise UsageError(f"--{name} is refused: {_INSTEAD[name, command]}")
-        raise UsageError(f"--{name} is for {' and '.join(takers)}; {command} does not take it")
+        raise UsageError(f"--{name} is for {_listed(takers)}; {command} does not take it")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "predict, read and convert"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
