@@ -120,7 +120,7 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
         (["a.jpg", "--mode=predict", "--count", "3"], "--count is for inspect; predict does not take it"),
         (["evaluate", "--formats=json"], "--formats is for predict and read; evaluate does not take it"),
         (["train", "--input=x"], "--input is for predict, read and convert; train does not take it"),
-        (["score", "--workdir=x"], "--workdir is for train and .*; score does not take it"),
+        (["score", "--workdir=x"], "--workdir is for train, .*; score does not take it"),
         (["inspect", "--coordinator=auto"], "--coordinator is for train and evaluate; inspect"),
         (["train", "--weights=x"], "--weights is refused: training starts from --config.init.checkpoint"),
         (["convert", "--output=x"], "--output is refused: --workdir is the folder"),
