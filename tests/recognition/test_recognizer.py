@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax.config.recognition import recognition_config
+from dbnet_jax.detector import Detector
 from dbnet_jax.models.layers.initialization import fresh_variables
 from dbnet_jax.recognition import Recognizer
 from dbnet_jax.recognition.recognizer import recognizer_from_config
@@ -78,3 +79,8 @@ def test_what_is_no_crop_is_refused(recognizer, crop):
 def test_a_detectors_weights_are_refused():
     with pytest.raises(ValueError, match="holds weights for detection, no recogniser"):
         Recognizer.from_pretrained("small-word")
+
+
+def test_a_detector_refuses_a_recognisers_weights(parts):
+    with pytest.raises(ValueError, match=r"`config.task` \(='recognition'\) must be 'detection'"):
+        Detector(*parts)
