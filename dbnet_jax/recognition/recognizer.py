@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.characters import load_characters
 from dbnet_jax.config.checks import change_predict
 from dbnet_jax.config.recognition import check_reading
+from dbnet_jax.detection.forked import claim_process
 from dbnet_jax.images.crops import cut_word, padded
 from dbnet_jax.messages import check_choice
 from dbnet_jax.models.recognition import create_recognizer
@@ -57,6 +58,7 @@ class Recognizer:
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
         check_reading(config.predict)
+        claim_process()
         self.config = config
         self.characters = load_characters(config.model.characters)
         self._placement = None if mesh is None else replicated(mesh)
@@ -124,6 +126,7 @@ class Recognizer:
         return [one for one in found if one is not None]
 
     def _read(self, crops: Sequence[UInt8[np.ndarray, "32 _"]], width: int) -> list[Recognition]:
+        claim_process()
         # Few batch sizes, as each is a program of its own: powers of two.
         size = max(self._devices, 1 << (len(crops) - 1).bit_length())
         images = np.zeros((size, HEIGHT, width), np.uint8)
