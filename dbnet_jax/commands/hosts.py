@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 from dbnet_jax.commands.options import Options
 
@@ -37,10 +38,15 @@ def leave(message: str, code: int = 1) -> None:
     Python's own end would wait for the others, which wait for this one. As its connections close, the others end too.
     """
     if joined():
-        print(message, file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_at_once(message, code)
+
+
+def end_at_once(message: str, code: int) -> NoReturn:
+    """Prints the message and ends this process without Python's own end."""
+    print(message, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class LostProcess(OSError):

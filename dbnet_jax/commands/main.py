@@ -40,7 +40,9 @@ def run(words: Sequence[str], runs: pathlib.Path) -> None:
     except UsageError as error:
         _end(str(error))
     except KeyboardInterrupt:
-        _end("interrupted: the command is not done", 130)  # as a shell says of a command that Ctrl-C ended
+        # Threads of JAX are in the middle of their work, and Python's own end crashes under them. A shell says 130 of a
+        # command that Ctrl-C ended.
+        hosts.end_at_once("interrupted: the command is not done", 130)
     except Exception as error:
         if "--traceback" in words or not isinstance(error, _SPOKEN):
             hosts.leave(traceback.format_exc())
@@ -49,13 +51,10 @@ def run(words: Sequence[str], runs: pathlib.Path) -> None:
         _end(f"{type(error).__name__}: {error}{_make_room(error)}")
 
 
-def _end(message: str, code: int = 1) -> NoReturn:
+def _end(message: str) -> NoReturn:
     """Prints the message and ends the process."""
-    hosts.leave(message, code)
-    if code == 1:
-        sys.exit(message)
-    print(message, file=sys.stderr)
-    sys.exit(code)
+    hosts.leave(message)
+    sys.exit(message)
 
 
 def _make_room(error: Exception) -> str:

@@ -95,6 +95,8 @@ def score_files(
         found.pop(picture, None)
     names = list(truths)
     problems += _unpaired(found, names, os.fspath(detections), os.fspath(truth))
+    if truths and not any(False in annotation.ignore for annotation in truths.values()):
+        problems.append(Problem("", "all text of the truth is ignored, or there is none: the scores mean nothing"))
     rows = [found.get(picture, FileDetections()) for picture in names]
     report = make_score_report(
         [row.polygons for row in rows],

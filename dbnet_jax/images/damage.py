@@ -6,6 +6,8 @@ these parts. So the checks come first. Where a format has no checksum, a wrong p
 
 import math
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +31,10 @@ _WEBP_CODED = (b"VP8 ", b"VP8L", b"ALPH")
 _WEBP_CUT = 4  # bytes; an encoder writes at most three that a decoder does not need
 _WEBP_LEAST = 16  # bytes of a chunk: OpenCV reports shorter files on stderr
 _TIFF_COMPRESSION = 259
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_YCBCR = 258, 262, 6
 _TIFF_DEFLATE = (8, 32946)
+_TIFF_SPARE = 2**24  # bytes that a strip or a tile may hold beyond the picture
+_INFLATED_AT_ONCE = 2**20  # bytes
 _TIFF_PARTS = ((273, 324), (279, 325))  # the offsets and the sizes of strips or tiles
 _TIFF_JPEG, _TIFF_JPEG_TABLES = 7, 347
 _TIFF_DAMAGE = ("decoder error", "truncated", "broken data")  # Pillow's other errors are of what it cannot read
@@ -164,8 +169,12 @@ def _damaged_tiff_codes(data: bytes, frame: int) -> str:
     starts, sizes = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in _TIFF_PARTS)
     parts = [data[at : at + size] for at, size in zip(starts, sizes, strict=False)]
     if compression in _TIFF_DEFLATE:
-        sound = all(map(_inflates, parts))
-        return "" if sound else "the TIFF file is damaged: wrong checksum of its compressed pixels"
+        least = 0 if tags.get(_TIFF_PHOTOMETRIC) == _TIFF_YCBCR else image.width * image.height * _bits(tags) // 8
+        sizes = [_inflated(part, least + _TIFF_SPARE) for part in parts]
+        if None in sizes:
+            return "the TIFF file is damaged: wrong checksum of its compressed pixels"
+        short = sum(filter(None, sizes)) < least
+        return "the TIFF file is damaged: its compressed pixels are too few" if short else ""
     try:
         if compression == _TIFF_JPEG:
             tables = tags.get(_TIFF_JPEG_TABLES, _JPEG_SIGNATURE + _JPEG_END).removesuffix(_JPEG_END)
@@ -181,11 +190,25 @@ def _damaged_tiff_codes(data: bytes, frame: int) -> str:
     return ""
 
 
-def _inflates(codes: bytes) -> bool:
-    """Whether deflated bytes are complete, with the right checksum."""
-    inflate = zlib.decompressobj()
+def _bits(tags: Mapping[int, Any]) -> int:
+    """The bits of a pixel, of all channels."""
+    bits = tags.get(_TIFF_BITS, 1)
+    return sum(bits) if isinstance(bits, tuple) else int(bits)
+
+
+def _inflated(codes: bytes, most: int) -> int | None:
+    """The number of bytes in deflated codes; None if they are incomplete or have a wrong checksum.
+
+    **Arguments:** `codes`; `most`: what follows so many bytes is not looked at, because no pixel is in it.
+    """
+    inflate, size = zlib.decompressobj(), 0
     try:
-        inflate.decompress(codes)
+        while not inflate.eof and size <= most:
+            piece = inflate.decompress(codes, _INFLATED_AT_ONCE)
+            codes = inflate.unconsumed_tail
+            size += len(piece)
+            if not piece and not codes:
+                return None
     except zlib.error:
-        return False
-    return inflate.eof
+        return None
+    return size

@@ -110,6 +110,8 @@ def decode_picture(
         header = read_header(data, frame)
         if header is not None:
             _check_size(header.size, max_pixels)
+            if header.frames == 0:
+                raise ValueError(f"the {header.kind} file is damaged: its frames cannot be counted")
         if found := damaged_codes(data, frame or 0):
             raise ValueError(found)
         return Picture(name, _decode(data, header, follow_exif, max_pixels, frame or 0), _notes(header))
@@ -122,9 +124,9 @@ def decode_picture(
 
 
 def count_frames(path: str | os.PathLike[str]) -> int:
-    """The frames of an animation or the pages in a file; 1 if its header cannot be read. **Raises:** OSError."""
+    """The frames of an animation or the pages in a file; 1 if its header is damaged. **Raises:** OSError."""
     header = read_header(pathlib.Path(path).read_bytes())
-    return 1 if header is None else header.frames
+    return 1 if header is None else max(1, header.frames)
 
 
 def _notes(header: Header | None) -> tuple[str, ...]:

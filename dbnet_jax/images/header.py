@@ -50,7 +50,8 @@ class Header(NamedTuple):
     - `kind`: "JPEG", "PNG", …
     - `size`: (height, width) in pixels, before or after the turn by `orientation`.
     - `orientation`: 1 to 8 as in EXIF; for AVIF it is that of the file's own rotation and mirroring.
-    - `frames`: frames of an animation, or pages; 1 if the header of one frame was asked for.
+    - `frames`: frames of an animation, or pages; 1 if the header of one frame was asked for, 0 if damage prevents the
+        count.
     - `mode`: Pillow's name of the kind of pixels, "RGB", "LA", …
     """
 
@@ -80,17 +81,26 @@ def read_header(data: bytes, frame: int | None = None) -> Header | None:
         # Only the pages of a TIFF have sizes of their own, and to reach a frame of a GIF takes decoding all before it.
         image = open_with_pillow(data, (frame or 0) if kind == "TIFF" else 0)
         width, height = image.size
-        frames = getattr(image, "n_frames", 1) if kind in _WITH_FRAMES and frame is None else 1
     except MemoryError:
         raise
     except Exception:  # Pillow raises errors of many types for damaged files
         return None
+    frames = _count_frames(image) if kind in _WITH_FRAMES and frame is None else 1
     orientation = 1
     # Pillow decodes a PNG to look for EXIF behind the pixels.
     if kind != "PNG" or any(word in data for word in _PNG_WITH_EXIF):
         with contextlib.suppress(Exception):  # damaged EXIF is no reason to refuse the pixels
             orientation = int(image.getexif().get(_ORIENTATION, 1))
     return Header(kind, (height, width), orientation if orientation in _TURNS else 1, frames, image.mode)
+
+
+def _count_frames(image: ImageFile.ImageFile) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except MemoryError:
+        raise
+    except Exception:  # as above
+        return 0
 
 
 def open_with_pillow(data: bytes, frame: int = 0) -> ImageFile.ImageFile:

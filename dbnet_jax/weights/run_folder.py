@@ -1,6 +1,7 @@
 """Reads the config and the weights of a run folder or a weights file."""
 
 import contextlib
+import json
 import os
 import pathlib
 from typing import NamedTuple
@@ -31,7 +32,9 @@ def check_workdir(workdir: str | os.PathLike[str]) -> None:
     file = pathlib.Path(workdir) / "config.json"
     with contextlib.suppress(OSError, ValueError):
         read_config_json(file)
-        return
+        # Other programs have a config.json too, and fields that are missing get their defaults.
+        if {"model", "train"} <= json.loads(file.read_bytes()).keys():
+            return
     if not has_checkpoint(workdir):
         check_files(workdir, {"run": [file.name, "metrics.jsonl", "evaluation.json"]}, "workdir")
 

@@ -68,6 +68,19 @@ def test_a_second_ctrl_c_ends_a_process_that_is_still_ending():
     process.stdout.close()
 
 
+def test_an_interrupted_command_ends_without_pythons_own_end():
+    # Python waits for its threads there, and crashes under those of JAX.
+    program = (
+        "import atexit, pathlib, signal, threading, time\nfrom dbnet_jax.commands import main\n"
+        "main.dispatch = lambda options: signal.raise_signal(signal.SIGINT)\n"
+        "atexit.register(print, 'too late')\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "print('done so far')\nmain.run(['--mode=predict'], pathlib.Path())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=40)
+    assert (done.returncode, done.stdout) == (130, "done so far\n")
+    assert done.stderr == "interrupted: the command is not done\n"
+
+
 def test_other_exceptions_that_nobody_catches_are_printed_as_before(monkeypatch):
     printed = []
     monkeypatch.setattr(sys, "unraisablehook", lambda lost: printed.append(str(lost.exc_value)))

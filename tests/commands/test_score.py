@@ -165,6 +165,12 @@ def test_files_without_any_line_are_none_of_these(tmp_path: pathlib.Path) -> Non
     assert score_files(truth, write(tmp_path / "empty", gt_a="")).summary["precision"] == 0
 
 
+@pytest.mark.parametrize("truth", [f"{WORD},###\n", ""])
+def test_a_truth_without_text_that_counts_is_listed(truth: str, tmp_path: pathlib.Path) -> None:
+    found = score_files(write(tmp_path / "det", res_a=WORD), write(tmp_path / "gt", gt_a=truth))
+    assert said(found)[-1].startswith("all text of the truth is ignored, or there is none")
+
+
 def test_a_readme_among_the_truths_is_no_picture(tmp_path: pathlib.Path) -> None:
     truth = write(tmp_path / "gt", gt_a=f"{WORD},a\n", gt_b="", readme="Read me, please.\n")
     found = score_files(write(tmp_path / "det", res_a=WORD, res_b=""), truth)

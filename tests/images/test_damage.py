@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from dbnet_jax.images.decode import BadPicture, decode_image, decode_picture
+from dbnet_jax.images.decode import BadPicture, count_frames, decode_image, decode_picture
 from tests.helpers.pictures import saved
 
 ROWS, COLUMNS = np.mgrid[0:96, 0:128]
@@ -138,6 +138,57 @@ def test_the_limit_of_pixels_is_that_of_the_header(kind):
     message = r"^a: has 128×96 pixels .*more than `config.predict.max_pixels` \(=12287\); .*parts, or raise the limit"
     with pytest.raises(BadPicture, match=message):
         decode_picture(data, "a", max_pixels=96 * 128 - 1)
+
+
+def deflated_tiff(pixels: bytes, side: int) -> bytes:
+    """A grey TIFF of one strip, whose header states a square."""
+    codes = zlib.compress(pixels)
+    numbers = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 273: 8, 277: 1, 278: side, 279: len(codes)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, number) for tag, number in numbers.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(codes)) + codes + struct.pack("<H", len(numbers)) + entries + bytes(4)
+
+
+def test_deflated_pixels_of_a_tiff_are_as_many_as_its_header_states():
+    assert decode_image(deflated_tiff(bytes(100), 10), "a").shape == (10, 10, 3)
+    with pytest.raises(BadPicture, match="its compressed pixels are too few"):
+        decode_image(deflated_tiff(bytes(99), 10), "a")
+
+
+def test_of_a_strip_that_holds_more_than_the_picture_the_rest_is_not_read(monkeypatch):
+    sizes = []
+    inflate = zlib.decompressobj
+
+    class Counted:
+        def __init__(self):
+            self.inflate = inflate()
+
+        def __getattr__(self, name):
+            return getattr(self.inflate, name)
+
+        def decompress(self, codes, most):
+            piece = self.inflate.decompress(codes, most)
+            sizes.append(len(piece))
+            return piece
+
+    bomb = deflated_tiff(bytes(50_000_000), 10)
+    monkeypatch.setattr(zlib, "decompressobj", Counted)
+    assert decode_image(bomb, "a").shape == (10, 10, 3)
+    assert max(sizes) <= 2**20
+    assert sum(sizes) < 20_000_000
+
+
+def test_pages_that_cannot_be_counted_are_refused_after_the_limit_of_pixels(tmp_path, monkeypatch):
+    data = saved(SMOOTH, "TIFF")
+    pages = struct.unpack("<I", data[4:8])[0]
+    behind = pages + 2 + 12 * struct.unpack("<H", data[pages : pages + 2])[0]
+    data = data[:behind] + struct.pack("<I", len(data) + 99) + data[behind + 4 :]
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(BadPicture, match=r"^a: has 128×96 pixels"):
+        decode_picture(data, "a", max_pixels=99)
+    with pytest.raises(BadPicture, match=r"^a: the TIFF file is damaged: its frames cannot be counted"):
+        decode_picture(data, "a")
+    (tmp_path / "a.tif").write_bytes(data)
+    assert count_frames(tmp_path / "a.tif") == 1
 
 
 def test_the_limits_of_opencv_are_told_with_what_to_do():

@@ -15,6 +15,7 @@ from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.benchmarks.msra_td500 import MsraTd500
 from input_pipeline.datasets.benchmarks.total_text import TotalText
+from input_pipeline.datasets.own_data.icdar_rows import is_box, parse_box
 from input_pipeline.datasets.parsing.annotations import (
     Instance,
     as_polygon,
@@ -93,7 +94,7 @@ def parse_truth(data: bytes, file: str, form: TextForm | None = None) -> Annotat
     - `poly_gt_….txt`, and `img11.jpg.txt` with a picture's suffix, are Total-Text's, see `TotalText`.
     - any other `….txt` is ICDAR's: `x1,y1,…,x4,y4,text`, or `left,top,right,bottom,text`, where the text `###` is
       ignored; a script may stand before it, or `####`, as in training (see `TextForm`). A line that begins with 12
-      numbers or more is a polygon.
+      numbers or more is a polygon. A box may have blanks in place of the commas, as in ICDAR 2013.
 
     A file of whose lines none can be used is a truth without text, and named.
 
@@ -191,6 +192,8 @@ def _detection(line: str) -> tuple[list[float], float | None]:
 
 def _truth(line: str, form: TextForm) -> Instance:
     fields = line.split(",")
+    if not is_number(fields[0]) and is_box(line):
+        return parse_box(line)
     count = _leading_numbers(fields)
     if count < 8:
         # A quad with a bad number is no rectangle with a text.

@@ -62,6 +62,7 @@ class CocoText(LabelFile):
             "_annotations.coco.json",
             "train/_annotations.coco.json",
             "annotations.json",
+            "result.json",  # Label Studio
             "cocotext.v2.json",
         ),
         validation=(
@@ -106,8 +107,7 @@ class CocoText(LabelFile):
         fields = {**{key: value for key, value in _attributes(row).items() if isinstance(value, str)}, **row}
         text = next((as_text(fields[key], key) for key in _TEXT_KEYS if key in fields), "")
         polygon, doubt = _outline(row)
-        ignore = row.get("legibility") == "illegible" or is_marked_ignored(row)
-        return Instance(polygon, ignore, text, doubt=doubt)
+        return Instance(polygon, is_marked_ignored(row), text, doubt=doubt)
 
 
 def coco_pictures(

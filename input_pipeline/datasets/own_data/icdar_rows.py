@@ -37,7 +37,7 @@ POLYGONS = RowForm()
 
 def find_row_form(lines: Sequence[str]) -> RowForm:
     """What rows of a set are: boxes where more than nine tenths of them can be nothing else, otherwise polygons."""
-    if most_hold(list(map(_is_box, lines))):
+    if most_hold(list(map(is_box, lines))):
         return RowForm(box=True)
     return RowForm(text=find_text_form(lines))
 
@@ -45,7 +45,7 @@ def find_row_form(lines: Sequence[str]) -> RowForm:
 def parse_line(line: str, form: RowForm = POLYGONS) -> Instance:
     """One instance; see `IcdarFolder`. **Raises:** ValueError with the reason where it cannot."""
     if form.box:
-        return _parse_box(line)
+        return parse_box(line)
     fields = line.split(",")
     check_commas(fields[0])
     count = _leading_numbers(fields)
@@ -63,7 +63,8 @@ def parse_line(line: str, form: RowForm = POLYGONS) -> Instance:
     return Instance(as_polygon(numbers[0::2], numbers[1::2]), ignored, text)
 
 
-def _parse_box(line: str) -> Instance:
+def parse_box(line: str) -> Instance:
+    """One instance of a set of boxes. **Raises:** ValueError with the reason where the row is none."""
     fields, text = _box_fields(line)
     count = _leading_numbers(fields)
     # A transcription may begin with a number and a comma: "5, High Street", "12,000".
@@ -77,7 +78,7 @@ def _parse_box(line: str) -> Instance:
     return Instance(box_polygon(left, top, right, bottom), ignored, text[1:-1] if quoted else text)
 
 
-def _is_box(line: str) -> bool:
+def is_box(line: str) -> bool:
     """Whether a row is surely a box: four numbers that make one, and a transcription that does not go on with more."""
     fields, text = _box_fields(line)
     count = _leading_numbers(fields)

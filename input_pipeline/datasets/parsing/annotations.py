@@ -20,7 +20,7 @@ from input_pipeline.datasets.sample import Annotation, Sample
 # Far outside of any photograph, and small enough for the integers of OpenCV and pyclipper.
 MAX_COORDINATE = 1e6
 _IGNORED = re.compile(r"#{3,}|\*{3,}|__ignore__", re.IGNORECASE)
-_QUOTES = "\"'`“”„‘’«»"
+_QUOTES = "\"'`“”„‘’‚«»‹›「」『』《》〈〉"
 _JOINED = 4  # numbers in a transcription that make it look like another line; "36,000,000" has three
 _OTHER_SEPARATORS = re.compile(r"[;\s]+")
 _SEPARATED = 4  # numbers that make a field a line of another format; YOLO's have five

@@ -21,6 +21,12 @@ _COMMON = {
     "cp949": rb"[\xa1\xa3\xb0-\xc8][\xa1-\xfe]",
 }
 _NAMES = {"gb18030": "GB18030 (GBK)", "big5hkscs": "Big5", "cp932": "Shift-JIS", "cp949": "EUC-KR"}
+# Other encodings. Their bytes tell them apart from none of the above; the names of pictures do.
+_BY_NAMES_ALONE = {
+    "euc_jp": "EUC-JP",
+    **{f"cp{number}": f"Windows-{number}" for number in (1250, 1251, 1253, 1254, 1255, 1256, 1257, 1258, 874)},
+    **{"koi8_r": "KOI8-R", "cp866": "CP866"},
+}
 _COMMON_SHARES = (0.9, 0.6)  # of common characters in a text; the second one where no encoding reaches the first
 # A piece of a text with foreign characters. Their second byte is never a digit, a comma or a quote.
 _PIECE = re.compile(rb"[\x80-\xff][\x40-\xff]*")
@@ -35,7 +41,8 @@ def decode_text(data: bytes, file: str, fits: Callable[[str], int] | None = None
 
     The encoding is UTF-8, with or without a byte order mark, or UTF-16 or -32. A part that is not UTF-16 becomes
     U+FFFD. Another file is read as GB18030 (GBK), Big5, Shift-JIS or EUC-KR where it seems to be one of them. Else a
-    byte that is not UTF-8 is read as Latin-1. The problems list the file in all these cases.
+    byte that is not UTF-8 is read as Latin-1. EUC-JP and the alphabets of Windows are tried where none of these fits.
+    The problems list the file in all these cases.
 
     **Arguments:**
 
@@ -56,7 +63,13 @@ def decode_text(data: bytes, file: str, fits: Callable[[str], int] | None = None
         return data.decode(encoding, "replace"), [Problem(file, problem)]
     readings = _readings(data)
     name = max(readings, key=lambda name: fits(readings[name])) if fits else next(iter(readings))
-    read = f"read as {_NAMES[name]}" if name in _NAMES else "such bytes are read as Latin-1"
+    if fits and fits(readings[name]) <= 0:
+        others = {other: text for other in _BY_NAMES_ALONE if (text := _decoded(data, other)) is not None}
+        if fitting := [other for other in others if fits(others[other]) > 0]:
+            name = max(fitting, key=lambda other: fits(others[other]))
+            readings[name] = others[name]
+    names = _NAMES | _BY_NAMES_ALONE
+    read = f"read as {names[name]}" if name in names else "such bytes are read as Latin-1"
     problem = f"not UTF-8 (byte {start}); {read}, so that texts may be wrong; save the file as UTF-8"
     return readings[name], [Problem(file, problem)]
 
@@ -76,13 +89,16 @@ def _unicode_encoding(data: bytes) -> str:
 def _readings(data: bytes) -> dict[str, str]:
     """The texts that bytes which are not UTF-8 may mean, by the encoding, the likeliest first."""
     readings = {_LATIN_1_NAME: data.decode("utf-8-sig", "surrogateescape").translate(_LATIN_1)}
-    for name in _COMMON:
-        try:
-            readings[name] = data.decode(name)
-        except UnicodeDecodeError:
-            continue
+    readings |= {name: text for name in _COMMON if (text := _decoded(data, name)) is not None}
     first = _likeliest(data, [name for name in _COMMON if name in readings])
     return {first: readings[first], **readings}
+
+
+def _decoded(data: bytes, encoding: str) -> str | None:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
 
 
 def _likeliest(data: bytes, names: list[str]) -> str:

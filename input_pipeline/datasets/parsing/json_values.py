@@ -126,7 +126,7 @@ def is_marked_ignored(row: dict[str, Any]) -> bool:
     """Whether an instance is ignored, by a flag or by an ignored text in any of its fields.
 
     The flags are `ignore`, `ignored`, `iscrowd`, `difficult` and `illegible`, of the instance itself or in its `flags`
-    or `attributes`. For ignored text see `is_ignored_text`.
+    or `attributes`. COCO-Text's `legibility` is "illegible". For ignored text see `is_ignored_text`.
 
     **Raises:** ValueError if `ignore` or `iscrowd` of the instance is neither true nor false. Such a value of another
     flag is none: those may be of the user's own kinds, as `"difficult": "handwriting"`.
@@ -135,6 +135,8 @@ def is_marked_ignored(row: dict[str, Any]) -> bool:
         return True
     flags, attributes = (value if isinstance(value, dict) else {} for value in map(row.get, ("flags", "attributes")))
     for fields in (row, flags, attributes):
+        if fields.get("legibility") == "illegible":
+            return True
         for name in _IGNORED_FLAGS:
             with contextlib.suppress(ValueError):
                 if as_flag(fields.get(name), name):

@@ -21,6 +21,7 @@ MARKS = (
     ' "###" ',
     "'###'",
     "“###”",
+    "「###」",
     "#######",
     "＃＃＃",
     "＂＃＃＃＂",
@@ -141,6 +142,8 @@ def test_the_twin_of_the_label_is_listed(tmp_path):
         ({"text": "a", "flags": {"ignore": False}, "difficult": "false", "iscrowd": 0}, False),
         ({"text": "a", "difficult": "True"}, True),
         ({"text": "a", "illegible": 1}, True),
+        ({"text": "a", "attributes": {"legibility": "illegible"}}, True),
+        ({"text": "a", "attributes": {"legibility": "legible"}}, False),
     ],
 )
 def test_marks_in_the_fields_of_an_instance(row, ignored):

@@ -51,6 +51,14 @@ def test_places_of_label_studio_lead_to_the_pictures(kind, place, there, tmp_pat
         assert "/" not in names(dataset)[0]
 
 
+def test_a_coco_export_of_label_studio_is_found(tmp_path):
+    picture(tmp_path / "images/8ab3f7c2-img_1.jpg")
+    content = document("coco_text", [1])
+    content["images"][0]["file_name"] = "images/8ab3f7c2-img_1.jpg"
+    write(tmp_path / "result.json", json.dumps(content))
+    assert open_dataset("coco_text", tmp_path, "trainval")[0].texts[0] == "word"
+
+
 @pytest.mark.parametrize("path", ["img_1.jpg", "upload/img_1.jpg", "images/20260101-img_1.jpg", "C:/a.jpg", "[a.jpg"])
 def test_ordinary_paths_are_left_as_they_are(path):
     assert stored_names(path) == ()

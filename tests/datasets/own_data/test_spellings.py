@@ -54,6 +54,18 @@ def test_the_existing_pictures_decide_about_the_encoding(tmp_path):
     assert open_dataset("paddleocr", tmp_path, "trainval")[0].name == f"{name}1.jpg"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "name", "called"),
+    [("euc_jp", "写真", "EUC-JP"), ("cp1251", "вывеска", "Windows-1251"), ("cp1250", "žluť", "Windows-1250")],
+)
+def test_the_existing_pictures_show_another_encoding(encoding, name, called, tmp_path):
+    write_picture(tmp_path / f"{name}1.jpg")
+    write(tmp_path / "train.txt", label_text("paddleocr", name, name).encode(encoding))
+    dataset = open_dataset("paddleocr", tmp_path, "trainval")
+    assert (dataset[0].name, dataset[0].texts[0]) == (f"{name}1.jpg", name)
+    assert f"read as {called}" in said(dataset)[0]
+
+
 def test_lines_that_can_be_read_decide_about_the_encoding(tmp_path):
     # In all other encodings, the last byte of the text is a backslash before the quote.
     data = label_text("paddleocr", "img_", "ﾀ表").encode("cp932")

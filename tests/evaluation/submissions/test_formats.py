@@ -98,6 +98,8 @@ def test_more_instances_than_any_picture_has_are_refused() -> None:
         ("gt_img_1.txt", '0, 0, 100, 20, "Tiredness"', WORD, False),
         ("gt_img_1.txt", '0, 0, 100, 20, "###"', WORD, True),
         ("gt_img_1.txt", "0,0,100,20,1990", WORD, False),
+        ("gt_img_1.txt", '0 0 100 20 "a, b"', WORD, False),
+        ("gt_img_1.txt", '0 0 100 20 "###"', WORD, True),
         ("poly_gt_img1.txt", "x: [[0 100 100 0]], y: [[0 0 20 20]], ornt: [u'h'], transcriptions: [u'a']", WORD, False),
         ("img1.jpg.txt", f"{WORD},###", WORD, True),
         ("IMG_1.gt", "0 1 0 0 100 20 0.0", WORD, True),
