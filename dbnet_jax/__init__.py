@@ -1,7 +1,7 @@
 """Scene text detection with Differentiable Binarization, in JAX.
 
-`Detector` finds text in pictures, `create_model` makes the network, `train_and_evaluate` trains a detector,
-and `keep_memory` makes them faster on a CPU.
+`Detector` finds text in pictures, `Reader` reads it, `create_model` makes the network, `train_and_evaluate` trains a
+detector, and `keep_memory` makes them faster on a CPU.
 """
 
 from etils import epy
@@ -10,11 +10,14 @@ from etils import epy
 with epy.lazy_api_imports(globals()):
     from dbnet_jax.binarization import differentiable_binarization, standard_binarization
     from dbnet_jax.detector import Detector
-    from dbnet_jax.evaluation import Scores, evaluate_detections
+    from dbnet_jax.evaluation import Scores, WordScores, evaluate_detections, evaluate_reading, evaluate_words
     from dbnet_jax.losses import db_loss
     from dbnet_jax.models import create_model
+    from dbnet_jax.models.recognition import create_recognizer
     from dbnet_jax.optimizer import poly_schedule
     from dbnet_jax.postprocess import Detections, extract_polygons
+    from dbnet_jax.reader import Page, Reader
+    from dbnet_jax.recognition import Recognition, Recognizer
     from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights
     from dbnet_jax.train import train_and_evaluate
     from dbnet_jax.training.cpu_memory import keep_memory
@@ -22,11 +25,19 @@ with epy.lazy_api_imports(globals()):
 __all__ = [
     "Detections",
     "Detector",
+    "Page",
+    "Reader",
+    "Recognition",
+    "Recognizer",
     "Scores",
+    "WordScores",
     "create_model",
+    "create_recognizer",
     "db_loss",
     "differentiable_binarization",
     "evaluate_detections",
+    "evaluate_reading",
+    "evaluate_words",
     "extract_polygons",
     "keep_memory",
     "load_backbone_weights",

@@ -53,6 +53,7 @@ class Detector:
     """
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
+        _check_task(config)
         check_predict(config.predict)
         claim_process()
         self.config = config
@@ -82,6 +83,7 @@ class Detector:
         or out of range, or the weights do not fit their config; for a file see also `load_weights`.
         """
         config = load_config(workdir_or_file, "workdir_or_file")
+        _check_task(config)
         change_predict(config.predict, overrides)
         check_predict(config.predict)  # before any weights are read
         claim_process()
@@ -270,6 +272,14 @@ class _Sized:
 
     picture: Picture
     size: int
+
+
+def _check_task(config: ConfigDict) -> None:
+    if config.task != "detection":
+        raise ValueError(
+            f"`config.task` (={config.task!r}) must be 'detection': these weights find no text. Recognizer takes those "
+            "of a recogniser, and --mode=read takes them as --recognizer"
+        )
 
 
 def _warned(name: str, found: Detections, maps: Maps) -> Detections:

@@ -1,5 +1,6 @@
 """Training examples by position: the same position gives the same example, whoever asks, whenever, in any order."""
 
+import abc
 import dataclasses
 import functools
 from itertools import compress
@@ -23,34 +24,21 @@ LABELS = ("shrink_map", "shrink_mask", "threshold_map", "threshold_mask")
 REPLACEMENTS = 20
 
 
-class Examples:
-    """Makes the training example at a position of the endless, shuffled sequence of pictures.
+class ShuffledExamples(abc.ABC):
+    """Makes the training example at a position of the endless, shuffled sequence of samples.
 
     Position p lies in epoch p // n; each epoch is a permutation of the n pictures that follows from the seed. A
     killed run needs no state to go on: it asks for the next position.
 
     **Arguments:**
 
-    - `dataset`: the pictures; at least one.
+    - `dataset`: the samples; at least one.
     - `seed`: of the permutations and of every augmentation.
-    - `augmentation`: how pictures vary.
-    - `label_options`: `shrink_ratio`, `threshold_min`, … of `make_labels`.
     - `bad_samples`: takes what is wrong with the data.
-    - `device`: describes an example whose pixels and label maps are made on the device; None makes them here.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        seed: int,
-        augmentation: Augmentation,
-        label_options: dict[str, Any],
-        bad_samples: BadSamples,
-        device: DeviceGeometry | None = None,
-    ):
-        self._dataset, self._seed = dataset, seed
-        self._augmentation, self._label_options = augmentation, label_options
-        self._bad_samples, self._device = bad_samples, device
+    def __init__(self, dataset: Dataset, seed: int, bad_samples: BadSamples):
+        self._dataset, self._seed, self._bad_samples = dataset, seed, bad_samples
         self._permutation = functools.lru_cache(maxsize=2)(self._make_permutation)
 
     def _make_permutation(self, epoch: int) -> Int[np.ndarray, "n"]:
@@ -62,10 +50,7 @@ class Examples:
         return int(self._permutation(epoch)[place])
 
     def __getitem__(self, position: int) -> Example:
-        """The example at `position`.
-
-        **Returns:** `name`, the picture's, with `image` uint8 [height, width, 3] RGB and the four label maps of
-        `make_labels`, float32 [height, width], or with the arrays of `DeviceGeometry`.
+        """The example at `position`: `name`, the sample's, and arrays.
 
         **Raises:** TooManyBadSamples when the share of pictures that cannot be used passes its limit; NothingToLearn
         when a whole pass of pictures had no text that counts, and `bad_samples` needs some.
@@ -86,6 +71,35 @@ class Examples:
         raise BadPicture(
             f"{REPLACEMENTS} pictures in a row cannot be used:\n{self._bad_samples.report(everything=True)}"
         )
+
+    @abc.abstractmethod
+    def _make(self, rng: np.random.Generator, index: int, sample: Sample) -> Example:
+        """The example of sample `index`."""
+
+
+class Examples(ShuffledExamples):
+    """Examples to train a detector: `image` uint8 [height, width, 3] RGB and the four label maps of `make_labels`,
+    float32 [height, width]; or the arrays of `DeviceGeometry`.
+
+    **Arguments:**
+
+    - `dataset`, `seed`, `bad_samples`: see `ShuffledExamples`.
+    - `augmentation`: how pictures vary.
+    - `label_options`: `shrink_ratio`, `threshold_min`, … of `make_labels`.
+    - `device`: describes an example whose pixels and label maps are made on the device; None makes them here.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        seed: int,
+        augmentation: Augmentation,
+        label_options: dict[str, Any],
+        bad_samples: BadSamples,
+        device: DeviceGeometry | None = None,
+    ):
+        super().__init__(dataset, seed, bad_samples)
+        self._augmentation, self._label_options, self._device = augmentation, label_options, device
 
     def _make(self, rng: np.random.Generator, index: int, sample: Sample) -> Example:
         height, width = self._augmentation.crop

@@ -7,20 +7,23 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from dbnet_jax.characters import load_characters
 from dbnet_jax.messages import check_choice
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
 from input_pipeline.batches.threads import thread_batches
-from input_pipeline.datasets import BENCHMARKS, OWN_DATA, RENDERED, WORDS_ALONE, open_dataset
+from input_pipeline.datasets import BENCHMARKS, CROPS, OWN_DATA, RENDERED, WORD_DATA, WORDS_ALONE, open_dataset
 from input_pipeline.datasets.sample import GRANULARITIES, Dataset
 from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
 from input_pipeline.datasets.wrappers.lines_from_words import JoinedWords
 from input_pipeline.datasets.wrappers.mixed import MixedDataset, Part, labels_of, parse_mix
 from input_pipeline.datasets.wrappers.on_device import StoredDataset
+from input_pipeline.datasets.wrappers.words_of import WordsOf
 from input_pipeline.device_geometry import DeviceGeometry
 from input_pipeline.examples import Examples
+from input_pipeline.word_examples import WordExamples
 
 
 def open_split(config: ConfigDict, purpose: str) -> Dataset:
@@ -49,8 +52,8 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
     """The set of `config.data.name` alone, one of `sets` that are mixed."""
     data = config.data
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
-    if purpose == "train" and data.name in RENDERED and split == "trainval":
-        split = "train"  # nothing of these is held out
+    if data.name in RENDERED:  # nothing of these is held out
+        split = {"trainval": "train", "validation": "test"}.get(split, split)
     folder = os.path.expanduser(data.dir) or "(`config.data.dir` is not set)"
     check_choice("config.data.granularity", data.granularity, GRANULARITIES)
     if data.granularity == "line" and data.name in WORDS_ALONE:
@@ -60,6 +63,10 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
         dataset = JoinedWords(dataset)
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
+    if config.task == "recognition" and data.name not in CROPS:
+        dataset = WordsOf(dataset, load_characters(config.model.characters))
+        if not len(dataset):
+            raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) has no word to read")
     if purpose == "train" and data.name in RENDERED and data.render_processes:
         dataset = InProcesses(dataset, data.render_processes)
     # Pictures that are rendered beside photographs are too many to keep, and each is used once.
@@ -74,16 +81,20 @@ def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
     if data.source == "files":
         if data.name in RENDERED:
             count = {"train": data.train_pictures, "eval": data.eval_pictures}[purpose]
+            if data.name == "words":
+                letters = load_characters(config.model.characters).characters
+                drawn = {"count": count, "seed": config.seed, "characters": letters, "vocabulary": data.vocabulary}
+                return drawn | {"backgrounds": data.backgrounds, "fonts": data.fonts}
             drawn = {"count": count, "seed": config.seed, "size": tuple(data.picture_size)}
             scenes = {key: data[key] for key in ("granularity", "backgrounds", "layouts", "fonts")}
             return drawn if data.name == "synthetic" else drawn | scenes
-        if data.name not in OWN_DATA:
+        if data.name not in (*OWN_DATA, *WORD_DATA):
             return {}
         granularity = {"granularity": data.granularity} if data.name == "hiertext" else {}
         labels = {"labels": data.train_labels, "eval_labels": data.eval_labels}
         pixels = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
         return {**labels, **pixels, **granularity}
-    if data.name in (*OWN_DATA, *RENDERED):
+    if data.name in (*OWN_DATA, *WORD_DATA, *RENDERED):
         raise ValueError(
             f"`config.data.source` (={data.source!r}) must be 'files': only the benchmarks can be prepared"
         )
@@ -127,6 +138,23 @@ def make_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples)
     return Examples(dataset, config.seed, augmentation, labels, bad_samples, device)
 
 
+def make_word_batches(
+    config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, first_step: int
+) -> Iterator[tuple[Batch, list[str]]]:
+    """This process's share of a recogniser's training batches from `first_step` on; see `WordExamples`."""
+    bad_samples.add_problems(dataset.problems)
+    examples = WordExamples(
+        dataset,
+        config.seed,
+        bad_samples,
+        characters=load_characters(config.model.characters),
+        size=tuple(config.data.crop),
+        max_length=config.model.max_length,
+        jitter=config.data.jitter,
+    )
+    return thread_batches(examples, **_share(config, first_step))
+
+
 def make_batches(
     config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, first_step: int
 ) -> Iterator[tuple[Batch, list[str]]]:
@@ -135,12 +163,16 @@ def make_batches(
     By tf.data where the host makes the pixels; by threads where the device does, and TensorFlow need not be there.
     """
     examples = make_examples(config, dataset, bad_samples)
-    share = {
+    share = _share(config, first_step)
+    if config.data.pixels == "device":
+        return thread_batches(examples, **share)
+    return train_batches(examples, crop=tuple(config.data.crop), **share)
+
+
+def _share(config: ConfigDict, first_step: int) -> dict[str, int]:
+    return {
         "batch_size": config.train.batch_size,
         "first_step": first_step,
         "process_index": jax.process_index(),
         "process_count": jax.process_count(),
     }
-    if config.data.pixels == "device":
-        return thread_batches(examples, **share)
-    return train_batches(examples, crop=tuple(config.data.crop), **share)

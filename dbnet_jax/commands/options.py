@@ -10,6 +10,7 @@ from absl.app import UsageError
 
 COMMANDS = {
     "predict": ("PICTURE…", "finds text in pictures, or in a folder of them"),
+    "read": ("PICTURE…", "finds and reads text in pictures: JSON, text, hOCR, ALTO, a page"),
     "train": ("--config=FILE --workdir=DIR", "trains a detector, or continues a run"),
     "evaluate": ("--workdir=DIR", "scores a run, or --weights, on a data set"),
     "inspect": ("--config=FILE --output=DIR", "draws training examples, and measures their text"),
@@ -18,6 +19,7 @@ COMMANDS = {
     "score": ("--detections=DIR --truth=DIR", "scores detections in files"),
 }
 """Each command, with its usual arguments and with what it does."""
+_OF_PICTURES = ("predict", "read")  # commands whose words are pictures
 
 HELP = (
     "usage: dbnet-jax COMMAND [FLAGS]\n\n"
@@ -47,13 +49,14 @@ class Flag(NamedTuple):
 FLAGS = (
     Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
     Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
-    Flag("weights", "predict evaluate", "NAME", "Shipped weights (small-word), or a file of export."),
-    Flag("input", "predict", "PATH", "A picture, or a folder of pictures."),
+    Flag("recognizer", "read", "NAME", "Shipped weights of a recogniser (small-latin), a file, or a run."),
+    Flag("weights", "predict read evaluate", "NAME", "Shipped weights (small-word), or a file of export."),
+    Flag("input", "predict read", "PATH", "A picture, or a folder of pictures."),
     Flag("input", "convert", "FILE", "A PyTorch checkpoint, .pth or .safetensors."),
-    Flag("output", "predict evaluate inspect", "DIR", "The folder for results, if not in --workdir or runs/."),
+    Flag("output", "predict read evaluate inspect", "DIR", "The folder for results, if not in --workdir or runs/."),
     Flag("output", "export", "FILE", "The file, for example small-word.safetensors."),
     Flag("output", "score", "DIR", "A folder for results; without it, they are only printed."),
-    Flag("formats", "predict", "NAMES", "The kinds of results, as in json,icdar,page; all without it."),
+    Flag("formats", "predict read", "NAMES", "The kinds of results, as in json,page; all without it."),
     Flag("card", "export", "FILE", "A JSON file with more fields of the model card."),
     Flag("count", "inspect", "N", "How many training examples to draw (24).", int, 24),
     Flag("detections", "score", "PATH", "A folder, a zip archive or a detections.json."),
@@ -102,7 +105,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         add_help=False,
     )
-    pictures = "Pictures, or folders of them." if command == "predict" else argparse.SUPPRESS
+    pictures = "Pictures, or folders of them." if command in _OF_PICTURES else argparse.SUPPRESS
     parser.add_argument("inputs", nargs="*", metavar="PICTURE", help=pictures)
     for flag in FLAGS:
         if command in flag.commands.split():
@@ -140,7 +143,7 @@ def parse(words: Sequence[str], runs: pathlib.Path) -> Options:
     options = Options(
         **everything | parsed | {"mode": command}, runs=runs, fields=[(key, text) for key, _, text in fields]
     )
-    if options.inputs and command != "predict":
+    if options.inputs and command not in _OF_PICTURES:
         raise UsageError(f"unknown argument {options.inputs[0]!r}; the commands are {', '.join(COMMANDS)}; {_HINT}")
     if given is None and options.config is None:
         raise UsageError(f"the command is missing: --mode={'|'.join(COMMANDS)}; without it, --config=FILE is trained")
@@ -173,8 +176,13 @@ def _check_takers(words: Sequence[str], given: str | None) -> None:
             continue
         if given is None:
             raise UsageError(
-                f"the command is missing: --{name} is for {' and '.join(takers)}; --mode={takers[0]} chooses it"
+                f"the command is missing: --{name} is for {_listed(takers)}; --mode={takers[0]} chooses it"
             )
         if (name, command) in _INSTEAD:
             raise UsageError(f"--{name} is refused: {_INSTEAD[name, command]}")
-        raise UsageError(f"--{name} is for {' and '.join(takers)}; {command} does not take it")
+        raise UsageError(f"--{name} is for {_listed(takers)}; {command} does not take it")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "predict, read and convert"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

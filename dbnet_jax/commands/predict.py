@@ -6,18 +6,17 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl.app import UsageError
 from tqdm import tqdm
 
 from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.pictures import Frame, each_frame, frame_name, pictures_of, read_file, results_folder
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workdir_or_weights
 from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
-from dbnet_jax.file_names import visible_below
 from dbnet_jax.files import claim_files, replace_files
-from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, Picture, count_frames, read_picture
 from dbnet_jax.pages.predictions import PageWriter
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.weights.run_folder import restore_variables
@@ -25,10 +24,6 @@ from dbnet_jax.weights.shipped import DEFAULT
 
 WRITERS: dict[str, type[Writer]] = {"json": JsonWriter, "icdar": IcdarWriter, "page": PageWriter}
 """The output formats by name."""
-
-
-Frame = tuple[pathlib.Path, int | None]
-"""A picture file, and its frame from 0; None is the first frame, with a note if there are more."""
 
 
 class Predicted(NamedTuple):
@@ -72,8 +67,8 @@ def predict_files(
     output = pathlib.Path(output)
     sources = [source] if isinstance(source, str | os.PathLike) else source
     root, files = pictures_of(sources, output)
-    frames = _frames(files, detector.config.predict.frames == "all")
-    names = [_name(file.relative_to(root), frame) for file, frame in frames]
+    frames = each_frame(files, detector.config.predict.frames == "all")
+    names = [frame_name(file.relative_to(root), frame) for file, frame in frames]
     title = pathlib.Path(sources[0]).name if len(sources) == 1 else root.name
     planned = {name: WRITERS[name].planned(names) for name in formats}
     output.mkdir(parents=True, exist_ok=True)
@@ -99,7 +94,7 @@ def _detect(
     """Hands every picture to the writers, in order, and lists those that cannot be read in `skipped`."""
     predict = detector.config.predict
     options = {"follow_exif": predict.follow_exif, "max_pixels": predict.max_pixels}
-    sources = (functools.partial(_read, file, frame=frame, **options) for file, frame in frames)
+    sources = (functools.partial(read_file, file, frame=frame, **options) for file, frame in frames)
     with (
         contextlib.closing(detector.detect_many_with_maps(sources)) as found,
         tqdm(total=len(frames), unit="picture", disable=None, dynamic_ncols=True) as bar,
@@ -122,71 +117,6 @@ def _close(name: str, writer: Writer, skipped: dict[str, str], outputs: dict[str
     outputs[name] = writer.files
 
 
-def pictures_of(
-    sources: Sequence[str | os.PathLike[str]], output: pathlib.Path
-) -> tuple[pathlib.Path, list[pathlib.Path]]:
-    """The folder that contains all pictures of the sources, and the pictures. **Raises:** as `picture_files`."""
-    paths = [pathlib.Path(source) for source in sources]
-    if len(paths) > 1:
-        paths = [pathlib.Path(os.path.abspath(path)) for path in paths]
-    roots = [path if path.is_dir() else path.parent for path in paths]
-    root = roots[0] if len(roots) == 1 else pathlib.Path(os.path.commonpath(roots))
-    return root, list(dict.fromkeys(file for path in paths for file in picture_files(path, output)))
-
-
-def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
-    """The pictures of `source` in order, without hidden ones and those in an `output` inside of it.
-
-    **Returns:** files, and links that lead nowhere, with the suffix of a picture.
-
-    **Raises:** FileNotFoundError when there is no picture; ValueError when `output` is `source`.
-    """
-    if source.is_file():
-        return [source]
-    results, root = output.resolve(), source.resolve()
-    if results == root:
-        raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
-    named = (file for file in visible_below(source) if file.suffix.lower() in PICTURE_SUFFIXES)
-    files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
-    if results.is_relative_to(root):
-        # Unlike `resolve`, `realpath` takes links that lead round in a circle.
-        files = [file for file in files if not pathlib.Path(os.path.realpath(file)).is_relative_to(results)]
-    if not files:
-        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
-        raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
-    return files
-
-
-def _leads_nowhere(file: pathlib.Path) -> bool:
-    return file.is_symlink() and not file.exists()
-
-
-def _frames(files: Sequence[pathlib.Path], every: bool) -> list[Frame]:
-    """Each file with no frame, or with each of its frames where `every` is true and it has several."""
-    found: list[Frame] = []
-    for file in files:
-        count = 1
-        if every:
-            with contextlib.suppress(OSError, MemoryError):  # reported where the picture is read
-                count = count_frames(file)
-        found += [(file, None)] if count == 1 else [(file, frame) for frame in range(count)]
-    return found
-
-
-def _name(file: pathlib.Path, frame: int | None) -> pathlib.Path:
-    return file if frame is None else file.with_name(f"{file.name}#{frame + 1}")
-
-
-def _read(file: pathlib.Path, **options: Any) -> Picture:
-    """The picture in a file. **Raises:** BadPicture for every error: one file of many must not end the others."""
-    if _leads_nowhere(file):
-        raise BadPicture(f"{file}: is a link that leads nowhere, to {os.readlink(file)}")
-    try:
-        return read_picture(file, **options)
-    except OSError as error:
-        raise BadPicture(f"{file}: cannot be read: {error.strerror or error}") from error
-
-
 def run(options: Options) -> None:
     """The command `predict`."""
     if not options.inputs:
@@ -199,10 +129,7 @@ def run(options: Options) -> None:
     config = config_or_saved(options) if options.workdir is not None else config_of_weights(trained, options)
     keep_memory()
     detector = Detector(config, restore_variables(config, trained))
-    # In `runs`, and not beside the pictures.
-    first = pathlib.Path(options.inputs[0]).resolve()
-    name = first.parent.name if len(options.inputs) > 1 else first.name if first.is_dir() else first.stem
-    folder = f"{options.workdir}/detections" if options.workdir else options.runs / "detections" / name
+    folder = f"{options.workdir}/detections" if options.workdir else results_folder(options, "detections")
     output = options.output or folder
     formats = tuple(WRITERS) if options.formats is None else [name.strip() for name in options.formats.split(",")]
     found = predict_files(detector, options.inputs, output, formats)

@@ -58,14 +58,21 @@ RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def check_training(config: ConfigDict) -> None:
-    """Refuses a config that cannot train. **Raises:** ValueError, which names the field and its value."""
+def check_common(config: ConfigDict) -> None:
+    """Refuses values of fields that all tasks have. **Raises:** ValueError, which names the field and its value."""
     for field, words in WORDS.items():
-        check_choice(f"config.{field}", _value(config, field), words)
+        if _has(config, field):
+            check_choice(f"config.{field}", _value(config, field), words)
     for field, least in LEAST.items():
-        check_least(f"config.{field}", _value(config, field), least)
+        if _has(config, field):
+            check_least(f"config.{field}", _value(config, field), least)
     if not config.train.steps and not config.train.epochs > 0:
         raise ValueError(f"`config.train.epochs` (={config.train.epochs}) must be positive, or `config.train.steps`")
+
+
+def check_training(config: ConfigDict) -> None:
+    """Refuses a detector's config that cannot train. **Raises:** ValueError, which names the field and its value."""
+    check_common(config)
     if config.data.cache == "device" and config.data.pixels != "device":
         raise ValueError("`config.data.cache` (='device') needs `config.data.pixels` = 'device'")
     if config.data.pixels == "device" and config.data.threshold_distance != "true":
@@ -121,6 +128,11 @@ def change_predict(predict: ConfigDict, fields: Mapping[str, Any]) -> None:
         except TypeError as error:
             wanted = predict.get_type(name).__name__
             raise ValueError(f"`{name}` (={value!r}) must be of type {wanted}") from error
+
+
+def _has(config: ConfigDict, field: str) -> bool:
+    section, name = field.split(".")
+    return name in config[section]
 
 
 def _value(config: ConfigDict, field: str) -> Any:

@@ -140,7 +140,7 @@ class Evaluator:
         """
         start = time.perf_counter()
         mine = range(jax.process_index(), len(self.dataset), jax.process_count())
-        rows = _gather(self._detect(detector, mine, between))
+        rows = gather(self._detect(detector, mine, between))
         rows.sort(key=lambda row: row["index"])
         skipped = [Problem("", row["skipped"]) for row in rows if "skipped" in row]
         rows = [row for row in rows if "skipped" not in row]
@@ -231,7 +231,7 @@ def _polygons(rows: list[list[list[float]]]) -> list[Float[np.ndarray, "_ 2"]]:
     return [np.array(row, np.float32).reshape(-1, 2) for row in rows]
 
 
-def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of all processes, on every one of them."""
     if jax.process_count() == 1:
         return rows

@@ -7,7 +7,9 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from dbnet_jax.models.recognition import Recognition
 from dbnet_jax.models.variables import Variables, variable_shapes
+from dbnet_jax.torch_weights.crnn import load_crnn
 from dbnet_jax.torch_weights.files import PathOrStateDict, as_array, read_state_dict
 from dbnet_jax.torch_weights.names import DETECTORS, SOURCES, NameTable, detect_backbone, detect_source, is_dead
 from dbnet_jax.torch_weights.options import describe_arrays, hints_for, warn_of_offsets
@@ -25,7 +27,8 @@ def load_torch_weights(path_or_state_dict: PathOrStateDict, model: nn.Module) ->
 
     - `path_or_state_dict`: a checkpoint of MhLiao/DB or mmocr, see `torch_weights.files.read_state_dict`. Prefixes
         `model.` and `module.` are removed. Arrays have any floating type.
-    - `model`: from `create_model`, with the options that `describe` returns.
+    - `model`: from `create_model`, with the options that `describe` returns; or from `create_recognizer`, for a CRNN
+        (see `torch_weights.crnn`).
 
     **Returns:** `{"params": …, "batch_stats": …}`, NumPy float32.
 
@@ -33,6 +36,8 @@ def load_torch_weights(path_or_state_dict: PathOrStateDict, model: nn.Module) ->
     floating point. Arrays without use are not listed: classifiers, `backbone.smooth`, `num_batches_tracked`, and the
     threshold branch if the model has none. FileNotFoundError, ImportError as `read_state_dict`.
     """
+    if isinstance(model, Recognition):
+        return load_crnn(read_state_dict(path_or_state_dict), model)
     weights = _read(path_or_state_dict)
     return _fitted(weights, variable_shapes(model), model, whole=True)
 

@@ -26,7 +26,10 @@ Loss = Callable[[Variables, Batch], tuple[Float[Array, ""], tuple[Metrics, Varia
 Prepare = Callable[[Batch, Any], Batch]
 """From a batch and the arrays that stay on the device to the batch that the loss takes; part of the compiled step."""
 
-TASKS = {"detection": "dbnet_jax.tasks.detection:Detection"}
+TASKS = {
+    "detection": "dbnet_jax.tasks.detection:Detection",
+    "recognition": "dbnet_jax.tasks.recognition:Recognition",
+}
 """The class of each task by the name in `config.task`; it is imported on demand."""
 
 

@@ -11,14 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from input_pipeline.examples import Example, Examples
+from input_pipeline.examples import Example, ShuffledExamples
 
 # Batches in preparation while one is in use.
 AHEAD = 2
 
 
 def thread_batches(
-    examples: Examples,
+    examples: ShuffledExamples,
     *,
     batch_size: int,
     first_step: int = 0,

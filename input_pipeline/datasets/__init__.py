@@ -6,10 +6,21 @@ from typing import Any
 from input_pipeline.datasets.benchmarks import BENCHMARKS
 from input_pipeline.datasets.own_data import OWN_DATA
 from input_pipeline.datasets.sample import Dataset, Sample
+from input_pipeline.datasets.words import WORD_DATA
 
-__all__ = ["BENCHMARKS", "DATASETS", "OWN_DATA", "RENDERED", "WORDS_ALONE", "Dataset", "Sample", "open_dataset"]
+__all__ = [
+    "BENCHMARKS",
+    "CROPS",
+    "DATASETS",
+    "OWN_DATA",
+    "RENDERED",
+    "WORDS_ALONE",
+    "Dataset",
+    "Sample",
+    "open_dataset",
+]
 
-RENDERED = ("synthetic", "scenes")
+RENDERED = ("synthetic", "scenes", "words")
 WORDS_ALONE = (
     "total_text",
     "mlt2017",
@@ -18,7 +29,9 @@ WORDS_ALONE = (
     "textocr",
     "coco_text",
 )  # no lines
-DATASETS = (*BENCHMARKS, *OWN_DATA, *RENDERED)
+CROPS = ("words", "word_lmdb")
+"""The sets whose samples are words, too many to list."""
+DATASETS = (*BENCHMARKS, *OWN_DATA, *WORD_DATA, *RENDERED)
 
 
 def open_dataset(
@@ -35,9 +48,10 @@ def open_dataset(
     - `source`: "files" reads the owner's files; "tfds" reads a copy prepared by TensorFlow Datasets, which
         the first call makes (option `tfds_dir`; see `scene_text.PreparedDataset`). Both give the same
         samples.
-    - `options`: for the data set: "synthetic" and "scenes" take `count`, `seed` and `size`, "scenes"
-        `granularity`, `backgrounds`, `layouts` and `fonts` too; those of `OWN_DATA` take `labels`,
-        `eval_labels`, `follow_exif` and `max_pixels`, "hiertext" `granularity` too.
+    - `options`: for the data set: "synthetic", "scenes" and "words" take `count` and `seed`, the first two `size`,
+        "scenes" `granularity`, `backgrounds`, `layouts` and `fonts`, "words" `backgrounds`, `fonts`, `characters` and
+        `vocabulary`; those of `OWN_DATA` and `WORD_DATA` take `labels`, `eval_labels`, `follow_exif` and `max_pixels`,
+        "hiertext" `granularity` too.
 
     **Raises:** `ValueError` if a name is not known; `FileNotFoundError` if the folder does not hold the data
     set.
@@ -59,6 +73,12 @@ def open_dataset(
         from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 
         return SceneDataset(**{"split": split, **options})
+    if name == "words":
+        from input_pipeline.datasets.rendered.scenes.words import WordImages
+
+        return WordImages(**{"split": split, **options})
     if name in OWN_DATA:
         return OWN_DATA[name](folder, split, **options)
+    if name in WORD_DATA:
+        return WORD_DATA[name](folder, split, **options)
     return BENCHMARKS[name](folder, split, **options)

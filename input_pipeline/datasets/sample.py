@@ -3,6 +3,8 @@
 import abc
 import dataclasses
 
+import numpy as np
+
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Image, Polygon
 
@@ -66,6 +68,12 @@ class Sample:
                 f"`polygons` ({count}), `ignore` ({len(self.ignore)}), `texts` ({len(self.texts)}) and `scripts` "
                 f"({len(self.scripts)}) of {self.name} must describe the same instances"
             )
+
+
+def whole_picture(image: Image) -> Polygon:
+    """The outline of a whole picture: that of the word in a crop."""
+    height, width = image.shape[:2]
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
 
 
 class Dataset(abc.ABC):

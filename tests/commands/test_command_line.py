@@ -118,9 +118,9 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
     [
         (["predict", "--protocol=iou", "a.jpg"], "--protocol is for score; predict does not take it"),
         (["a.jpg", "--mode=predict", "--count", "3"], "--count is for inspect; predict does not take it"),
-        (["evaluate", "--formats=json"], "--formats is for predict; evaluate does not take it"),
-        (["train", "--input=x"], "--input is for predict and convert; train does not take it"),
-        (["score", "--workdir=x"], "--workdir is for train and .*; score does not take it"),
+        (["evaluate", "--formats=json"], "--formats is for predict and read; evaluate does not take it"),
+        (["train", "--input=x"], "--input is for predict, read and convert; train does not take it"),
+        (["score", "--workdir=x"], "--workdir is for train, .*; score does not take it"),
         (["inspect", "--coordinator=auto"], "--coordinator is for train and evaluate; inspect"),
         (["train", "--weights=x"], "--weights is refused: training starts from --config.init.checkpoint"),
         (["convert", "--output=x"], "--output is refused: --workdir is the folder"),
@@ -128,10 +128,10 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
         (["score", "--config=x"], "--config is refused: score reads no config"),
         (["score", "--config.predict.size=3"], "--config is refused: score reads no config"),
         (["predict", "--mode=train"], "--mode=train contradicts the command predict"),
-        (["--input=photos"], "command is missing: --input is for predict and convert; --mode=predict"),
-        (["--weights", "small-word"], "command is missing: --weights is for predict and evaluate"),
-        (["--workdir=x"], r"command is missing: --mode=predict\|train"),
-        (["--config.train.steps=3"], r"command is missing: --mode=predict\|train"),
+        (["--input=photos"], "command is missing: --input is for predict, read and convert; --mode=predict"),
+        (["--weights", "small-word"], "command is missing: --weights is for predict, read and evaluate"),
+        (["--workdir=x"], r"command is missing: --mode=predict\|read\|train"),
+        (["--config.train.steps=3"], r"command is missing: --mode=predict\|read\|train"),
     ],
 )
 def test_a_flag_of_another_command_is_refused(words, named):
@@ -154,7 +154,7 @@ def test_a_protocol_is_checked_before_anything_is_opened(cli):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["photo.jpg"], r"unknown argument 'photo\.jpg'; the commands are predict, train"),
+        (["photo.jpg"], r"unknown argument 'photo\.jpg'; the commands are predict, read, train"),
         (["train", "--confg=x.py"], "unrecognized arguments: --confg=x.py"),
         (
             ["predict", "--config.predict.size", "960"],

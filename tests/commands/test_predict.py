@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dbnet_jax.commands import predict
+from dbnet_jax.commands import pictures
 from dbnet_jax.commands.predict import predict_files
 from dbnet_jax.detection.outputs import as_json, icdar_files
 from dbnet_jax.evaluation.submissions.formats import parse_detections
@@ -197,14 +197,14 @@ def test_a_file_that_cannot_be_read_ends_nothing(detector, tmp_path, monkeypatch
     photos.mkdir()
     for name in ("a.png", "b.png", "c.png"):
         write(photos / name, white_box((80, 120), *box(0)))
-    read = predict.read_picture
+    read = pictures.read_picture
 
     def refuse(file, **options):
         if file.name == "b.png":
             raise PermissionError(13, "Permission denied")
         return read(file, **options)
 
-    monkeypatch.setattr(predict, "read_picture", refuse)
+    monkeypatch.setattr(pictures, "read_picture", refuse)
     found = predict_files(detector, photos, tmp_path / "out")
     assert (found.pictures, list(found.skipped)) == (2, ["b.png"])
     assert "cannot be read: Permission denied" in found.skipped["b.png"]

@@ -240,12 +240,12 @@ def test_processes_share_the_pictures_and_score_the_whole(detector, monkeypatch)
         return Evaluator(dataset).run(detector)
 
     # First what each process detects, then what each makes of the rows of all.
-    monkeypatch.setattr(evaluator_module, "_gather", lambda mine: rows.append(list(mine)) or list(mine))
+    monkeypatch.setattr(evaluator_module, "gather", lambda mine: rows.append(list(mine)) or list(mine))
     for process in range(3):
         run_as(process)
     assert [len(share) for share in rows] == [4, 4, 3]
     everything = [row for share in rows for row in share]
-    monkeypatch.setattr(evaluator_module, "_gather", lambda mine: list(everything))
+    monkeypatch.setattr(evaluator_module, "gather", lambda mine: list(everything))
     for process in range(3):
         found = run_as(process)
         assert found.scores == expected.scores
@@ -267,7 +267,7 @@ def test_rows_of_unequal_length_travel_between_processes(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     monkeypatch.setattr(evaluator_module.multihost_utils, "process_allgather", allgather)
     for share in shares:
-        assert evaluator_module._gather(share) == [row for one in shares for row in one]
+        assert evaluator_module.gather(share) == [row for one in shares for row in one]
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "predictions/index.html"])

@@ -81,5 +81,6 @@ def test_what_its_config_cannot_do_and_unknown_tasks_are_refused(tmp_path):
     config.model.slope = 0.0
     with pytest.raises(ValueError, match="slope"):
         train_and_evaluate(config, tmp_path)
-    with pytest.raises(ValueError, match=r"`config.task` \(='reading'\) must be one of \('detection', 'toy'\)"):
+    names = r"`config.task` \(='reading'\) must be one of \('detection', 'recognition', 'toy'\)"
+    with pytest.raises(ValueError, match=names):
         get_task("reading")

@@ -45,6 +45,11 @@ def he_normal(
     return (scale * numbers).astype(dtype)
 
 
+def lecun_normal(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Float[Array, "..."]:
+    """Normal numbers of variance 1 / fan-in, for layers without a rectifier; drawn as those of `he_normal`."""
+    return he_normal(key, shape, dtype, fan_in=2 * math.prod(shape[:-1]))
+
+
 def fresh_variables(model: nn.Module, seed: int, example: jax.ShapeDtypeStruct = IMAGE) -> dict[str, Any]:
     """What `model.init` makes, its random kernels cut from one draw; a pure function of `seed`. To be compiled.
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from dbnet_jax.images.decode import MAX_PIXELS, BadPicture, decode_picture
 from dbnet_jax.messages import MOST_OF_A_KIND, Problem, Problems, check_choice
+from dbnet_jax.typing import Image
 from input_pipeline.datasets.benchmarks.base import SPLITS, VALIDATION_EVERY
 from input_pipeline.datasets.own_data.entries import Entry, Size, exclude, locate, merge, natural_order, unique
 from input_pipeline.datasets.parsing.annotations import make_sample
@@ -118,6 +119,11 @@ class LabelledPictures(Dataset):
         return self._annotation(self._entries[index])[0]
 
     def __getitem__(self, index: int) -> Sample:
+        image, annotation = self.read(index)
+        return make_sample(self.name(index), image, annotation)
+
+    def read(self, index: int) -> tuple[Image, Annotation]:
+        """A picture and its labels. **Raises:** BadPicture when one of them cannot be used."""
         entry = self._entries[index]
         annotation, size = self._annotation(entry)
         path = locate(entry)
@@ -134,7 +140,7 @@ class LabelledPictures(Dataset):
                 f"{size[1]} and {size[0]}; kept as they are (`follow_exif` is {self.follow_exif})"
             )
             annotation.problems.append(Problem(entry.place, said))
-        return make_sample(entry.name, image, annotation)
+        return image, annotation
 
     def _annotation(self, entry: Entry) -> tuple[Annotation, Size | None]:
         if entry.unusable:

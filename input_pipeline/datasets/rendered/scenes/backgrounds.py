@@ -49,15 +49,21 @@ class Backgrounds:
             if not self._files:
                 raise FileNotFoundError(f"`config.data.backgrounds` (={os.fspath(folder)!r}) must hold pictures")
 
-    def paint(self, rng: np.random.Generator, size: tuple[int, int], problems: list[Problem]) -> Image:
-        """A ground of `size` (height, width).
+    def paint(
+        self,
+        rng: np.random.Generator,
+        size: tuple[int, int],
+        problems: list[Problem],
+        share: tuple[float, float] = (0.45, 1.0),
+    ) -> Image:
+        """A ground of `size` (height, width), of a photograph a part whose sides are this share of the largest.
 
         If a file is no picture, a ground is drawn instead, and `problems` gets an entry.
         """
         if self._files and rng.random() < _PHOTO_SHARE:
             photo = _read_photo(self._files[rng.integers(len(self._files))])
             if not isinstance(photo, Problem):
-                picture = _crop(rng, photo, size)
+                picture = _crop(rng, photo, size, share)
                 _add_clutter(rng, picture, _PHOTOS_CLUTTERED)
                 return picture
             problems.append(photo)
@@ -78,11 +84,11 @@ def _read_photo(file: pathlib.Path) -> Image | Problem:
     return photo if scale == 1 else np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _crop(rng: np.random.Generator, photo: Image, size: tuple[int, int]) -> Image:
+def _crop(rng: np.random.Generator, photo: Image, size: tuple[int, int], shares: tuple[float, float]) -> Image:
     """A part of a photograph, mirrored or not, enlarged to `size`."""
     height, width = photo.shape[:2]
     largest = min(height / size[0], width / size[1])
-    share = largest * rng.uniform(0.45, 1.0)
+    share = largest * rng.uniform(*shares)
     rows, columns = max(1, int(share * size[0])), max(1, int(share * size[1]))
     top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
     part = photo[top : top + rows, left : left + columns]

@@ -1,0 +1,69 @@
+"""The characters that a recogniser can write: sets by name, or a person's own file."""
+
+import importlib.resources
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+_FOLDER = pathlib.Path(str(importlib.resources.files("dbnet_jax"))) / "characters"
+BLANK = 0
+"""The class that stands for no character."""
+
+
+class CharacterSet:
+    """Characters and their classes: the first is class 1.
+
+    **Arguments:** `characters`: each a single character, none twice.
+
+    **Raises:** ValueError if there is none, or one is there twice.
+    """
+
+    def __init__(self, characters: Sequence[str]):
+        self.characters = "".join(characters)
+        self._classes = {character: place for place, character in enumerate(self.characters, start=1)}
+        if not self.characters or len(self._classes) != len(self.characters):
+            twice = sorted({one for one in self.characters if self.characters.count(one) > 1})
+            wrong = f"{twice} are there twice" if twice else "it is empty"
+            raise ValueError(f"`characters` (={self.characters[:80]!r}) must hold different characters: {wrong}")
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, with `BLANK`."""
+        return len(self.characters) + 1
+
+    def unknown(self, text: str) -> str:
+        """The characters of a text that are not in the set, sorted."""
+        return "".join(sorted(set(text) - self._classes.keys()))
+
+    def encode(self, text: str) -> Int[np.ndarray, "length"]:
+        """The class of each character. **Raises:** ValueError where one is not in the set."""
+        if unknown := self.unknown(text):
+            raise ValueError(f"`text` (={text!r}) has characters that the character set lacks: {unknown!r}")
+        return np.array([self._classes[character] for character in text], np.int32)
+
+    def decode(self, classes: Iterable[int] | Int[np.ndarray, "_"]) -> str:
+        """The text of classes; `BLANK` is left out."""
+        return "".join(self.characters[one - 1] for one in classes if one != BLANK)
+
+
+def character_sets() -> list[str]:
+    """The names of the sets that come with the project."""
+    return sorted(file.stem for file in _FOLDER.glob("*.txt"))
+
+
+def load_characters(name_or_file: str | os.PathLike[str]) -> CharacterSet:
+    """A character set.
+
+    **Arguments:** `name_or_file`: "digits", "latin" (94 printable ASCII characters), "latin_extended", or a UTF-8 text
+    file of characters; line ends do not count.
+
+    **Raises:** ValueError if the name is unknown or the file holds a character twice.
+    """
+    name = os.fspath(name_or_file)
+    file = _FOLDER / f"{name}.txt" if name in character_sets() else pathlib.Path(name).expanduser()
+    if not file.is_file():
+        raise ValueError(f"`config.model.characters` (={name!r}) must be one of {character_sets()}, or a text file")
+    return CharacterSet(file.read_text(encoding="utf-8").replace("\r", "").replace("\n", ""))

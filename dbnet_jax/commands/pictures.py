@@ -1,0 +1,87 @@
+"""The picture files that a command line names, and their frames."""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from dbnet_jax.commands.options import Options
+from dbnet_jax.file_names import visible_below
+from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, Picture, count_frames, read_picture
+
+Frame = tuple[pathlib.Path, int | None]
+"""A picture file, and its frame from 0; None is the first frame, with a note if there are more."""
+
+
+def pictures_of(
+    sources: Sequence[str | os.PathLike[str]], output: pathlib.Path
+) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    """The folder that contains all pictures of the sources, and the pictures. **Raises:** as `picture_files`."""
+    paths = [pathlib.Path(source) for source in sources]
+    if len(paths) > 1:
+        paths = [pathlib.Path(os.path.abspath(path)) for path in paths]
+    roots = [path if path.is_dir() else path.parent for path in paths]
+    root = roots[0] if len(roots) == 1 else pathlib.Path(os.path.commonpath(roots))
+    return root, list(dict.fromkeys(file for path in paths for file in picture_files(path, output)))
+
+
+def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
+    """The pictures of `source` in order, without hidden ones and those in an `output` inside of it.
+
+    **Returns:** files, and links that lead nowhere, with the suffix of a picture.
+
+    **Raises:** FileNotFoundError when there is no picture; ValueError when `output` is `source`.
+    """
+    if source.is_file():
+        return [source]
+    results, root = output.resolve(), source.resolve()
+    if results == root:
+        raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
+    named = (file for file in visible_below(source) if file.suffix.lower() in PICTURE_SUFFIXES)
+    files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
+    if results.is_relative_to(root):
+        # Unlike `resolve`, `realpath` takes links that lead round in a circle.
+        files = [file for file in files if not pathlib.Path(os.path.realpath(file)).is_relative_to(results)]
+    if not files:
+        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
+        raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
+    return files
+
+
+def _leads_nowhere(file: pathlib.Path) -> bool:
+    return file.is_symlink() and not file.exists()
+
+
+def each_frame(files: Sequence[pathlib.Path], every: bool) -> list[Frame]:
+    """Each file with no frame, or with each of its frames where `every` is true and it has several."""
+    found: list[Frame] = []
+    for file in files:
+        count = 1
+        if every:
+            with contextlib.suppress(OSError, MemoryError):  # reported where the picture is read
+                count = count_frames(file)
+        found += [(file, None)] if count == 1 else [(file, frame) for frame in range(count)]
+    return found
+
+
+def frame_name(file: pathlib.Path, frame: int | None) -> pathlib.Path:
+    """The name of a frame: scan.tif#1 of the first one; that of the file where `frame` is None."""
+    return file if frame is None else file.with_name(f"{file.name}#{frame + 1}")
+
+
+def read_file(file: pathlib.Path, **options: Any) -> Picture:
+    """The picture in a file. **Raises:** BadPicture for every error: one file of many must not end the others."""
+    if _leads_nowhere(file):
+        raise BadPicture(f"{file}: is a link that leads nowhere, to {os.readlink(file)}")
+    try:
+        return read_picture(file, **options)
+    except OSError as error:
+        raise BadPicture(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+def results_folder(options: Options, kind: str) -> pathlib.Path:
+    """The folder for results on the pictures of a command line: in `runs`, and not beside the pictures."""
+    first = pathlib.Path(options.inputs[0]).resolve()
+    name = first.parent.name if len(options.inputs) > 1 else first.name if first.is_dir() else first.stem
+    return pathlib.Path(options.runs) / kind / name

@@ -1,0 +1,141 @@
+"""Reads pictures: words, lines and text, in the formats of readers and archives, and a page to look at."""
+
+import contextlib
+import functools
+import json
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from absl.app import UsageError
+from tqdm import tqdm
+
+from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.pictures import each_frame, frame_name, pictures_of, read_file, results_folder
+from dbnet_jax.commands.sources import config_of_weights
+from dbnet_jax.detector import Detector
+from dbnet_jax.files import claim_files, replace_files, write_atomically
+from dbnet_jax.images.decode import Picture
+from dbnet_jax.pages.page import PAGE
+from dbnet_jax.pages.reading import ReadingPage
+from dbnet_jax.reader import Page, Reader
+from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
+from dbnet_jax.recognition.recognizer import Recognizer
+from dbnet_jax.training.cpu_memory import keep_memory
+from dbnet_jax.transcripts import TRANSCRIPTS, as_json
+from dbnet_jax.weights.run_folder import restore_variables
+from dbnet_jax.weights.shipped import DEFAULT, find_weights
+
+_NOTHING = Picture("", np.zeros((1, 1, 3), np.uint8))
+JSON = "reading.json"
+FORMATS = ("json", *TRANSCRIPTS, "page")
+"""The formats by name: "json" writes `reading.json`, "page" `index.html`; the others a file for each picture."""
+
+
+def read_files(
+    reader: Reader, sources: Sequence[str], output: pathlib.Path, formats: Sequence[str] = FORMATS
+) -> tuple[dict[str, Page], dict[str, str]]:
+    """Reads picture files, and every picture of folders and the folders in them.
+
+    A picture that cannot be read is skipped. Files of an earlier run in `output` are removed, other files stay.
+
+    **Arguments:** `reader`; `sources`: files and folders; `output`: the folder of the results; `formats`: of `FORMATS`.
+
+    **Returns:** the pages by the names of the pictures, and why others were skipped.
+
+    **Raises:** FileNotFoundError when the sources contain no picture; FileExistsError when `output` contains files of a
+    person; ValueError when a format does not exist.
+    """
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise ValueError(f"`formats` (={','.join(formats)}): {unknown[0]!r} is none of {', '.join(FORMATS)}")
+    root, files = pictures_of(sources, output)
+    frames = each_frame(files, reader.detector.config.predict.frames == "all")
+    names = [frame_name(file.relative_to(root), frame).as_posix() for file, frame in frames]
+    texts = [kind for kind in formats if kind in TRANSCRIPTS]
+    planned = {kind: [f"{kind}/{name}{TRANSCRIPTS[kind][0]}" for name in names] for kind in texts}
+    planned |= {kind: [file] for kind, file in (("json", JSON), ("page", PAGE)) if kind in formats}
+    output.mkdir(parents=True, exist_ok=True)
+    claim_files(output, planned)
+    page = ReadingPage(output, "What the pictures say") if "page" in formats else None
+    pages: dict[str, Page] = {}
+    skipped: dict[str, str] = {}
+    written: dict[str, list[str]] = {kind: [] for kind in FORMATS}
+    try:
+        for name, picture, found in _each(reader, frames, names):
+            if isinstance(found, ValueError):
+                skipped[name] = str(found)
+                continue
+            pages[name] = found
+            for kind in texts:
+                written[kind].append(_write_transcript(output, kind, name, found))
+            if page is not None:
+                page.add(name, picture.image, found)
+    finally:
+        if "json" in formats:
+            text = json.dumps({"pictures": {k: as_json(v) for k, v in pages.items()}, "skipped": skipped}, indent=1)
+            write_atomically(output / JSON, text + "\n")
+            written["json"].append(JSON)
+        if page is not None:
+            page.close({"pictures": len(pages), **({"skipped": "; ".join(skipped.values())} if skipped else {})})
+            written["page"] = page.files
+        replace_files(output, written)
+    return pages, skipped
+
+
+def _write_transcript(output: pathlib.Path, kind: str, name: str, page: Page) -> str:
+    suffix, made = TRANSCRIPTS[kind]
+    file = output / kind / f"{name}{suffix}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, made(page, name))
+    return file.relative_to(output).as_posix()
+
+
+def _each(
+    reader: Reader, frames: Sequence[tuple[pathlib.Path, int | None]], names: Sequence[str]
+) -> Iterator[tuple[str, Picture, Page | ValueError]]:
+    """The name, the picture and the page, or the error, of each frame."""
+    predict = reader.detector.config.predict
+    options = {"follow_exif": predict.follow_exif, "max_pixels": predict.max_pixels}
+    kept: dict[int, Picture] = {}
+
+    def read(index: int, file: pathlib.Path, frame: int | None) -> Picture:
+        kept[index] = read_file(file, frame=frame, **options)
+        return kept[index]
+
+    sources: list[Callable[[], Picture]] = [
+        functools.partial(read, index, file, frame) for index, (file, frame) in enumerate(frames)
+    ]
+    with (
+        contextlib.closing(reader.read_many(sources)) as found,
+        tqdm(total=len(frames), unit="picture", disable=None, dynamic_ncols=True) as bar,
+    ):
+        for index, (name, one) in enumerate(zip(names, found, strict=True)):
+            if isinstance(one, ValueError):
+                bar.write(f"skipped: {one}")
+            yield name, kept.pop(index, _NOTHING), one
+            bar.update()
+
+
+def run(options: Options) -> None:
+    """The command `read`."""
+    if not options.inputs:
+        raise UsageError("--input is missing: a picture, or a folder of pictures")
+    detector_file = str(find_weights(options.weights or DEFAULT))
+    config = config_of_weights(detector_file, options)
+    keep_memory()
+    detector = Detector(config, restore_variables(config, detector_file))
+    recognizer = Recognizer.from_checkpoint(_recognizer_source(options.recognizer or RECOGNIZER))
+    output = pathlib.Path(options.output or results_folder(options, "readings"))
+    formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
+    pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)
+    for name, page in pages.items():
+        print(f"{name}:\n{page.text}\n" if len(pages) > 1 else page.text)
+    print(f"results: {output / PAGE if 'page' in formats else output}", file=sys.stderr)
+    if not pages:
+        sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")
+
+
+def _recognizer_source(name: str) -> str:
+    """The folder of a run, or a weights file."""
+    return name if pathlib.Path(name).is_dir() else str(find_weights(name))

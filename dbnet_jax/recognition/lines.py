@@ -1,0 +1,145 @@
+"""From words to lines, and to the order in which they are read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dbnet_jax.images.crops import text_sides
+from dbnet_jax.typing import Polygon
+
+_GAP = 1.6  # heights between two words of a line, at most
+_OFF = 0.5  # heights that the next word may lie above or below
+_RATIO = 1.8  # of the heights of two words of a line
+_TURN = np.radians(25)  # between the directions of two words of a line
+_COLUMN_GAP = 1.0  # heights between two columns, at least
+_COLUMN_WIDTH = 5.0  # heights of a column's lines, at least: narrower ones are a table's
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a word stands: its ends, its direction and its height, in pixels."""
+
+    start: Float[np.ndarray, "2"]
+    end: Float[np.ndarray, "2"]
+    direction: Float[np.ndarray, "2"]
+    height: float
+
+
+def _place(polygon: Polygon) -> _Place:
+    upper, lower = text_sides(polygon)
+    middle = (upper + lower) / 2
+    direction = middle[-1] - middle[0]
+    length = max(float(np.linalg.norm(direction)), 1e-6)
+    height = float(np.linalg.norm(upper - lower, axis=1).mean())
+    return _Place(middle[0], middle[-1], direction / length, max(height, 1.0))
+
+
+def group_lines(polygons: Sequence[Polygon]) -> list[list[int]]:
+    """The words of each line, from its beginning on.
+
+    A word's follower is the nearest one behind its end of about the same height and direction, at the same height.
+    """
+    places = [_place(polygon) for polygon in polygons]
+    pairs = []
+    for i, a in enumerate(places):
+        for j, b in enumerate(places):
+            if i != j and (gap := _gap(a, b)) is not None:
+                pairs.append((gap, i, j))
+    follower: dict[int, int] = {}
+    leader: dict[int, int] = {}
+    for _, i, j in sorted(pairs):
+        if i not in follower and j not in leader and not _leads_to(follower, j, i):
+            follower[i], leader[j] = j, i
+    lines = []
+    for start in range(len(places)):
+        if start in leader:
+            continue
+        line = [start]
+        while line[-1] in follower:
+            line.append(follower[line[-1]])
+        lines.append(line)
+    return lines
+
+
+def _gap(a: _Place, b: _Place) -> float | None:
+    """The distance from a word's end to the beginning of another of its line, in heights; None where it is none."""
+    height = (a.height + b.height) / 2
+    if max(a.height, b.height) > _RATIO * min(a.height, b.height):
+        return None
+    if float(a.direction @ b.direction) < np.cos(_TURN):
+        return None
+    step = (b.start - a.end) / height
+    along, across = float(step @ a.direction), float(step[1] * a.direction[0] - step[0] * a.direction[1])
+    return abs(along) if -0.7 < along < _GAP and abs(across) < _OFF else None
+
+
+def _leads_to(follower: dict[int, int], start: int, goal: int) -> bool:
+    while start in follower:
+        start = follower[start]
+        if start == goal:
+            return True
+    return start == goal
+
+
+def reading_order(boxes: Float[np.ndarray, "lines 4"]) -> list[int]:
+    """The order in which lines are read: rows from the top down, and one column after another.
+
+    A gap from top to bottom parts columns where the lines on both sides are long; short ones, as the prices of a
+    receipt, are read row by row.
+
+    **Arguments:** `boxes`: left, top, right, bottom of each line, in pixels.
+    """
+    return _order(boxes, list(range(len(boxes))))
+
+
+def _order(boxes: Float[np.ndarray, "lines 4"], mine: list[int]) -> list[int]:
+    if len(mine) < 2:
+        return mine
+    height = float(np.median(boxes[mine, 3] - boxes[mine, 1]))
+    columns = _parts(boxes, mine, 0, _COLUMN_GAP * height)
+    if len(columns) > 1 and all(_is_column(boxes, column) for column in columns):
+        return [one for column in columns for one in _order(boxes, column)]
+    rows = _parts(boxes, mine, 1, 0.0)
+    if len(rows) > 1:
+        return _order_rows(boxes, rows)
+    return sorted(mine, key=lambda i: (round(float(boxes[i, 1] + boxes[i, 3]) / 2 / height), float(boxes[i, 0])))
+
+
+def _order_rows(boxes: Float[np.ndarray, "lines 4"], rows: list[list[int]]) -> list[int]:
+    """Rows in turn; neighbouring rows that together fall into columns are read column by column."""
+    order: list[int] = []
+    start = 0
+    while start < len(rows):
+        # The longest run of rows, from here on, that has columns.
+        for end in range(len(rows), start + 1, -1):
+            run = [one for row in rows[start:end] for one in row]
+            height = float(np.median(boxes[run, 3] - boxes[run, 1]))
+            columns = _parts(boxes, run, 0, _COLUMN_GAP * height)
+            if len(columns) > 1 and all(_is_column(boxes, column) for column in columns):
+                order += [one for column in columns for one in _order(boxes, column)]
+                start = end
+                break
+        else:
+            row = rows[start]
+            order += sorted(row, key=lambda i: float(boxes[i, 0]))
+            start += 1
+    return order
+
+
+def _is_column(boxes: Float[np.ndarray, "lines 4"], lines: list[int]) -> bool:
+    sizes = boxes[lines, 2:] - boxes[lines, :2]
+    return len(lines) > 1 and float(np.median(sizes[:, 0] / np.maximum(sizes[:, 1], 1))) >= _COLUMN_WIDTH
+
+
+def _parts(boxes: Float[np.ndarray, "lines 4"], mine: list[int], axis: int, least: float) -> list[list[int]]:
+    """The lines in groups that gaps of more than `least` pixels part, across the whole of `mine`."""
+    order = sorted(mine, key=lambda i: float(boxes[i, axis]))
+    parts, reach = [[order[0]]], float(boxes[order[0], axis + 2])
+    for i in order[1:]:
+        if float(boxes[i, axis]) - reach > least:
+            parts.append([])
+        parts[-1].append(i)
+        reach = max(reach, float(boxes[i, axis + 2]))
+    return parts

@@ -1,0 +1,74 @@
+"""Word crops in an LMDB, as MJSynth and SynthText are published for recognition."""
+
+import os
+import pathlib
+from typing import Any
+
+from dbnet_jax.images.decode import BadPicture, decode_image
+from dbnet_jax.messages import Problem, check_choice
+from input_pipeline.datasets.benchmarks.base import VALIDATION_EVERY
+from input_pipeline.datasets.sample import Dataset, Sample, whole_picture
+
+
+class WordLmdb(Dataset):
+    """A folder with `data.mdb`: "num-samples", and "image-000000001", "label-000000001" of each crop.
+
+    A folder of several such databases, as `MJ/MJ_train` and `ST`, is read as one, in the order of their names. Every
+    tenth crop is "validation" and the others are "train".
+
+    **Arguments:** `folder`; `split`: "train", "validation" or "trainval". The others do not apply.
+
+    **Raises:** ImportError without the package lmdb; FileNotFoundError where no database is there.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        split: str = "train",
+        *,
+        labels: str = "",
+        eval_labels: str = "",
+        follow_exif: bool = True,
+        max_pixels: int | None = None,
+    ):
+        check_choice("split", split, ("train", "validation", "trainval"))
+        self._files = sorted(file.parent for file in pathlib.Path(folder).rglob("data.mdb"))
+        if not self._files:
+            raise FileNotFoundError(f"`config.data.dir` (={os.fspath(folder)!r}) holds no LMDB: no data.mdb is there")
+        self._open: dict[tuple[int, pathlib.Path], Any] = {}
+        counts = [int(self._read(file, b"num-samples")) for file in self._files]
+        places = [(file, number) for file, count in zip(self._files, counts, strict=True) for number in range(count)]
+        self._places = [
+            place
+            for position, place in enumerate(places)
+            if split == "trainval" or (position % VALIDATION_EVERY == 0) == (split == "validation")
+        ]
+        self.problems: list[Problem] = []
+
+    def _read(self, file: pathlib.Path, key: bytes) -> bytes:
+        try:
+            import lmdb
+        except ImportError as error:
+            raise ImportError("word_lmdb needs the package lmdb: pip install lmdb") from error
+        # An environment must not be used by a process that was forked from the one that opened it.
+        place = os.getpid(), file
+        if place not in self._open:
+            self._open[place] = lmdb.open(str(file), readonly=True, lock=False, readahead=False, max_readers=64)
+        with self._open[place].begin() as transaction:
+            value = transaction.get(key)
+        if value is None:
+            raise BadPicture(f"{file.name}: {key.decode()} is missing")
+        return bytes(value)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def name(self, index: int) -> str:
+        file, number = self._places[index]
+        return f"{file.name}-{number + 1:09}"
+
+    def __getitem__(self, index: int) -> Sample:
+        file, number = self._places[index]
+        image = decode_image(self._read(file, b"image-%09d" % (number + 1)), self.name(index))
+        text = self._read(file, b"label-%09d" % (number + 1)).decode("utf-8", "replace")
+        return Sample(self.name(index), image, [whole_picture(image)], [False], [text])

@@ -1,0 +1,115 @@
+"""Words as samples: from data sets, from lists, and rendered."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dbnet_jax.characters import CharacterSet, character_sets, load_characters
+from dbnet_jax.config.recognition import recognition_config
+from dbnet_jax.images.decode import BadPicture
+from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.rendered.scenes.words import WordImages
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
+from input_pipeline.datasets.words.word_list import WordList
+from input_pipeline.datasets.wrappers.words_of import WordsOf
+from input_pipeline.from_config import open_split
+from input_pipeline.word_examples import WordExamples
+
+LATIN = load_characters("latin")
+
+
+class Photos(Dataset):
+    """Two pictures; the first has three words, of which one is ignored and one has a space."""
+
+    problems: list = []  # noqa: RUF012
+
+    def __len__(self):
+        return 2
+
+    def name(self, index):
+        return f"{index}.png"
+
+    def __getitem__(self, index):
+        image = np.full((200, 300, 3), 10, np.uint8)
+        boxes = [np.array([[x, 40], [x + 60, 40], [x + 60, 60], [x, 60]], np.float32) for x in (10, 90, 170)]
+        image[40:60, 10:70] = 200
+        count = 3 - 2 * index
+        return Sample(
+            self.name(index), image, boxes[:count], [False, True, False][:count], ["one", "###", "a b"][:count]
+        )
+
+    def annotation(self, index):
+        sample = self[index]
+        return Annotation(sample.polygons, sample.ignore, sample.texts)
+
+
+def test_words_of_a_data_set():
+    words = WordsOf(Photos(), LATIN)
+    assert [words.name(i) for i in range(len(words))] == ["0.png#1", "1.png#1"]
+    assert [str(problem) for problem in words.problems] == ["0.png: 'a b' is left out: the character set lacks ' '"]
+    word = words[0]
+    assert word.texts == ["one"]
+    assert word.image.shape[0] < 60  # a part of the picture
+    inside = word.polygons[0].astype(int)
+    assert (word.image[inside[0, 1] : inside[2, 1], inside[0, 0] : inside[2, 0]] == 200).all()
+
+
+def test_an_example_has_the_word_its_width_and_its_classes():
+    options = {"characters": LATIN, "size": (32, 160), "max_length": 5, "jitter": 0.0}
+    examples = WordExamples(WordsOf(Photos(), LATIN), 0, BadSamples(2, 0.5), **options)
+    made = [examples[position] for position in range(2)]
+    assert {int(one["width"]) for one in made} == {96}
+    assert all((one["image"][2:-2, 4:90] == 200).all() for one in made)
+    assert all(LATIN.decode(one["text"]) == "one" and one["text"].shape == (5,) for one in made)
+    short = WordExamples(WordsOf(Photos(), LATIN), 0, BadSamples(2, 0.5), **options | {"max_length": 2})
+    with pytest.raises(BadPicture, match=r"is longer than `config\.model\.max_length`"):
+        short._make(np.random.default_rng(0), 0, WordsOf(Photos(), LATIN)[0])
+
+
+@pytest.mark.parametrize("line", ["word_1.png\t{}", 'word_1.png, "{}"'])
+def test_lists_of_words(tmp_path, line):
+    (tmp_path / "images").mkdir()
+    for n in (1, 2):
+        cv2.imwrite(str(tmp_path / f"images/word_{n}.png"), np.full((20, 50, 3), 99, np.uint8))
+    text = 'say, "Hi"'
+    shown = text.replace('"', '\\"') if '"' in line else text
+    (tmp_path / "labels.txt").write_text(f"{line.format(shown)}\nword_2.png\tTWO\nno name\n")
+    words = WordList(tmp_path, "trainval")
+    places = {words.name(i): i for i in range(len(words))}
+    found = {name: words[places[name]] for name in ("word_1.png", "word_2.png")}
+    assert {name: sample.texts for name, sample in found.items()} == {"word_1.png": [text], "word_2.png": ["TWO"]}
+    assert found["word_1.png"].polygons[0].tolist() == [[0, 0], [50, 0], [50, 20], [0, 20]]
+    with pytest.raises(BadPicture, match="neither a tab"):
+        words[places["labels.txt:3"]]
+    config = recognition_config()
+    config.data.update({"name": "word_list", "dir": str(tmp_path), "train_split": "trainval"})
+    # The space is not in the set.
+    assert [one.texts for one in open_split(config, "train")] == [["TWO"]]
+
+
+def test_rendered_words_follow_from_their_number():
+    words = WordImages(50, seed=3, fonts="builtin", characters="abcdefghijklmnopqrstuvwxyz")
+    for index in (0, 7):
+        first, again = words[index], words[index]
+        assert first.texts == again.texts
+        np.testing.assert_array_equal(first.image, again.image)
+    texts = [words[index].texts[0] for index in range(20)]
+    assert len(set(texts)) > 10
+    assert all(text.isascii() and text.islower() for text in texts)
+    assert words[1].image.shape != words[2].image.shape or (words[1].image != words[2].image).any()
+    with pytest.raises(IndexError):
+        words[50]
+
+
+def test_character_sets(tmp_path):
+    assert character_sets() == ["digits", "latin", "latin_extended"]
+    assert LATIN.classes == 95
+    assert LATIN.decode(LATIN.encode("Ab~")) == "Ab~"
+    with pytest.raises(ValueError, match="lacks: 'é'"):
+        LATIN.encode("café")
+    (tmp_path / "mine.txt").write_text("ab\nc\n")
+    assert load_characters(tmp_path / "mine.txt").characters == "abc"
+    with pytest.raises(ValueError, match=r"\['a'\] are there twice"):
+        CharacterSet("aba")
+    with pytest.raises(ValueError, match="must be one of"):
+        load_characters("klingon")

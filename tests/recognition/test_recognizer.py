@@ -1,0 +1,86 @@
+"""Recognizers: batches of any widths, grey and colour, decodings, and what is refused."""
+
+import jax
+import numpy as np
+import pytest
+
+from dbnet_jax.config.recognition import recognition_config
+from dbnet_jax.detector import Detector
+from dbnet_jax.models.layers.initialization import fresh_variables
+from dbnet_jax.recognition import Recognizer
+from dbnet_jax.recognition.recognizer import recognizer_from_config
+from dbnet_jax.tasks.recognition import Recognition
+
+
+@pytest.fixture(scope="module")
+def parts():
+    config = recognition_config()
+    config.model.hidden, config.model.characters = 8, "digits"
+    config.predict.widths, config.predict.batch_size = (32, 64), 4
+    model, example = recognizer_from_config(config), Recognition().example(config)
+    variables = jax.jit(lambda: fresh_variables(model, 3, example))()
+    # Sharper than at first, so that something is read.
+    variables["params"]["output"]["kernel"] *= 30
+    return config, variables
+
+
+@pytest.fixture(scope="module")
+def recognizer(parts):
+    return Recognizer(*parts)
+
+
+def crops(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(5)
+    return [
+        rng.integers(0, 256, (int(rng.integers(10, 60)), int(rng.integers(5, 90)), 3), np.uint8) for _ in range(count)
+    ]
+
+
+def test_words_read_together_are_as_one_by_one(recognizer):
+    pictures = crops(9)
+    together = recognizer.recognize(pictures)
+    assert len({one.text for one in together}) > 2
+    for picture, found in zip(pictures, together, strict=True):
+        (alone,) = recognizer.recognize([picture])
+        assert alone.text == found.text
+        assert alone.score == pytest.approx(found.score, abs=1e-4)
+    assert recognizer.recognize([]) == []
+
+
+def test_grey_crops_are_as_their_colours(recognizer):
+    grey = crops(1)[0][..., 0]
+    assert recognizer.recognize([grey]) == recognizer.recognize([np.repeat(grey[..., None], 3, axis=2)])
+
+
+def test_a_lexicon_is_all_that_is_read(parts, tmp_path):
+    config, variables = parts
+    config = config.copy_and_resolve_references()
+    (tmp_path / "words.txt").write_text("12\n345\nword\n")
+    config.predict.lexicon = str(tmp_path / "words.txt")
+    assert {one.text for one in Recognizer(config, variables).recognize(crops(4))} <= {"12", "345"}
+
+
+def test_a_beam_is_at_least_as_likely_as_greedy(parts, recognizer):
+    config, variables = parts
+    config = config.copy_and_resolve_references()
+    config.predict.decoding = "beam"
+    found = Recognizer(config, variables).recognize(crops(3))
+    assert all(0 <= one.score <= 1 and set(one.text) <= set("0123456789") for one in found)
+
+
+@pytest.mark.parametrize(
+    "crop", [np.zeros((0, 5, 3), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), None]
+)
+def test_what_is_no_crop_is_refused(recognizer, crop):
+    with pytest.raises(ValueError, match="`crops` must be uint8 arrays"):
+        recognizer.recognize([crop])
+
+
+def test_a_detectors_weights_are_refused():
+    with pytest.raises(ValueError, match="holds weights for detection, no recogniser"):
+        Recognizer.from_pretrained("small-word")
+
+
+def test_a_detector_refuses_a_recognisers_weights(parts):
+    with pytest.raises(ValueError, match=r"`config.task` \(='recognition'\) must be 'detection'"):
+        Detector(*parts)
