@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from dbnet_jax.commands.predict import picture_files
+from dbnet_jax.commands.pictures import picture_files
 from dbnet_jax.commands.score import score_files
 from dbnet_jax.evaluation.submissions.archive import by_picture, read_source
 from input_pipeline.datasets import open_dataset
