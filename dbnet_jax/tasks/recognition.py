@@ -25,7 +25,7 @@ class Recognition(Task):
 
     name = "recognition"
     metric = "accuracy"
-    metrics = ("accuracy", "accuracy_case_sensitive", "cer")
+    metrics = ("accuracy", "accuracy_case_sensitive")
 
     def default_config(self) -> ConfigDict:
         return recognition_config()
