@@ -1,5 +1,5 @@
 # make quickstart   a text detector from nothing, with a page of pictures
-# make demo         the shipped detector on three sample pictures
+# make demo         the shipped detector and reader on three sample pictures
 # make test         the tests;  make lint: ruff, mypy and the order of the rooms
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,6 +11,7 @@ quickstart: .venv/ready
 
 demo: .venv/ready
 	$(BIN)/python run.py --mode=predict --input=docs/images/samples --output=runs/demo
+	$(BIN)/python run.py --mode=read --input=docs/images/samples --output=runs/demo_read
 
 test: .venv/ready-dev
 	$(BIN)/pytest -n 2 --dist worksteal

@@ -51,6 +51,7 @@ def write_word_report(
         },
     }
     if jax.process_index() == 0:
+        pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
         write_json(pathlib.Path(workdir) / "evaluation.json", everything)
         _write_page(pathlib.Path(workdir) / "predictions", evaluation, everything, config, dataset)
     return everything
