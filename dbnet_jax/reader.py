@@ -60,10 +60,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Page:
-    """The text of a picture; `size` is its (height, width) in pixels."""
+    """The text of a picture.
+
+    - `size`: (height, width) of the picture, in pixels.
+    - `notes`: what a person should know of the picture, as in `Detections`.
+    """
 
     lines: list[Line]
     size: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def words(self) -> list[Word]:
@@ -113,7 +118,11 @@ class Reader:
 
         sources = (functools.partial(keep, index, source) for index, source in enumerate(images))
         for index, found in enumerate(self.detector.detect_many(sources)):
-            yield found if isinstance(found, ValueError) else self.read_words(kept.pop(index), found)
+            if isinstance(found, ValueError):
+                kept.pop(index, None)
+                yield found
+            else:
+                yield self.read_words(kept.pop(index), found)
 
     def read_words(self, image: Image, found: Detections) -> Page:
         """The page of words that a detector found in a picture."""
@@ -126,7 +135,7 @@ class Reader:
         if lines:
             boxes = np.array([np.concatenate([line.polygon.min(0), line.polygon.max(0)]) for line in lines])
             lines = [lines[i] for i in reading_order(boxes)]
-        return Page(lines, (image.shape[0], image.shape[1]))
+        return Page(lines, (image.shape[0], image.shape[1]), found.notes)
 
     def _recognize(self, image: Image, polygons: list[Polygon]) -> list[Recognition]:
         """Reads each word; one that stands upright is read from both sides, and the surer reading is taken."""

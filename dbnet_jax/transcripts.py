@@ -22,6 +22,7 @@ def as_json(page: Page) -> dict[str, object]:
         "height": page.size[0],
         "width": page.size[1],
         "text": page.text,
+        **({"notes": list(page.notes)} if page.notes else {}),
         "lines": [{"text": line.text, "words": [_word_json(word) for word in line.words]} for line in page.lines],
     }
 

@@ -112,7 +112,10 @@ def _each(
     ):
         for index, (name, one) in enumerate(zip(names, found, strict=True)):
             if isinstance(one, ValueError):
-                bar.write(f"skipped: {one}")
+                bar.write(f"skipped: {one}", sys.stderr)
+            else:
+                for note in one.notes:
+                    bar.write(f"{name}: {note}", sys.stderr)
             yield name, kept.pop(index, _NOTHING), one
             bar.update()
 

@@ -12,7 +12,7 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.recognition import check_reading, check_recognition, recognition_config
-from dbnet_jax.losses.ctc import attention_loss, ctc_loss
+from dbnet_jax.losses.recognition import attention_loss, ctc_loss
 from dbnet_jax.models.recognition.encoders import HEIGHT, column_counts
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.recognition.recognizer import Recognizer, grey_to_unit, recognizer_from_config

@@ -7,7 +7,7 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from dbnet_jax.models.recognition import Recognition
+from dbnet_jax.models.recognition import Crnn
 from dbnet_jax.models.variables import Variables, variable_shapes
 from dbnet_jax.torch_weights.crnn import load_crnn
 from dbnet_jax.torch_weights.files import PathOrStateDict, as_array, read_state_dict
@@ -36,7 +36,7 @@ def load_torch_weights(path_or_state_dict: PathOrStateDict, model: nn.Module) ->
     floating point. Arrays without use are not listed: classifiers, `backbone.smooth`, `num_batches_tracked`, and the
     threshold branch if the model has none. FileNotFoundError, ImportError as `read_state_dict`.
     """
-    if isinstance(model, Recognition):
+    if isinstance(model, Crnn):
         return load_crnn(read_state_dict(path_or_state_dict), model)
     weights = _read(path_or_state_dict)
     return _fitted(weights, variable_shapes(model), model, whole=True)

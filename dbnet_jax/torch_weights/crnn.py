@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from dbnet_jax.models.recognition import Recognition
+from dbnet_jax.models.recognition import Crnn
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.models.variables import Variables, differences, listed, shapes_of, variable_shapes
 from dbnet_jax.torch_weights.files import as_array
@@ -23,7 +23,7 @@ _STATISTICS = {"running_mean": "batch_stats/{}/mean", "running_var": "batch_stat
 _DENSE = {"rnn.0.embedding": "embedding0", "rnn.1.embedding": "output"}
 
 
-def load_crnn(state_dict: Mapping[str, object], model: Recognition) -> Variables:
+def load_crnn(state_dict: Mapping[str, object], model: Crnn) -> Variables:
     """The weights of a PyTorch CRNN.
 
     They read grey pictures in [−1, 1], 32 pixels high. Class 0 is the blank, as in ours.

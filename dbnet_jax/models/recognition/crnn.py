@@ -15,7 +15,7 @@ from dbnet_jax.models.recognition.encoders import ENCODERS, STRIDE, column_count
 DECODERS = ("ctc", "attention")
 
 
-class Recognition(nn.Module):
+class Crnn(nn.Module):
     """A network that reads words.
 
     **Arguments:**

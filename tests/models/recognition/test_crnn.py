@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dbnet_jax.losses.ctc import attention_loss, ctc_loss
+from dbnet_jax.losses.recognition import attention_loss, ctc_loss
 from dbnet_jax.models.layers.initialization import fresh_variables
 from dbnet_jax.models.recognition import create_recognizer
 from dbnet_jax.torch_weights import load_torch_weights
