@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.pictures import each_frame, frame_name, pictures_of, read_file, results_folder
-from dbnet_jax.commands.sources import config_of_weights
+from dbnet_jax.commands.sources import config_of_weights, recognizer_source
 from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files, write_atomically
 from dbnet_jax.images.decode import Picture
@@ -128,7 +128,7 @@ def run(options: Options) -> None:
     config = config_of_weights(detector_file, options)
     keep_memory()
     detector = Detector(config, restore_variables(config, detector_file))
-    recognizer = Recognizer.from_checkpoint(_recognizer_source(options.recognizer or RECOGNIZER))
+    recognizer = Recognizer.from_checkpoint(recognizer_source(options.recognizer or RECOGNIZER))
     output = pathlib.Path(options.output or results_folder(options, "readings"))
     formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
     pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)
@@ -137,8 +137,3 @@ def run(options: Options) -> None:
     print(f"results: {output / PAGE if 'page' in formats else output}", file=sys.stderr)
     if not pages:
         sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")
-
-
-def _recognizer_source(name: str) -> str:
-    """The folder of a run, or a weights file."""
-    return name if pathlib.Path(name).is_dir() else str(find_weights(name))

@@ -63,3 +63,14 @@ def config_of_weights(file: str, options: Options) -> ConfigDict:
     if options.config:
         config = with_data_of(config, read_config(options.config))
     return set_fields(config, options)
+
+
+def recognizer_source(name: str) -> str:
+    """The folder of a run, or a weights file, that `--recognizer` names.
+
+    **Raises:** UsageError when it is no recogniser's; as `find_weights`.
+    """
+    source = name if pathlib.Path(name).is_dir() else str(find_weights(name, "recognizer"))
+    if (task := load_config(source, "recognizer").task) != "recognition":
+        raise UsageError(f"--recognizer={name} is refused: it has weights for {task}, which --weights takes")
+    return source

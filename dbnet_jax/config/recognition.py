@@ -68,6 +68,16 @@ def check_recognition(config: ConfigDict) -> None:
     if config.data.pixels != "host" or config.data.source != "files":
         raise ValueError("`config.data.pixels` must be 'host' and `config.data.source` 'files' to train a recogniser")
     check_reading(config.predict)
+    check_decoder(config)
+
+
+def check_decoder(config: ConfigDict) -> None:
+    """Refuses what an attention decoder cannot do. **Raises:** ValueError, which names the field and its value."""
+    if config.model.decoder != "attention":
+        return
+    for field, plain in (("lexicon", ""), ("decoding", "greedy")):
+        if (value := config.predict[field]) != plain:
+            raise ValueError(f"`config.predict.{field}` (={value!r}) must be {plain!r}: the decoder is 'attention'")
 
 
 def check_reading(predict: ConfigDict) -> None:

@@ -18,7 +18,8 @@ class WordLmdb(Dataset):
 
     **Arguments:** `folder`; `split`: "train", "validation" or "trainval". The others do not apply.
 
-    **Raises:** ImportError without the package lmdb; FileNotFoundError where no database is there.
+    **Raises:** ImportError without the package lmdb; FileNotFoundError where no database is there; ValueError where one
+    cannot be read.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class WordLmdb(Dataset):
         if not self._files:
             raise FileNotFoundError(f"`config.data.dir` (={os.fspath(folder)!r}) holds no LMDB: no data.mdb is there")
         self._open: dict[tuple[int, pathlib.Path], Any] = {}
-        counts = [int(self._read(file, b"num-samples")) for file in self._files]
+        counts = [self._count(file) for file in self._files]
         places = [(file, number) for file, count in zip(self._files, counts, strict=True) for number in range(count)]
         self._places = [
             place
@@ -45,17 +46,26 @@ class WordLmdb(Dataset):
         ]
         self.problems: list[Problem] = []
 
+    def _count(self, file: pathlib.Path) -> int:
+        count = self._read(file, b"num-samples")
+        if not count.isdigit():
+            raise ValueError(f"{file}: num-samples (={count[:40]!r}) must be a number")
+        return int(count)
+
     def _read(self, file: pathlib.Path, key: bytes) -> bytes:
         try:
             import lmdb
         except ImportError as error:
-            raise ImportError("word_lmdb needs the package lmdb: pip install lmdb") from error
+            raise ImportError("word_lmdb needs the package lmdb: pip install 'dbnet_jax[lmdb]'") from error
         # An environment must not be used by a process that was forked from the one that opened it.
         place = os.getpid(), file
-        if place not in self._open:
-            self._open[place] = lmdb.open(str(file), readonly=True, lock=False, readahead=False, max_readers=64)
-        with self._open[place].begin() as transaction:
-            value = transaction.get(key)
+        try:
+            if place not in self._open:
+                self._open[place] = lmdb.open(str(file), readonly=True, lock=False, readahead=False, max_readers=64)
+            with self._open[place].begin() as transaction:
+                value = transaction.get(key)
+        except lmdb.Error as error:
+            raise BadPicture(f"{file}: the LMDB cannot be read ({error})") from error
         if value is None:
             raise BadPicture(f"{file.name}: {key.decode()} is missing")
         return bytes(value)

@@ -62,7 +62,7 @@ def test_an_example_has_the_word_its_width_and_its_classes():
     assert all((one["image"][2:-2, 4:90] == 200).all() for one in made)
     assert all(LATIN.decode(one["text"]) == "one" and one["text"].shape == (5,) for one in made)
     short = WordExamples(WordsOf(Photos(), LATIN), 0, BadSamples(2, 0.5), **options | {"max_length": 2})
-    with pytest.raises(BadPicture, match=r"is longer than `config\.model\.max_length`"):
+    with pytest.raises(BadPicture, match=r"more than `config\.model\.max_length` \(=2\)"):
         short._make(np.random.default_rng(0), 0, WordsOf(Photos(), LATIN)[0])
 
 
@@ -102,7 +102,7 @@ def test_rendered_words_follow_from_their_number():
 
 
 def test_character_sets(tmp_path):
-    assert character_sets() == ["digits", "latin", "latin_extended"]
+    assert character_sets() == ["alphanumeric", "digits", "latin", "latin_extended"]
     assert LATIN.classes == 95
     assert LATIN.decode(LATIN.encode("Ab~")) == "Ab~"
     with pytest.raises(ValueError, match="lacks: 'é'"):
