@@ -23,8 +23,8 @@ def composed(text: str) -> str:
 def picture_order(text: str) -> str:
     """The characters of a word from left to right, as they stand in a picture.
 
-    Letters that are written from right to left are turned around, numbers in them are not. Of a text in picture order it
-    returns the reading order. A text without such letters stays as it is.
+    Letters that are written from right to left are turned around, numbers in them are not. A text without such letters
+    stays as it is. Of a text in picture order the result is the text in reading order.
     """
     directions = [unicodedata.bidirectional(one) for one in text]
     if not {"R", "AL"} & set(directions):
@@ -62,7 +62,7 @@ class CharacterSet:
         return "".join(sorted(set(composed(text)) - self._classes.keys()))
 
     def encode(self, text: str) -> Int[np.ndarray, "length"]:
-        """The class of each character, from left to right in the picture. **Raises:** ValueError where one is not in the set."""
+        """The class of each character, in picture order. **Raises:** ValueError where one is not in the set."""
         if unknown := self.unknown(text):
             raise ValueError(f"`text` (={text!r}) has characters that the character set lacks: {unknown!r}")
         return np.array([self._classes[character] for character in picture_order(composed(text))], np.int32)

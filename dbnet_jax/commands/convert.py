@@ -43,9 +43,8 @@ def configure(config: ConfigDict, path_or_state_dict: PathOrStateDict) -> None:
     state_dict = read_state_dict(path_or_state_dict)
     crnn = is_crnn(state_dict)
     if (task := "recognition" if crnn else "detection") != config.task:
-        raise ValueError(
-            f"`config.task` (={config.task!r}) must be {task!r} for these weights: name another config, or none"
-        )
+        said = f"`config.task` (={config.task!r}) must be {task!r} for these weights"
+        raise ValueError(f"{said}: --config names one for {task}, and may be left out")
     if crnn:
         _configure_crnn(config, state_dict)
         return
@@ -87,8 +86,8 @@ def convert_checkpoint(
     - `workdir`: made if it does not exist.
     - `config`: of the model that the weights are of, see `configure`, and of all else (data, sizes, thresholds).
 
-    **Returns:** "parameters" and "statistics", how many numbers; and of a detector "dead_arrays", how many arrays take no
-    part in detection and were left out.
+    **Returns:** "parameters" and "statistics", how many numbers; of a detector also "dead_arrays", how many arrays take
+    no part in detection and were left out.
 
     **Raises:** ValueError when the workdir holds checkpoints already or the weights do not fit the config's model;
     WorkdirInUse; FileExistsError when it contains files of a person; FileNotFoundError, ImportError as

@@ -6,7 +6,7 @@ import jax
 from absl.app import UsageError
 
 from dbnet_jax.commands.options import Options
-from dbnet_jax.commands.sources import config_of_weights, config_or_saved, recognizer_source, workdir_or_weights
+from dbnet_jax.commands.sources import config_of_weights, config_or_saved, run_or_weights, workdir_or_weights
 from dbnet_jax.commands.summary import print_evaluation
 from dbnet_jax.evaluation.end_to_end import check_texts, with_readings
 from dbnet_jax.pages.evaluation import check_report
@@ -33,7 +33,7 @@ def run(options: Options) -> None:
             raise UsageError(
                 f"--recognizer reads what a detector finds, and {trained} is for {task.name}: leave it out"
             )
-        recognizer = Recognizer.from_checkpoint(recognizer_source(options.recognizer))
+        recognizer = Recognizer.from_checkpoint(run_or_weights(options.recognizer, "recognizer", "recognition"))
     try:
         dataset = task.open(config, "eval")
     except FileNotFoundError as error:

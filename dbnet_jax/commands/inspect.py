@@ -45,8 +45,8 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
 
     **Arguments:**
 
-    - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field. That of a recogniser is inspected by
-        `inspect_words`.
+    - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field. `inspect_words` inspects that of a
+        recogniser.
     - `folder`: takes the page.
     - `count`: examples to draw, from the first of the first batch on.
 

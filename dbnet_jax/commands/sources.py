@@ -65,12 +65,15 @@ def config_of_weights(file: str, options: Options) -> ConfigDict:
     return set_fields(config, options)
 
 
-def recognizer_source(name: str) -> str:
-    """The folder of a run, or a weights file, that `--recognizer` names.
+def run_or_weights(name: str, argument: str, task: str) -> str:
+    """The folder of a run, or a weights file, that the flag `argument` names.
 
-    **Raises:** UsageError when it is no recogniser's; as `find_weights`.
+    **Arguments:** `name`: the folder, the file, or the name of shipped weights; `argument`; `task`: of its network.
+
+    **Raises:** UsageError when it is for another task; otherwise as `find_weights`.
     """
-    source = name if pathlib.Path(name).is_dir() else str(find_weights(name, "recognizer"))
-    if (task := load_config(source, "recognizer").task) != "recognition":
-        raise UsageError(f"--recognizer={name} is refused: it has weights for {task}, which --weights takes")
+    source = name if pathlib.Path(name).is_dir() else str(find_weights(name, argument))
+    if (found := load_config(source, argument).task) != task:
+        other = {"detection": "--weights", "recognition": "--recognizer"}.get(found, "another flag")
+        raise UsageError(f"--{argument}={name} is refused: it is for {found}, and --mode=read takes it as {other}")
     return source

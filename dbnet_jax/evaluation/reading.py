@@ -64,8 +64,8 @@ def evaluate_reading(
     - `found`, `truths`: the polygons, each `[vertices, 2]`; `ignore`: for each truth, whether it is ignored;
     - `texts_found`, `texts_true`: what each of them says.
 
-    **Returns:** as `evaluate_detections`; a "pair" of a picture was found and read. "misread" are the pairs of a picture
-    that were found and read wrongly.
+    **Returns:** as `evaluate_detections`; a "pair" of a picture was found and read. "misread" are pairs that were found
+    and read wrongly.
 
     **Raises:** ValueError if lengths differ.
     """

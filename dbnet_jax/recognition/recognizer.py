@@ -100,7 +100,7 @@ class Recognizer:
 
         **Arguments:** `crops`: RGB or grey pixels in [0, 255] of one word each, upright, of any size.
 
-        **Raises:** ValueError, before any is read, where a crop is no picture or is empty; it contains the crop's number.
+        **Raises:** ValueError, before any is read, where a crop is no picture or is empty; it contains its index.
         """
         return self.read_upright([_upright(crop, index, self._longest) for index, crop in enumerate(crops)])
 

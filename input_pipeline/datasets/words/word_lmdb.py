@@ -1,5 +1,6 @@
 """Word crops in an LMDB, as MJSynth and SynthText are published for recognition."""
 
+import functools
 import os
 import pathlib
 from typing import Any
@@ -36,7 +37,6 @@ class WordLmdb(Dataset):
         self._files = sorted(file.parent for file in pathlib.Path(folder).rglob("data.mdb"))
         if not self._files:
             raise FileNotFoundError(f"`config.data.dir` (={os.fspath(folder)!r}) holds no LMDB: no data.mdb is there")
-        self._open: dict[tuple[int, pathlib.Path], Any] = {}
         counts = [self._count(file) for file in self._files]
         places = [(file, number) for file, count in zip(self._files, counts, strict=True) for number in range(count)]
         self._places = [
@@ -57,12 +57,8 @@ class WordLmdb(Dataset):
             import lmdb
         except ImportError as error:
             raise ImportError("word_lmdb needs the package lmdb: pip install 'dbnet_jax[lmdb]'") from error
-        # An environment must not be used by a process that was forked from the one that opened it.
-        place = os.getpid(), file
         try:
-            if place not in self._open:
-                self._open[place] = lmdb.open(str(file), readonly=True, lock=False, readahead=False, max_readers=64)
-            with self._open[place].begin() as transaction:
+            with _environment(os.getpid(), file.resolve()).begin() as transaction:
                 value = transaction.get(key)
         except lmdb.Error as error:
             raise BadPicture(f"{file}: the LMDB cannot be read ({error})") from error
@@ -82,3 +78,14 @@ class WordLmdb(Dataset):
         image = decode_image(self._read(file, b"image-%09d" % (number + 1)), self.name(index))
         text = self._read(file, b"label-%09d" % (number + 1)).decode("utf-8", "replace")
         return Sample(self.name(index), image, [whole_picture(image)], [False], [text])
+
+
+@functools.cache
+def _environment(process: int, file: pathlib.Path) -> Any:
+    """The open environment of a database.
+
+    A process must not open it twice, for example for both splits, nor use one that was opened before it was forked.
+    """
+    import lmdb
+
+    return lmdb.open(str(file), readonly=True, lock=False, readahead=False, max_readers=64)
