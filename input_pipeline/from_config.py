@@ -8,7 +8,7 @@ import jax
 from ml_collections import ConfigDict
 
 from dbnet_jax.characters import load_characters
-from dbnet_jax.messages import check_choice
+from dbnet_jax.messages import check_choice, first_lines
 from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
@@ -66,7 +66,8 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
     if config.task == "recognition" and data.name not in CROPS:
         dataset = WordsOf(dataset, load_characters(config.model.characters))
         if not len(dataset):
-            raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) has no word to read")
+            why = "\n".join(first_lines(dataset.problems)) or "no word that counts has a text"
+            raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) has no word to read:\n{why}")
     if purpose == "train" and data.name in RENDERED and data.render_processes:
         dataset = InProcesses(dataset, data.render_processes)
     # Pictures that are rendered beside photographs are too many to keep, and each is used once.
@@ -142,8 +143,13 @@ def make_word_batches(
     config: ConfigDict, dataset: Dataset, bad_samples: BadSamples, first_step: int
 ) -> Iterator[tuple[Batch, list[str]]]:
     """This process's share of a recogniser's training batches from `first_step` on; see `WordExamples`."""
+    return thread_batches(make_word_examples(config, dataset, bad_samples), **_share(config, first_step))
+
+
+def make_word_examples(config: ConfigDict, dataset: Dataset, bad_samples: BadSamples) -> WordExamples:
+    """A recogniser's training examples of `dataset`, as `config` says."""
     bad_samples.add_problems(dataset.problems)
-    examples = WordExamples(
+    return WordExamples(
         dataset,
         config.seed,
         bad_samples,
@@ -151,8 +157,8 @@ def make_word_batches(
         size=tuple(config.data.crop),
         max_length=config.model.max_length,
         jitter=config.data.jitter,
+        aligned=config.model.decoder == "ctc",
     )
-    return thread_batches(examples, **_share(config, first_step))
 
 
 def make_batches(

@@ -1,8 +1,10 @@
 """The characters that a recogniser can write: sets by name, or a person's own file."""
 
 import importlib.resources
+import itertools
 import os
 import pathlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,8 +15,29 @@ BLANK = 0
 """The class that stands for no character."""
 
 
+def composed(text: str) -> str:
+    """The text in Unicode's composed form (NFC): é is one character, and not e with an accent behind it."""
+    return unicodedata.normalize("NFC", text)
+
+
+def picture_order(text: str) -> str:
+    """The characters of a word from left to right, as they stand in a picture.
+
+    Letters that are written from right to left are turned around, numbers in them are not. A text without such letters
+    stays as it is. Of a text in picture order the result is the text in reading order.
+    """
+    directions = [unicodedata.bidirectional(one) for one in text]
+    if not {"R", "AL"} & set(directions):
+        return text
+    runs = itertools.groupby(zip(text, directions, strict=True), key=lambda pair: pair[1] in ("L", "EN", "AN"))
+    parts = [(forwards, "".join(one for one, _ in run)) for forwards, run in runs]
+    return "".join(part if forwards else part[::-1] for forwards, part in reversed(parts))
+
+
 class CharacterSet:
     """Characters and their classes: the first is class 1.
+
+    Texts count in their composed form. Their classes are in picture order.
 
     **Arguments:** `characters`: each a single character, none twice.
 
@@ -36,17 +59,17 @@ class CharacterSet:
 
     def unknown(self, text: str) -> str:
         """The characters of a text that are not in the set, sorted."""
-        return "".join(sorted(set(text) - self._classes.keys()))
+        return "".join(sorted(set(composed(text)) - self._classes.keys()))
 
     def encode(self, text: str) -> Int[np.ndarray, "length"]:
-        """The class of each character. **Raises:** ValueError where one is not in the set."""
+        """The class of each character, in picture order. **Raises:** ValueError where one is not in the set."""
         if unknown := self.unknown(text):
             raise ValueError(f"`text` (={text!r}) has characters that the character set lacks: {unknown!r}")
-        return np.array([self._classes[character] for character in text], np.int32)
+        return np.array([self._classes[character] for character in picture_order(composed(text))], np.int32)
 
     def decode(self, classes: Iterable[int] | Int[np.ndarray, "_"]) -> str:
         """The text of classes; `BLANK` is left out."""
-        return "".join(self.characters[one - 1] for one in classes if one != BLANK)
+        return composed(picture_order("".join(self.characters[one - 1] for one in classes if one != BLANK)))
 
 
 def character_sets() -> list[str]:
@@ -57,13 +80,17 @@ def character_sets() -> list[str]:
 def load_characters(name_or_file: str | os.PathLike[str]) -> CharacterSet:
     """A character set.
 
-    **Arguments:** `name_or_file`: "digits", "latin" (94 printable ASCII characters), "latin_extended", or a UTF-8 text
-    file of characters; line ends do not count.
+    **Arguments:** `name_or_file`: "digits", "alphanumeric" (digits and small letters), "latin" (94 printable ASCII
+    characters), "latin_extended", or a UTF-8 text file of characters; line ends do not count.
 
-    **Raises:** ValueError if the name is unknown or the file holds a character twice.
+    **Raises:** ValueError if the name is unknown, the file is no UTF-8 text, or it holds a character twice or none.
     """
     name = os.fspath(name_or_file)
     file = _FOLDER / f"{name}.txt" if name in character_sets() else pathlib.Path(name).expanduser()
     if not file.is_file():
         raise ValueError(f"`config.model.characters` (={name!r}) must be one of {character_sets()}, or a text file")
-    return CharacterSet(file.read_text(encoding="utf-8").replace("\r", "").replace("\n", ""))
+    try:
+        text = file.read_text(encoding="utf-8-sig").replace("\r", "").replace("\n", "")
+        return CharacterSet(composed(text))
+    except ValueError as error:
+        raise ValueError(f"`config.model.characters` (={name!r}) cannot be used: {error}") from error

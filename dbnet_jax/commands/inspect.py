@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-import pathlib
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -14,15 +12,16 @@ from absl.app import UsageError
 from jaxtyping import Bool, UInt8
 from ml_collections import ConfigDict
 
+from dbnet_jax.commands.inspect_words import inspect_words
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_or_saved
 from dbnet_jax.config.checks import check_training
 from dbnet_jax.files import check_files
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.inspection.statistics import PictureText, Statistics, gather
-from dbnet_jax.messages import Problem, first_lines
-from dbnet_jax.pages.inspection import InspectedExample, write_inspection_page
-from dbnet_jax.pages.page import MOST_LISTED, PAGE, command_line, problem_list
+from dbnet_jax.messages import Problem
+from dbnet_jax.pages.inspection import InspectedExample, Inspection, held_out, title_of, write_inspection_page
+from dbnet_jax.pages.page import PAGE, command_line, problem_list
 from dbnet_jax.training.task import task_of
 from dbnet_jax.typing import Polygon
 from input_pipeline.bad_samples import BadSamples, nothing_counts, why_nothing_counts
@@ -38,28 +37,6 @@ MOST_ANNOTATIONS = 50_000
 _ROOM = {"max_instances": 10_000, "max_vertices": 2_000}
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What an inspection found: its page, the statistics on it, and what is wrong with the data.
-
-    `headline` counts the `problems`. `stops` is the message with which training would end because of the data; "" where
-    it would not end.
-    """
-
-    page: pathlib.Path
-    statistics: Statistics
-    headline: str
-    problems: list[Problem]
-    stops: str = ""
-
-    def report(self) -> str:
-        """The statistics in a few words, and the first problems."""
-        lines = [f"{name}: {value}" for name, value in self.statistics.summary().items()]
-        more = f"on {self.page}" if len(self.problems) <= MOST_LISTED else ""
-        lines.append(f"{self.headline}:" if self.problems else "no problems found")
-        return "\n".join([*lines, *(f"  {line}" for line in first_lines(self.problems, more))])
-
-
 def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int = 24) -> Inspection:
     """Draws the first training examples of `config`, and measures the text of its training pictures.
 
@@ -68,7 +45,8 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
 
     **Arguments:**
 
-    - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field.
+    - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field. `inspect_words` inspects that of a
+        recogniser.
     - `folder`: takes the page.
     - `count`: examples to draw, from the first of the first batch on.
 
@@ -77,6 +55,8 @@ def inspect_data(config: ConfigDict, folder: str | os.PathLike[str], count: int 
     """
     if count < 0:
         raise ValueError(f"`count` (={count}) must not be negative")
+    if config.task == "recognition":
+        return inspect_words(config, folder, count)
     check_training(config)
     check_files(folder, {"page": [PAGE]}, "folder")
     # Neither cache changes an example, and both would read far more than is shown.
@@ -118,20 +98,6 @@ def _why_it_would_not_start(config: ConfigDict, statistics: Statistics, bad_samp
         first, *_ = reason.splitlines()
         bad_samples.add_problems([Problem(f"split {split!r}, which is scored", first)])
     return stops
-
-
-def title_of(config: ConfigDict) -> str:
-    """What is shown: the data set, what is mixed into it, and the split."""
-    mix = f" with {config.data.mix}" if config.data.mix else ""
-    return f"{config.data.name}{mix}: {config.data.train_split}, as training sees it"
-
-
-def held_out(config: ConfigDict) -> str:
-    """Which pictures are scored and not trained on, and how to see those."""
-    split = config.data.eval_split
-    if split == config.data.train_split:
-        return "nothing: the split that is trained on is scored"
-    return f"{split}, which is scored; data.train_split={split} shows it"
 
 
 class RecordingDataset(Wrapper):

@@ -49,7 +49,7 @@ class Flag(NamedTuple):
 FLAGS = (
     Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
     Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
-    Flag("recognizer", "read", "NAME", "Shipped weights of a recogniser (small-latin), a file, or a run."),
+    Flag("recognizer", "read evaluate", "NAME", "Shipped weights of a recogniser (small-latin), a file, or a run."),
     Flag("weights", "predict read evaluate", "NAME", "Shipped weights (small-word), or a file of export."),
     Flag("input", "predict read", "PATH", "A picture, or a folder of pictures."),
     Flag("input", "convert", "FILE", "A PyTorch checkpoint, .pth or .safetensors."),

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.pictures import each_frame, frame_name, pictures_of, read_file, results_folder
-from dbnet_jax.commands.sources import config_of_weights
+from dbnet_jax.commands.sources import config_of_weights, run_or_weights
 from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files, write_atomically
 from dbnet_jax.images.decode import Picture
@@ -25,7 +25,7 @@ from dbnet_jax.recognition.recognizer import Recognizer
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.transcripts import TRANSCRIPTS, as_json
 from dbnet_jax.weights.run_folder import restore_variables
-from dbnet_jax.weights.shipped import DEFAULT, find_weights
+from dbnet_jax.weights.shipped import DEFAULT
 
 _NOTHING = Picture("", np.zeros((1, 1, 3), np.uint8))
 JSON = "reading.json"
@@ -124,11 +124,12 @@ def run(options: Options) -> None:
     """The command `read`."""
     if not options.inputs:
         raise UsageError("--input is missing: a picture, or a folder of pictures")
-    detector_file = str(find_weights(options.weights or DEFAULT))
+    detector_file = run_or_weights(options.weights or DEFAULT, "weights", "detection")
+    recognizer_file = run_or_weights(options.recognizer or RECOGNIZER, "recognizer", "recognition")
     config = config_of_weights(detector_file, options)
     keep_memory()
     detector = Detector(config, restore_variables(config, detector_file))
-    recognizer = Recognizer.from_checkpoint(_recognizer_source(options.recognizer or RECOGNIZER))
+    recognizer = Recognizer.from_checkpoint(recognizer_file)
     output = pathlib.Path(options.output or results_folder(options, "readings"))
     formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
     pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)
@@ -137,8 +138,3 @@ def run(options: Options) -> None:
     print(f"results: {output / PAGE if 'page' in formats else output}", file=sys.stderr)
     if not pages:
         sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")
-
-
-def _recognizer_source(name: str) -> str:
-    """The folder of a run, or a weights file."""
-    return name if pathlib.Path(name).is_dir() else str(find_weights(name))

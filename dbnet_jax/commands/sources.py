@@ -63,3 +63,17 @@ def config_of_weights(file: str, options: Options) -> ConfigDict:
     if options.config:
         config = with_data_of(config, read_config(options.config))
     return set_fields(config, options)
+
+
+def run_or_weights(name: str, argument: str, task: str) -> str:
+    """The folder of a run, or a weights file, that the flag `argument` names.
+
+    **Arguments:** `name`: the folder, the file, or the name of shipped weights; `argument`; `task`: of its network.
+
+    **Raises:** UsageError when it is for another task; otherwise as `find_weights`.
+    """
+    source = name if pathlib.Path(name).is_dir() else str(find_weights(name, argument))
+    if (found := load_config(source, argument).task) != task:
+        other = {"detection": "--weights", "recognition": "--recognizer"}.get(found, "another flag")
+        raise UsageError(f"--{argument}={name} is refused: it is for {found}, and --mode=read takes it as {other}")
+    return source

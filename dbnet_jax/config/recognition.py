@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict, config_dict
 
+from dbnet_jax.characters import load_characters
 from dbnet_jax.config.checks import check_common
 from dbnet_jax.config.defaults import default_config
 from dbnet_jax.images.decode import MAX_PIXELS
@@ -67,7 +68,18 @@ def check_recognition(config: ConfigDict) -> None:
         raise ValueError(f"`config.data.crop` (={crop}) must be (32, width), the width a multiple of 4")
     if config.data.pixels != "host" or config.data.source != "files":
         raise ValueError("`config.data.pixels` must be 'host' and `config.data.source` 'files' to train a recogniser")
+    load_characters(config.model.characters)
     check_reading(config.predict)
+    check_decoder(config)
+
+
+def check_decoder(config: ConfigDict) -> None:
+    """Refuses what an attention decoder cannot do. **Raises:** ValueError, which names the field and its value."""
+    if config.model.decoder != "attention":
+        return
+    for field, plain in (("lexicon", ""), ("decoding", "greedy")):
+        if (value := config.predict[field]) != plain:
+            raise ValueError(f"`config.predict.{field}` (={value!r}) must be {plain!r}: the decoder is 'attention'")
 
 
 def check_reading(predict: ConfigDict) -> None:

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.evaluation import PROTOCOLS, Scores, evaluate_detections
 from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
+from dbnet_jax.evaluation.reading import EndToEnd
 from dbnet_jax.messages import Problem, check_choice, count_problems, first_lines, plural
 from dbnet_jax.postprocess import Detections
 
@@ -57,6 +58,7 @@ class Evaluation:
     - `protocol`: by which they were scored.
     - `box_threshold`: below which the detector dropped what it found.
     - `problems`: what was left out of the annotations, or is doubtful, and what is wrong with the set as a whole.
+    - `reading`: the end-to-end scores, where a recogniser read the words; see `with_readings`.
     """
 
     scores: Scores
@@ -70,6 +72,7 @@ class Evaluation:
     protocol: str
     box_threshold: float
     problems: list[Problem]
+    reading: EndToEnd | None = None
 
     @functools.cached_property
     def report(self) -> ScoreReport:
@@ -100,7 +103,8 @@ class Evaluation:
 
     def summary(self) -> dict[str, Any]:
         """The scores in one row; a run's `evaluation.json` begins with them."""
-        return self.metrics | {"protocol": self.protocol, "images": self.count}
+        end_to_end = {} if self.reading is None else self.reading.metrics
+        return self.metrics | end_to_end | {"protocol": self.protocol, "images": self.count}
 
     def left_out(self) -> dict[str, Any]:
         """The numbers of "skipped" pictures and of "problems" in the data, and "messages", a line for each."""

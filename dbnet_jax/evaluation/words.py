@@ -1,8 +1,10 @@
 """Scores of texts that were read: word accuracy and character error rate."""
 
-import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from dbnet_jax.characters import composed
 
 
 @dataclass(frozen=True)
@@ -21,24 +23,25 @@ class WordScores:
 
 
 def evaluate_words(predictions: Sequence[str], truths: Sequence[str]) -> WordScores:
-    """Scores readings of words.
+    """Scores readings of words. All texts count in Unicode's composed form.
 
     **Raises:** ValueError if there are not as many predictions as truths, or none.
     """
     if len(predictions) != len(truths) or not truths:
         raise ValueError(f"`predictions` ({len(predictions)}) and `truths` ({len(truths)}) must be as many, at least 1")
-    pairs = list(zip(predictions, truths, strict=True))
+    pairs = [(composed(found), composed(truth)) for found, truth in zip(predictions, truths, strict=True)]
     edits = sum(edit_distance(found, truth) for found, truth in pairs)
     return WordScores(
         accuracy=sum(plain(found) == plain(truth) for found, truth in pairs) / len(pairs),
         accuracy_case_sensitive=sum(found == truth for found, truth in pairs) / len(pairs),
-        cer=edits / max(sum(map(len, truths)), 1),
+        cer=edits / max(sum(len(truth) for _, truth in pairs), 1),
     )
 
 
 def plain(text: str) -> str:
-    """Letters and digits of a text in lower case."""
-    return re.sub(r"[\W_]+", "", text).lower()
+    """Letters and digits of a composed text in lower case."""
+    # Marks are vowels in many scripts, and `\w` has none of them.
+    return "".join(one for one in text if unicodedata.category(one)[0] in "LNM").lower()
 
 
 def edit_distance(first: str, second: str) -> int:

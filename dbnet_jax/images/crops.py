@@ -10,18 +10,20 @@ from dbnet_jax.typing import Polygon
 
 Pixels = UInt8[np.ndarray, "_ _ *_"]  # RGB, or grey without a third axis
 
+LEAST_WIDTH = 8
+"""The least width of a word's picture, in pixels."""
 _MOST_SHRINK = 8  # times the height of a crop; a larger word is drawn at this size and shrunk
 
 
 def cut_word(
-    image: Pixels, polygon: Polygon, height: int, max_width: int, least_width: int = 8
+    image: Pixels, polygon: Polygon, height: int, max_width: int, least_width: int = LEAST_WIDTH
 ) -> UInt8[np.ndarray, "{height} width"]:
     """The word inside a polygon in reading order, as annotations have it; see `cut_between` and `long_sides`."""
     return cut_between(image, *long_sides(polygon), height, max_width, least_width)
 
 
 def cut_between(
-    image: Pixels, upper: Polygon, lower: Polygon, height: int, max_width: int, least_width: int = 8
+    image: Pixels, upper: Polygon, lower: Polygon, height: int, max_width: int, least_width: int = LEAST_WIDTH
 ) -> UInt8[np.ndarray, "{height} width"]:
     """The word between two sides, upright and grey.
 
@@ -35,8 +37,7 @@ def cut_between(
     - `max_width`, `least_width`: of the result. Between them the word keeps its proportion; beyond, it is squeezed or
         stretched.
     """
-    high = max(float(np.linalg.norm(upper - lower, axis=1).mean()), 1.0)
-    long = max(_length(upper), _length(lower), 1.0)
+    high, long = _extent(upper, lower)
     width = int(np.clip(round(height * long / high), least_width, max_width))
     # Pixels between two samples would be lost: a large word is drawn larger, and shrunk.
     times = int(np.clip(math.ceil(min(high / height, long / width)), 1, _MOST_SHRINK))
@@ -44,6 +45,18 @@ def cut_between(
     if times > 1:
         drawn = np.asarray(cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY), np.uint8) if drawn.ndim == 3 else drawn
+
+
+def word_width(polygon: Polygon, height: int, max_width: int) -> int:
+    """The width of what `cut_word` returns, in pixels."""
+    high, long = _extent(*long_sides(polygon))
+    return int(np.clip(round(height * long / high), LEAST_WIDTH, max_width))
+
+
+def _extent(upper: Polygon, lower: Polygon) -> tuple[float, float]:
+    """The height and the length of the text between two sides, in pixels, at least 1."""
+    high = float(np.linalg.norm(upper - lower, axis=1).mean())
+    return max(high, 1.0), max(_length(upper), _length(lower), 1.0)
 
 
 def long_sides(polygon: Polygon) -> tuple[Polygon, Polygon]:

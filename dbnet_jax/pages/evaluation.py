@@ -35,16 +35,17 @@ def write_report(
 
     - `workdir`: the run's folder.
     - `evaluation`: the scores of `detector` on `dataset`. The page shows the `config.evaluate.page_pictures` pictures
-        with the most errors, and their maps.
+        with the most errors, and their maps; of an evaluation with `reading` those with the most wrong words.
     - `detector`, `dataset`: make the maps and the pictures of the page.
 
     **Returns:** the content of `evaluation.json`:
 
     - "precision", "recall", "hmean", "protocol", and "images": how many pictures were scored;
+    - "word_precision", "word_recall", "word_hmean": the end-to-end scores, where a recogniser read the words;
     - "skipped": how many were not; "problems": how many the annotations have; "messages": a line for each of both;
     - "by_size", "by_shape", "sweep" and "best_box_threshold" of `ScoreReport`. The sweep begins at
         `config.predict.box_threshold`, because the detector drops detections below it;
-    - "measured_with": the names of the data set and of its split, and `config.predict`.
+    - "measured_with": the names of the data set, of its split and of a recogniser, and `config.predict`.
     """
     config, report = detector.config, evaluation.report
     summary = evaluation.summary()
@@ -55,6 +56,8 @@ def write_report(
         "split": config.data.eval_split,
         "predict": json.loads(json.dumps(config.predict.to_dict())),  # lists instead of tuples, as the file has them
     }
+    if evaluation.reading is not None:
+        everything["measured_with"]["recognizer"] = evaluation.reading.recognizer
     if jax.process_index() > 0:
         return everything
     folder = pathlib.Path(workdir)
@@ -62,7 +65,7 @@ def write_report(
         "seconds": evaluation.seconds,
         "command": command_line(),  # contains every field that it set
     }
-    shown = worst_first(report.errors)[: config.evaluate.page_pictures]
+    shown = _worst_first(evaluation)[: config.evaluate.page_pictures]
     page_summary |= shown_pictures_row(len(shown), len(evaluation.names))
     write_results_page(
         folder / "predictions",
@@ -77,6 +80,13 @@ def write_report(
     replace_files(folder, {"evaluation": ["evaluation.json"]})
     write_json(folder / "evaluation.json", everything)
     return everything
+
+
+def _worst_first(evaluation: Evaluation) -> list[int]:
+    if evaluation.reading is None:
+        return worst_first(evaluation.report.errors)
+    errors = evaluation.reading.errors
+    return sorted(range(len(errors)), key=lambda row: -errors[row])
 
 
 def _pictures(
@@ -94,6 +104,7 @@ def _pictures(
             sample.ignore,
             **matches_of(evaluation.report, row),
             **detector.detect_with_maps(sample.image)[1],
+            words=() if evaluation.reading is None else evaluation.reading.words[row],
         )
 
 

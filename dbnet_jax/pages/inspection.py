@@ -10,12 +10,15 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 from markupsafe import Markup
+from ml_collections import ConfigDict
 
 from dbnet_jax.files import replace_files
 from dbnet_jax.images import drawing
 from dbnet_jax.inspection.statistics import Statistics, gather, per_picture
+from dbnet_jax.inspection.words import WordStatistics
+from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.figure import Figure, color_scale, write_figure
-from dbnet_jax.pages.page import LegendItem, file_stem, row, write_page
+from dbnet_jax.pages.page import MOST_LISTED, LegendItem, file_stem, row, write_page
 from dbnet_jax.pages.plots import Bins, Series, Values, even_bins, histogram, octave_bins, whole_bins
 from dbnet_jax.typing import Image, Map, Polygon
 
@@ -57,6 +60,28 @@ class InspectedExample:
     polygons: list[Polygon]
     ignored: Bool[np.ndarray, "_"]
     labels: Mapping[str, Map]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an inspection found: its page, the statistics on it, and what is wrong with the data.
+
+    `headline` counts the `problems`. `stops` is the message with which training would end because of the data; "" where
+    it would not end.
+    """
+
+    page: Path
+    statistics: Statistics | WordStatistics
+    headline: str
+    problems: list[Problem]
+    stops: str = ""
+
+    def report(self) -> str:
+        """The statistics in a few words, and the first problems."""
+        lines = [f"{name}: {value}" for name, value in self.statistics.summary().items()]
+        more = f"on {self.page}" if len(self.problems) <= MOST_LISTED else ""
+        lines.append(f"{self.headline}:" if self.problems else "no problems found")
+        return "\n".join([*lines, *(f"  {line}" for line in first_lines(self.problems, more))])
 
 
 class Plot(NamedTuple):
@@ -210,3 +235,17 @@ def _plot(heading: str, axis: str, bins: Bins, values: Values, ignored: Bool[np.
             Series("ignored", values[ignored], drawing.IGNORED),
         ]
     return Plot(heading, axis, histogram(f"Histogram: {heading}, {axis}", bins, series))
+
+
+def title_of(config: ConfigDict) -> str:
+    """What is shown: the data set, what is mixed into it, and the split."""
+    mix = f" with {config.data.mix}" if config.data.mix else ""
+    return f"{config.data.name}{mix}: {config.data.train_split}, as training sees it"
+
+
+def held_out(config: ConfigDict) -> str:
+    """Which pictures are scored and not trained on, and how to see those."""
+    split = config.data.eval_split
+    if split == config.data.train_split:
+        return "nothing: the split that is trained on is scored"
+    return f"{split}, which is scored; data.train_split={split} shows it"

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from markupsafe import Markup
 
+from dbnet_jax.evaluation.reading import ReadWord
 from dbnet_jax.files import replace_files
 from dbnet_jax.images import drawing
 from dbnet_jax.pages.figure import Figure, color_scale, write_figure
@@ -41,7 +42,7 @@ KINDS = {
 }
 Groups = dict[str, list[tuple[Polygon, float | None]]]  # kind → polygons and scores
 NOTHING = Markup()
-_TILES = ("precision", "recall", "hmean")
+_TILES = ("precision", "recall", "hmean", "word_precision", "word_recall", "word_hmean")
 _LONG_SIDE = (640, 1280)  # pixels of a picture on the page; a small one is enlarged so that its lines are crisp
 _MAP_LONG_SIDE = 640
 _MOST_SCORES = 24  # written into a picture; more would hide it
@@ -62,6 +63,7 @@ class ResultPicture:
     - `merged`: detections that cover several truths, each with the indices of these truths. Split and merged polygons
         are neither missed nor false.
     - `seconds`: the time of the detection.
+    - `words`: what was read, where a recogniser was scored.
     """
 
     name: str
@@ -82,6 +84,7 @@ class ResultPicture:
     split: Mapping[int, Sequence[int]] = field(default_factory=dict)
     merged: Mapping[int, Sequence[int]] = field(default_factory=dict)
     seconds: float | None = None
+    words: Sequence[ReadWord] = ()
 
 
 class _Card(NamedTuple):
@@ -93,6 +96,7 @@ class _Card(NamedTuple):
     counts: list[tuple[str, int, str]]
     facts: list[str]
     hmean: str | None
+    words: Sequence[ReadWord]
 
 
 class ResultsPage:
@@ -157,8 +161,8 @@ def write_results_page(
 
     **Arguments:**
 
-    - `summary`: the numbers of the header. "precision", "recall" and "hmean" (in [0, 1]) are shown large, others as
-        `row` describes.
+    - `summary`: the numbers of the header. "precision", "recall" and "hmean" (in [0, 1]), and those of words, are shown
+        large, others as `row` describes.
     - `sections`: follows the numbers, for example `score_sections`.
     - `problems`: follows the sections, for example `problem_list`.
 
@@ -250,6 +254,7 @@ def _card(folder: Path, index: int, picture: ResultPicture, groups: Groups) -> _
         counts,
         facts + ([f"{picture.seconds:.2f} s"] if picture.seconds is not None else []),
         None if picture.hmean is None else f"{picture.hmean:.3f}",
+        picture.words,
     )
 
 

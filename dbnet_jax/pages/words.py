@@ -51,9 +51,11 @@ def write_word_report(
         },
     }
     if jax.process_index() == 0:
-        pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
-        write_json(pathlib.Path(workdir) / "evaluation.json", everything)
-        _write_page(pathlib.Path(workdir) / "predictions", evaluation, everything, config, dataset)
+        folder = pathlib.Path(workdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_files(folder, {"evaluation": ["evaluation.json"]})
+        write_json(folder / "evaluation.json", everything)
+        _write_page(folder / "predictions", evaluation, everything, config, dataset)
     return everything
 
 

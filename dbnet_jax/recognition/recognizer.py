@@ -1,7 +1,6 @@
 """Reads the words in crops."""
 
 import copy
-import functools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,17 +9,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from flax import linen as nn
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, UInt8
 from ml_collections import ConfigDict
 
-from dbnet_jax.characters import load_characters
+from dbnet_jax.characters import CharacterSet, composed, load_characters
 from dbnet_jax.config.checks import change_predict
-from dbnet_jax.config.recognition import check_reading
+from dbnet_jax.config.recognition import check_decoder, check_reading
 from dbnet_jax.detection.forked import claim_process
-from dbnet_jax.images.crops import cut_word, padded
-from dbnet_jax.messages import check_choice
+from dbnet_jax.images.crops import LEAST_WIDTH, cut_word, padded
+from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.models.recognition import create_recognizer
 from dbnet_jax.models.recognition.encoders import HEIGHT, column_counts
 from dbnet_jax.models.variables import Variables
@@ -31,7 +31,6 @@ from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import pretrained_path
 
 DEFAULT = "small-latin"
-_LEAST_WIDTH = 8
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Recognizer:
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
         check_reading(config.predict)
+        check_decoder(config)
         claim_process()
         self.config = config
         self.characters = load_characters(config.model.characters)
@@ -65,7 +65,7 @@ class Recognizer:
         self._variables = jax.device_put(variables, self._placement)
         self._devices = 1 if mesh is None else mesh.size
         self._step = _make_step(recognizer_from_config(config), mesh)
-        self._lexicon = _read_lexicon(config.predict.lexicon)
+        self._lexicon = _read_lexicon(config.predict.lexicon, self.characters) if config.predict.lexicon else {}
 
     @classmethod
     def from_checkpoint(cls, workdir_or_file: str | os.PathLike[str], **overrides: Any) -> "Recognizer":
@@ -100,13 +100,13 @@ class Recognizer:
 
         **Arguments:** `crops`: RGB or grey pixels in [0, 255] of one word each, upright, of any size.
 
-        **Raises:** ValueError where a crop is no picture or is empty.
+        **Raises:** ValueError, before any is read, where a crop is no picture or is empty; it contains its index.
         """
-        return self.read_upright([_upright(crop, self._longest) for crop in crops])
+        return self.read_upright([_upright(crop, index, self._longest) for index, crop in enumerate(crops)])
 
     def recognize_words(self, image: Image, polygons: Iterable[Polygon]) -> list[Recognition]:
         """What stands inside each polygon of a picture; see `cut_word`."""
-        return self.read_upright([cut_word(image, one, HEIGHT, self._longest, _LEAST_WIDTH) for one in polygons])
+        return self.read_upright([cut_word(image, one, HEIGHT, self._longest) for one in polygons])
 
     @property
     def _longest(self) -> int:
@@ -130,7 +130,7 @@ class Recognizer:
         # Few batch sizes, as each is a program of its own: powers of two.
         size = max(self._devices, 1 << (len(crops) - 1).bit_length())
         images = np.zeros((size, HEIGHT, width), np.uint8)
-        widths = np.full(size, _LEAST_WIDTH, np.int32)
+        widths = np.full(size, LEAST_WIDTH, np.int32)
         for row, crop in enumerate(crops):
             images[row], widths[row] = padded(crop, width), crop.shape[1]
         everything = self.config.predict.decoding == "beam" or bool(self._lexicon)
@@ -145,18 +145,15 @@ class Recognizer:
         steps = int(column_counts(width))
         if self._lexicon:
             logs = outputs["log_probabilities"][:steps]
-            known = [(word, self.characters.encode(word).tolist()) for word in self._lexicon if self._can_write(word)]
-            scored = [(decoding.text_log_probability(logs, classes), word) for word, classes in known]
-            best, word = max(scored, default=(-np.inf, ""))
-            return Recognition(word, float(np.exp(best / steps)))
+            scored = [(decoding.text_log_probability(logs, classes), word) for word, classes in self._lexicon.items()]
+            best, word = max(scored)
+            # A crop may be too narrow for every word.
+            return Recognition(word if best > -np.inf else "", float(np.exp(best / steps)))
         if self.config.predict.decoding == "beam":
             classes, score = decoding.beam(outputs["log_probabilities"][:steps], self.config.predict.beam)
         else:
             classes, score = decoding.greedy(outputs["best"][:steps], outputs["probability"][:steps])
         return Recognition(self.characters.decode(classes), score)
-
-    def _can_write(self, word: str) -> bool:
-        return not self.characters.unknown(word)
 
     def _decode_attention(self, outputs: dict[str, np.ndarray], width: int) -> Recognition:
         best = outputs["best"]
@@ -197,24 +194,39 @@ def _make_step(model: nn.Module, mesh: Mesh | None) -> Any:
     return jax.jit(step, static_argnums=3, in_shardings=(replicated(mesh), share, share))
 
 
-def _upright(crop: Any, longest: int) -> UInt8[np.ndarray, "32 width"]:
+def _upright(crop: Any, index: int, longest: int) -> UInt8[np.ndarray, "32 width"]:
     image = np.asarray(crop)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape or image.shape[2:] not in ((), (3,)):
         raise ValueError(
-            f"`crops` must be uint8 arrays [height, width, 3] or [height, width] with pixels, not {image.dtype} "
-            f"of shape {list(image.shape)}"
+            f"`crops` must be uint8 arrays [height, width, 3] or [height, width] with pixels, and `crops[{index}]` is "
+            f"{image.dtype} of shape {list(image.shape)}"
         )
     height, width = image.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    return cut_word(np.ascontiguousarray(image), corners, HEIGHT, longest, _LEAST_WIDTH)
+    return cut_word(np.ascontiguousarray(image), corners, HEIGHT, longest)
 
 
-@functools.lru_cache
-def _read_lexicon(file: str) -> tuple[str, ...]:
-    if not file:
-        return ()
-    with open(os.path.expanduser(file), encoding="utf-8") as opened:
-        words = tuple(dict.fromkeys(opened.read().split()))
+def _read_lexicon(file: str, characters: CharacterSet) -> dict[str, list[int]]:
+    """The words of a lexicon and their classes. Words with a character that the set lacks are left out with a warning.
+
+    **Raises:** ValueError where no word is left; OSError.
+    """
+    field = f"`config.predict.lexicon` (={file!r})"
+    try:
+        with open(os.path.expanduser(file), encoding="utf-8-sig") as opened:
+            words = list(dict.fromkeys(composed(opened.read()).split()))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{field} is not there") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{field} must be a UTF-8 text: {error}") from error
     if not words:
-        raise ValueError(f"`config.predict.lexicon` (={file!r}) must hold words, one a line")
-    return words
+        raise ValueError(f"{field} must hold words, one a line")
+    unknown = [word for word in words if characters.unknown(word)]
+    if unknown:
+        lacked = characters.unknown("".join(unknown))
+        said = f"{field}: {plural(len(unknown), 'word')} of {len(words):,} cannot be read, the character set lacks "
+        said += f"{lacked[:40]!r}: {', '.join(unknown[:10])}"
+        if len(unknown) == len(words):
+            raise ValueError(said)
+        logging.warning("%s", said)
+    return {word: characters.encode(word).tolist() for word in words if word not in set(unknown)}

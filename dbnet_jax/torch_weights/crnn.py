@@ -23,6 +23,25 @@ _STATISTICS = {"running_mean": "batch_stats/{}/mean", "running_var": "batch_stat
 _DENSE = {"rnn.0.embedding": "embedding0", "rnn.1.embedding": "output"}
 
 
+def is_crnn(state_dict: Mapping[str, object]) -> bool:
+    """Whether the names are those of a CRNN."""
+    return any(_PREFIX.sub("", name).startswith("rnn.0.rnn.") for name in state_dict)
+
+
+def describe_crnn(state_dict: Mapping[str, object]) -> dict[str, int]:
+    """The options of a CRNN that its shapes decide: "classes", with the blank, and "hidden".
+
+    **Raises:** ValueError if an array that decides one is missing.
+    """
+    shapes = {_PREFIX.sub("", name): np.shape(as_array(value)) for name, value in state_dict.items()}
+    found = {}
+    for option, name in (("classes", "rnn.1.embedding.bias"), ("hidden", "rnn.0.rnn.weight_hh_l0")):
+        if not (shape := shapes.get(name)):
+            raise ValueError(f"the weights are those of a CRNN without {name}, which decides `{option}`")
+        found[option] = int(shape[-1])
+    return found
+
+
 def load_crnn(state_dict: Mapping[str, object], model: Crnn) -> Variables:
     """The weights of a PyTorch CRNN.
 

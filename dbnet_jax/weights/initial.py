@@ -47,12 +47,20 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
             f"`config.init.widen` (=True) needs a `config.init.checkpoint` (={checkpoint!r}) of this package: a "
             "workdir, a file of --mode=export or the name of shipped weights"
         )
+    if backbone and config.task != "detection":
+        raise ValueError(
+            f"`config.init.backbone` (={backbone!r}) is for detectors: `config.init.checkpoint` takes a CRNN"
+        )
     if backbone:
         state_dict = read_state_dict(backbone, "config.init.backbone")
         variables = load_backbone_weights(state_dict, model)
         _warn_of_mismatch(config, describe(state_dict))
     elif source:
         saved, wanted = load_config(source), shapes_of(variable_shapes(model, task_of(config).example(config)))
+        if saved.task != config.task:
+            raise ValueError(
+                f"`config.init.checkpoint` (={checkpoint!r}) is for {saved.task}, and the run for {config.task}"
+            )
         # On the host: the caller chooses the devices.
         variables = _without_surplus(jax.tree.map(np.asarray, restore_variables(saved, source)), wanted)
         if config.init.widen:
@@ -62,7 +70,8 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
     elif checkpoint:
         state_dict = read_state_dict(checkpoint, "config.init.checkpoint")
         variables = load_torch_weights(state_dict, model)
-        _warn_of_mismatch(config, describe(state_dict))
+        if config.task == "detection":
+            _warn_of_mismatch(config, describe(state_dict))
     else:
         return None
     return variables

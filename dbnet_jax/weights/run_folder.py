@@ -93,13 +93,16 @@ def with_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
     """The config that scores one config's detector on another one's data.
 
     The detector's are `model`, `predict` and the normalisation of the pixels; all else is the data's, and with it
-    whether its labels follow the EXIF orientation.
+    whether its labels follow the EXIF orientation. A recogniser is scored on a detector's data likewise, and the other
+    way round: then the task and `evaluate` are those of the weights too.
     """
     config = given.copy_and_resolve_references()
     with config.unlocked():
         config.model, config.predict = ConfigDict(saved.model), ConfigDict(saved.predict)
         config.predict.follow_exif = given.predict.follow_exif
         config.data.normalization = saved.data.normalization
+        if saved.task != given.task:
+            config.task, config.evaluate = saved.task, ConfigDict(saved.evaluate)
     return config
 
 

@@ -39,8 +39,10 @@ def pretrained_path(name: str, argument: str = "name") -> pathlib.Path:
     raise ValueError(f"`{argument}` (={name!r}) must be one of the shipped weights {names}{hint}")
 
 
-def find_weights(name_or_file: str | os.PathLike[str]) -> pathlib.Path:
+def find_weights(name_or_file: str | os.PathLike[str], argument: str = "weights") -> pathlib.Path:
     """The path of a weights file: an existing file, or shipped weights by name.
+
+    **Arguments:** `name_or_file`; `argument`: its name in messages.
 
     **Raises:** FileNotFoundError if it has the form of a path and does not exist; ValueError if it is a folder;
     otherwise as `pretrained_path`.
@@ -49,10 +51,10 @@ def find_weights(name_or_file: str | os.PathLike[str]) -> pathlib.Path:
     if path.is_file():
         return path
     if path.is_dir() and name not in pretrained_names():
-        raise ValueError(f"`weights` (={name!r}) is a folder: --workdir takes that of a run")
+        raise ValueError(f"`{argument}` (={name!r}) is a folder: --workdir takes that of a run")
     if _is_path(name):
-        raise FileNotFoundError(f"`weights` (={name!r}) is not there")
-    return pretrained_path(name, "weights")
+        raise FileNotFoundError(f"`{argument}` (={name!r}) is not there")
+    return pretrained_path(name, argument)
 
 
 def _is_path(name: str) -> bool:

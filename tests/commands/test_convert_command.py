@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import numpy as np
@@ -11,15 +12,19 @@ from safetensors.numpy import save_file
 
 from configs import common
 from dbnet_jax.commands.convert import configure, convert_checkpoint
+from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.detector import Detector
 from dbnet_jax.models import create_model
 from dbnet_jax.models.variables import variable_shapes
-from dbnet_jax.torch_weights import export_torch_weights
+from dbnet_jax.recognition import Recognizer
+from dbnet_jax.torch_weights import export_torch_weights, load_torch_weights
 from dbnet_jax.train import train_and_evaluate
 from dbnet_jax.training.checkpoint import Checkpoints
+from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.initial import initial_variables
 from dbnet_jax.weights.run_folder import load_config, restore_variables
 from tests.helpers import tiny_run as tiny
+from tests.helpers import torch_crnn
 from tests.helpers.command_line import call_run
 
 SMALL = {"width": 4, "inner_channels": 8}
@@ -202,3 +207,62 @@ def test_the_weights_must_fit_the_config(trained):
     config = tiny.config(f"init.backbone={file}")
     with pytest.raises(ValueError, match=r"(?s)`width` = 4; this one has 8.*misshapen: "):
         initial_variables(config, create_model("resnet18", width=8))
+
+
+# ---------------------------------------------------------------- a CRNN
+def crnn_file(folder, classes: int):
+    """A PyTorch CRNN of so many classes, whose last layer is that of `torch_crnn` with more rows."""
+    arrays = torch_crnn.state_dict()
+    for name in ("rnn.1.embedding.weight", "rnn.1.embedding.bias"):
+        arrays[name] = np.resize(arrays[name], (classes, *arrays[name].shape[1:]))
+    save_file({f"module.{name}": array for name, array in arrays.items()}, folder / "crnn.safetensors")
+    return folder / "crnn.safetensors"
+
+
+def test_a_crnn_becomes_a_recogniser(tmp_path, cli):
+    file = crnn_file(tmp_path, 37)
+    printed = cli("--mode=convert", f"--input={file}", f"--workdir={tmp_path / 'run'}").splitlines()
+    assert {"characters: alphanumeric", f"hidden: {torch_crnn.HIDDEN}", "backbone: vgg"} <= set(printed)
+    cli("--mode=export", f"--workdir={tmp_path / 'run'}", f"--output={tmp_path / 'mine.safetensors'}")
+    recognizer = Recognizer.from_checkpoint(tmp_path / "mine.safetensors")
+    assert recognizer.characters.characters == "0123456789abcdefghijklmnopqrstuvwxyz"
+    saved = load_config(tmp_path / "mine.safetensors")
+    model = task_of(saved).model(saved)
+    exported = restore_variables(saved, tmp_path / "mine.safetensors")
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-3), exported, load_torch_weights(file, model))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "`config.model.characters` .='latin'. has 94 characters, and the weights write 40"),
+        (("--config.model.characters=digits",), "has 10 characters, and the weights write 40"),
+        (("--config=configs/quickstart.py",), "`config.task` .='detection'. must be 'recognition' for these weights"),
+        (("--config.model.hidden=8",), "the weights do not fit the model"),
+    ],
+)
+def test_a_crnn_that_does_not_fit_leaves_nothing(tmp_path, cli, flags, message):
+    (tmp_path / "40.txt").write_text("".join(map(chr, range(0x3B1, 0x3B1 + 40))))
+    fitting = (f"--config.model.characters={tmp_path / '40.txt'}",) if "hidden" in str(flags) else ()
+    with pytest.raises(ValueError, match=message):
+        cli("--mode=convert", f"--input={crnn_file(tmp_path, 41)}", f"--workdir={tmp_path / 'run'}", *flags, *fitting)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_detector_is_refused_with_a_recognisers_config(trained, tmp_path, cli):
+    with pytest.raises(ValueError, match="must be 'detection' for these weights"):
+        cli("--mode=convert", f"--input={trained[0]}", f"--workdir={tmp_path / 'run'}", "--config=configs/crnn.py")
+
+
+def test_a_run_starts_from_a_crnn(tmp_path):
+    config = recognition_config()
+    config.model.update({"backbone": "vgg", "hidden": torch_crnn.HIDDEN, "characters": "digits"})
+    config.init.checkpoint = str(crnn_file(tmp_path, 11))
+    model = task_of(config).model(config)
+    assert_same(initial_variables(config, model), load_torch_weights(torch_crnn.state_dict(), model))
+    config.init.checkpoint = "small-word"
+    with pytest.raises(ValueError, match=r"`config.init.checkpoint` .='small-word'. is for detection"):
+        initial_variables(config, model)
+    config.init.update({"checkpoint": "", "backbone": "small-word"})
+    with pytest.raises(ValueError, match=r"`config.init.backbone` .='small-word'. is for detectors"):
+        initial_variables(config, model)

@@ -36,6 +36,20 @@ def test_a_word_is_right_where_it_lies_and_what_it_says():
     assert scores.per_image[0]["ignored_detections"] == [3]
 
 
+def test_texts_are_compared_in_composed_form_and_with_the_marks_of_their_script():
+    assert evaluate_words(["cafe\u0301"], ["café"]) == evaluate_words(["a"], ["a"])
+    # A vowel sign is part of a word, though no letter.
+    assert evaluate_words(["कि"], ["का"]).accuracy == 0.0
+    assert evaluate_reading([[BOX]], [[BOX]], [[False]], [["CAFE\u0301"]], [["café"]]).hmean == 1.0
+
+
+def test_a_word_is_misread_where_another_detection_is_not_right():
+    found, truths = [[BOX + [0, 1], BOX, BOX + [100, 0]]], [[BOX, BOX + [100, 0]]]
+    scores = evaluate_reading(found, truths, [[False, False]], [["b", "a", "c"]], [["a", "x"]])
+    assert scores.per_image[0]["pairs"] == [(0, 1)]
+    assert scores.per_image[0]["misread"] == [(1, 2)]
+
+
 def test_each_detection_is_used_once():
     scores = evaluate_reading([[BOX]], [[BOX, BOX]], [[False, False]], [["a"]], [["a", "a"]])
     assert (scores.precision, scores.recall) == (1.0, 0.5)

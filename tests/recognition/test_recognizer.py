@@ -8,7 +8,7 @@ from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.detector import Detector
 from dbnet_jax.models.layers.initialization import fresh_variables
 from dbnet_jax.recognition import Recognizer
-from dbnet_jax.recognition.recognizer import recognizer_from_config
+from dbnet_jax.recognition.recognizer import _upright, recognizer_from_config
 from dbnet_jax.tasks.recognition import Recognition
 
 
@@ -60,6 +60,48 @@ def test_a_lexicon_is_all_that_is_read(parts, tmp_path):
     assert {one.text for one in Recognizer(config, variables).recognize(crops(4))} <= {"12", "345"}
 
 
+def lexicon(parts, tmp_path, content: bytes, decoder: str = "ctc") -> Recognizer:
+    config, variables = parts
+    config = config.copy_and_resolve_references()
+    (tmp_path / "words.txt").write_bytes(content)
+    config.predict.lexicon, config.model.decoder = str(tmp_path / "words.txt"), decoder
+    return Recognizer(config, variables)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b" \n", "must hold words"),
+        ("café\nété".encode(), "2 words of 2 cannot be read, the character set lacks 'acfté': café, été"),
+        (b"\xff\xfe", "must be a UTF-8 text"),
+    ],
+)
+def test_a_lexicon_without_a_word_that_can_be_read_is_refused(parts, tmp_path, content, reason):
+    with pytest.raises(ValueError, match=rf"`config.predict.lexicon` \(='.*words.txt'\).*{reason}"):
+        lexicon(parts, tmp_path, content)
+
+
+def test_words_of_a_lexicon_that_cannot_be_read_are_listed(parts, tmp_path, caplog):
+    logs = np.log(np.full((3, 11), 1 / 11, np.float32))  # three columns: too few for the long word
+    found = lexicon(parts, tmp_path, b"7777\nword\n12\n")._decode_ctc({"log_probabilities": logs}, 12)
+    assert found.text == "12"
+    assert "1 word of 3 cannot be read, the character set lacks 'dorw': word" in caplog.text
+    nothing = lexicon(parts, tmp_path, b"7777")._decode_ctc({"log_probabilities": logs}, 12)
+    assert (nothing.text, nothing.score) == ("", 0.0)
+
+
+def test_a_lexicon_needs_ctc(parts, tmp_path):
+    with pytest.raises(ValueError, match=r"`config.predict.lexicon` .* must be '': the decoder is 'attention'"):
+        lexicon(parts, tmp_path, b"12", decoder="attention")
+
+
+@pytest.mark.parametrize(("size", "width"), [((1, 1), 32), ((1, 300), 64), ((300, 1), 8), ((2000, 2), 8)])
+def test_crops_of_one_pixel_are_words_too(size, width):
+    crop = _upright(np.full(size, 90, np.uint8), 0, longest=64)
+    assert crop.shape == (32, width)
+    assert (crop == 90).all()
+
+
 def test_a_beam_is_at_least_as_likely_as_greedy(parts, recognizer):
     config, variables = parts
     config = config.copy_and_resolve_references()
@@ -72,8 +114,8 @@ def test_a_beam_is_at_least_as_likely_as_greedy(parts, recognizer):
     "crop", [np.zeros((0, 5, 3), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), None]
 )
 def test_what_is_no_crop_is_refused(recognizer, crop):
-    with pytest.raises(ValueError, match="`crops` must be uint8 arrays"):
-        recognizer.recognize([crop])
+    with pytest.raises(ValueError, match=r"`crops` must be uint8 arrays .* `crops\[1\]` is"):
+        recognizer.recognize([np.zeros((4, 4), np.uint8), crop])
 
 
 def test_a_detectors_weights_are_refused():

@@ -1,5 +1,6 @@
 """Word crops in an LMDB, as MJSynth and SynthText are published for recognition."""
 
+import functools
 import os
 import pathlib
 from typing import Any
@@ -18,7 +19,8 @@ class WordLmdb(Dataset):
 
     **Arguments:** `folder`; `split`: "train", "validation" or "trainval". The others do not apply.
 
-    **Raises:** ImportError without the package lmdb; FileNotFoundError where no database is there.
+    **Raises:** ImportError without the package lmdb; FileNotFoundError where no database is there; ValueError where one
+    cannot be read.
     """
 
     def __init__(
@@ -35,8 +37,7 @@ class WordLmdb(Dataset):
         self._files = sorted(file.parent for file in pathlib.Path(folder).rglob("data.mdb"))
         if not self._files:
             raise FileNotFoundError(f"`config.data.dir` (={os.fspath(folder)!r}) holds no LMDB: no data.mdb is there")
-        self._open: dict[tuple[int, pathlib.Path], Any] = {}
-        counts = [int(self._read(file, b"num-samples")) for file in self._files]
+        counts = [self._count(file) for file in self._files]
         places = [(file, number) for file, count in zip(self._files, counts, strict=True) for number in range(count)]
         self._places = [
             place
@@ -45,17 +46,22 @@ class WordLmdb(Dataset):
         ]
         self.problems: list[Problem] = []
 
+    def _count(self, file: pathlib.Path) -> int:
+        count = self._read(file, b"num-samples")
+        if not count.isdigit():
+            raise ValueError(f"{file}: num-samples (={count[:40]!r}) must be a number")
+        return int(count)
+
     def _read(self, file: pathlib.Path, key: bytes) -> bytes:
         try:
             import lmdb
         except ImportError as error:
-            raise ImportError("word_lmdb needs the package lmdb: pip install lmdb") from error
-        # An environment must not be used by a process that was forked from the one that opened it.
-        place = os.getpid(), file
-        if place not in self._open:
-            self._open[place] = lmdb.open(str(file), readonly=True, lock=False, readahead=False, max_readers=64)
-        with self._open[place].begin() as transaction:
-            value = transaction.get(key)
+            raise ImportError("word_lmdb needs the package lmdb: pip install 'dbnet_jax[lmdb]'") from error
+        try:
+            with _environment(os.getpid(), file.resolve()).begin() as transaction:
+                value = transaction.get(key)
+        except lmdb.Error as error:
+            raise BadPicture(f"{file}: the LMDB cannot be read ({error})") from error
         if value is None:
             raise BadPicture(f"{file.name}: {key.decode()} is missing")
         return bytes(value)
@@ -72,3 +78,14 @@ class WordLmdb(Dataset):
         image = decode_image(self._read(file, b"image-%09d" % (number + 1)), self.name(index))
         text = self._read(file, b"label-%09d" % (number + 1)).decode("utf-8", "replace")
         return Sample(self.name(index), image, [whole_picture(image)], [False], [text])
+
+
+@functools.cache
+def _environment(process: int, file: pathlib.Path) -> Any:
+    """The open environment of a database.
+
+    A process must not open it twice, for example for both splits, nor use one that was opened before it was forked.
+    """
+    import lmdb
+
+    return lmdb.open(str(file), readonly=True, lock=False, readahead=False, max_readers=64)

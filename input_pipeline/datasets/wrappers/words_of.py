@@ -107,11 +107,11 @@ def _part(sample: Sample, polygon: Polygon) -> Sample | None:
     left, top = np.clip(np.floor(polygon.min(0) - room).astype(int), 0, size).tolist()
     right, bottom = np.clip(np.ceil(polygon.max(0) + room).astype(int), 0, size).tolist()
     image, moved = sample.image[top:bottom, left:right], (polygon - np.array([left, top])).astype(np.float32)
-    if min(image.shape[:2]) < 2:
+    if 0 in image.shape:
         return None
     scale = min(1.0, _LARGEST / max(high, 1.0))
     if scale < 1:
-        target = tuple(max(2, round(scale * side)) for side in image.shape[1::-1])
+        target = tuple(max(1, round(scale * side)) for side in image.shape[1::-1])
         moved = moved * (np.array(target) / np.array(image.shape[1::-1]))
         image = np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_AREA), np.uint8)
     return Sample(sample.name, np.ascontiguousarray(image), [moved.astype(np.float32)], [False])

@@ -9,7 +9,7 @@ from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.images.decode import BadPicture
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.datasets.rendered.scenes.words import WordImages
-from input_pipeline.datasets.sample import Annotation, Dataset, Sample
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample, whole_picture
 from input_pipeline.datasets.words.word_list import WordList
 from input_pipeline.datasets.wrappers.words_of import WordsOf
 from input_pipeline.from_config import open_split
@@ -62,8 +62,73 @@ def test_an_example_has_the_word_its_width_and_its_classes():
     assert all((one["image"][2:-2, 4:90] == 200).all() for one in made)
     assert all(LATIN.decode(one["text"]) == "one" and one["text"].shape == (5,) for one in made)
     short = WordExamples(WordsOf(Photos(), LATIN), 0, BadSamples(2, 0.5), **options | {"max_length": 2})
-    with pytest.raises(BadPicture, match=r"is longer than `config\.model\.max_length`"):
+    with pytest.raises(BadPicture, match=r"more than `config\.model\.max_length` \(=2\)"):
         short._make(np.random.default_rng(0), 0, WordsOf(Photos(), LATIN)[0])
+
+
+class Crops(Dataset):
+    """Crops of one word each, of given sizes and texts."""
+
+    problems: list = []  # noqa: RUF012
+
+    def __init__(self, *words: tuple[int, int, str]):
+        self.words = words
+
+    def __len__(self):
+        return len(self.words)
+
+    def name(self, index):
+        return f"{index}.png"
+
+    def __getitem__(self, index):
+        height, width, text = self.words[index]
+        image = np.full((height, width, 3), 50, np.uint8)
+        return Sample(self.name(index), image, [whole_picture(image)], [False], [text])
+
+
+def examples_of(*words: tuple[int, int, str], jitter: float = 0.0, **options):
+    fixed = {"characters": LATIN, "size": (32, 160), "max_length": 100, "jitter": jitter}
+    return WordExamples(Crops(*words), 0, BadSamples(len(words), 1.0), **fixed | options)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ((32, 100, "y" * 200), "has 200 characters, more than `config.model.max_length` (=100)"),
+        ((32, 160, "ab" * 21), "needs 42 feature columns, and its crop has 40"),
+        ((32, 20, "aabbc"), "'aabbc' needs 7 feature columns, and its crop has 5"),
+        ((40, 1, "abc"), "'abc' needs 3 feature columns, and its crop has 2"),
+        ((32, 60, ""), "the word has no text"),
+        ((32, 60, "שלום"), "has characters that the character set lacks"),
+        ((1, 1, "a"), ""),
+        ((1, 60, "ab"), ""),
+        ((40, 1, "a"), ""),
+    ],
+)
+def test_words_that_training_skips(word, reason):
+    examples = examples_of(word)
+    assert reason in examples.why_unusable(Crops(word)[0])
+    if reason:
+        with pytest.raises(BadPicture, match=r"20 pictures in a row[^$]*0\.png"):
+            examples[0]
+    else:
+        assert LATIN.decode(examples[0]["text"]) == word[2]
+
+
+def test_an_attention_decoder_needs_no_columns():
+    assert not examples_of((32, 20, "aabbc"), aligned=False).why_unusable(Crops((32, 20, "aabbc"))[0])
+
+
+def test_a_varied_crop_keeps_the_columns_of_its_text():
+    word = (32, 28, "aabbc")  # exactly as many as it needs
+    examples = examples_of(*[word] * 40, jitter=1.0)
+    assert min(int(examples[position]["width"]) for position in range(40)) == 28
+
+
+@pytest.mark.parametrize("size", [(1, 30), (30, 1), (1, 1)])
+def test_a_crop_of_one_pixel_is_a_word_too(size):
+    words = WordsOf(Crops((*size, "a")), LATIN)
+    assert words[0].image.shape[:2] == size
 
 
 @pytest.mark.parametrize("line", ["word_1.png\t{}", 'word_1.png, "{}"'])
@@ -102,7 +167,7 @@ def test_rendered_words_follow_from_their_number():
 
 
 def test_character_sets(tmp_path):
-    assert character_sets() == ["digits", "latin", "latin_extended"]
+    assert character_sets() == ["alphanumeric", "digits", "latin", "latin_extended"]
     assert LATIN.classes == 95
     assert LATIN.decode(LATIN.encode("Ab~")) == "Ab~"
     with pytest.raises(ValueError, match="lacks: 'é'"):
@@ -113,3 +178,35 @@ def test_character_sets(tmp_path):
         CharacterSet("aba")
     with pytest.raises(ValueError, match="must be one of"):
         load_characters("klingon")
+
+
+def test_texts_count_in_composed_form_and_in_picture_order(tmp_path):
+    (tmp_path / "mine.txt").write_text("cafe\u0301שלום12", encoding="utf-8-sig")
+    characters = load_characters(tmp_path / "mine.txt")
+    assert characters.characters == "caféשלום12"
+    assert characters.encode("cafe\u0301").tolist() == [1, 2, 3, 4]
+    # The first letter of the word stands on the right, and the number is not turned around.
+    assert characters.encode("של12").tolist() == [9, 10, 6, 5]
+    for text in ("café", "שלום", "של12ום", "12"):
+        assert characters.decode(characters.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("ab\xe9".encode("latin1"), "utf-8"), (b"\n", "empty"), (b"aa", "twice")]
+)
+def test_a_file_that_holds_no_character_set(tmp_path, content, reason):
+    (tmp_path / "mine.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"`config.model.characters` .* cannot be used: .*{reason}"):
+        load_characters(tmp_path / "mine.txt")
+
+
+def test_a_set_without_a_usable_word_lists_why(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 50, 3), 99, np.uint8))
+    (tmp_path / "labels.txt").write_text("a.png\tword\n")
+    config = recognition_config()
+    config.data.update({"name": "word_list", "dir": str(tmp_path), "train_split": "trainval"})
+    config.model.characters = "digits"
+    with pytest.raises(
+        ValueError, match=r"no word to read:\na\.png: 'word' is left out: the character set lacks 'dorw'"
+    ):
+        open_split(config, "train")

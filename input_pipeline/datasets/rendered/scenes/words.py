@@ -11,6 +11,7 @@ from typing import get_args
 import cv2
 import numpy as np
 
+from dbnet_jax.characters import picture_order
 from dbnet_jax.messages import Problem
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.rendered.arguments import check_rendered
@@ -104,7 +105,7 @@ class WordImages(Dataset):
         ink = Ink(contrast=110.0, plate=0.9) if plain else pick_ink(rng)
         height = math.exp(rng.uniform(math.log(_HEIGHTS[0]), math.log(_HEIGHTS[1])))
         size = int(np.clip(1.4 * height, 16, 64))
-        block = set_lines([[text]], font, size)
+        block = set_lines([[picture_order(text)]], font, size)
         if block is None or block.letters.shape[1] * height / block.line_height > _LONGEST:
             return None
         plane = _surface(rng, block, height, font.stretch)
