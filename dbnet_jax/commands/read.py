@@ -128,7 +128,7 @@ def run(options: Options) -> None:
     config = config_of_weights(detector_file, options)
     keep_memory()
     detector = Detector(config, restore_variables(config, detector_file))
-    recognizer = Recognizer.from_checkpoint(_recognizer_source(options.recognizer or RECOGNIZER))
+    recognizer = Recognizer.from_checkpoint(recognizer_source(options.recognizer or RECOGNIZER))
     output = pathlib.Path(options.output or results_folder(options, "readings"))
     formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
     pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)
@@ -139,6 +139,6 @@ def run(options: Options) -> None:
         sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")
 
 
-def _recognizer_source(name: str) -> str:
+def recognizer_source(name: str) -> str:
     """The folder of a run, or a weights file."""
     return name if pathlib.Path(name).is_dir() else str(find_weights(name))
