@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from dbnet_jax.detector import Detector
 from dbnet_jax.images.decode import Picture, decode_picture
 from dbnet_jax.images.header import read_header
+from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections
 from dbnet_jax.reader import Page, Reader
 from dbnet_jax.recognition import Recognizer
@@ -17,6 +18,7 @@ from dbnet_jax.serve.forms import Upload
 
 # Formats of photographs. Others compile a shape of their own at their first picture.
 _WARM_ASPECTS = ((3, 4), (4, 3), (9, 16), (16, 9))
+_WARM_WORDS = (1, 2, 4, 8)  # words of about one length in a photograph
 _DETECTORS = 32  # detectors with other options that are kept; they share the weights
 
 
@@ -102,14 +104,17 @@ class Engine:
             yield one if isinstance(one, ValueError) else Found(one, sizes[index])
 
     def warm(self) -> None:
-        """Compiles the shapes of usual photographs at all sizes that a picture may be detected at."""
+        """Compiles the shapes of usual photographs at all sizes of the detector, and those of words."""
         predict = self.detector.config.predict
         for size in [predict.size] if predict.size else self.sizes:
-            detector = self._with_options(replace(Options(), size=size))
+            detector = self._with_options(Options(size=size))
             for rows, cols in _WARM_ASPECTS:
-                detector.detect(np.zeros((rows * size // min(rows, cols), cols * size // min(rows, cols), 3), np.uint8))
-        if self.recognizer is not None:
-            self.recognizer.recognize([np.zeros((32, 100, 3), np.uint8)])
+                shape = (rows * size // min(rows, cols), cols * size // min(rows, cols), 3)
+                for count in {1, min(2, predict.batch_size)}:
+                    detector.detect_batch([np.zeros(shape, np.uint8)] * count)
+        for width in self.recognizer.config.predict.widths if self.recognizer else ():
+            for count in _WARM_WORDS:
+                self.recognizer.read_upright([np.zeros((HEIGHT, width), np.uint8)] * count)
 
     def _make_detector(self, options: Options) -> Detector:
         changed = {name: value for name, value in vars(options).items() if value is not None}

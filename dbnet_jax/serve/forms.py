@@ -1,11 +1,14 @@
 """The pictures in a request's body."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from dbnet_jax.serve.problems import Refusal
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 FORM = b"multipart/form-data"
 _MOST_FIELDS = 64  # parts of a form that are no files
@@ -51,9 +54,17 @@ class _Form:
         """The files. **Raises:** Refusal."""
         if not boundary:
             raise Refusal(400, "the form has no boundary in its Content-Type; let the client write that header")
-        callbacks = ("part_begin", "part_data", "part_end", "header_field", "header_value", "header_end", "end")
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._on_part_begin,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_end": self._on_end,
+        }
         try:
-            parser = MultipartParser(boundary, {f"on_{name}": getattr(self, f"_on_{name}") for name in callbacks})
+            parser = MultipartParser(boundary, callbacks)
             parser.write(body)
             parser.finalize()
         except FormParserError as error:

@@ -30,13 +30,15 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        one = {"registry": self.registry}
-        self.requests = Counter("dbnet_requests", "Answered requests.", ["path", "status"], **one)
+        self.requests = Counter("dbnet_requests", "Answered requests.", ["path", "status"], registry=self.registry)
         self.seconds = Histogram(
-            "dbnet_request_seconds", "Time of a request, with its body.", ["path"], buckets=_SECONDS, **one
+            "dbnet_request_seconds", "From a request to its answer.", ["path"], buckets=_SECONDS, registry=self.registry
         )
-        self.pictures = Counter("dbnet_pictures", "Pictures in which text was looked for.", ["result"], **one)
-        Gauge("dbnet_waiting_pictures", "Pictures that wait for the detector.", **one).set_function(waiting)
+        self.pictures = Counter(
+            "dbnet_pictures", "Pictures in which text was looked for.", ["result"], registry=self.registry
+        )
+        self.waiting = Gauge("dbnet_waiting_pictures", "Pictures that wait for the detector.", registry=self.registry)
+        self.waiting.set_function(waiting)
 
 
 class Observed:

@@ -70,18 +70,21 @@ class Service:
         except ValueError as error:
             raise Refusal(422, str(error).replace("config.predict.", "")) from error
         self.check_room(len(pictures))
-        done = asyncio.gather(*map(asyncio.wrap_future, self.worker.submit(task, pictures)), return_exceptions=True)
+        futures = self.worker.submit(task, pictures)
+        done = asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
         gone = asyncio.ensure_future(_disconnected(request))
+        awaited: set[asyncio.Future[Any]] = {done, gone}
         try:
-            await asyncio.wait({done, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not done.done():
-                raise Gone
-            results = done.result()
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
             if not done.done():
-                done.cancel()
+                for future in futures:
+                    future.cancel()
                 self.worker.discard_cancelled()
+        if not done.done():
+            raise Gone
+        results = done.result()
         for one in results:
             self.metrics.pictures.labels("error" if isinstance(one, BaseException) else "ok").inc()
         return results
