@@ -1,7 +1,7 @@
 """Detection and reading with the options of a request."""
 
 import functools
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ from dbnet_jax.recognition import Recognizer
 from dbnet_jax.serve.forms import Upload
 
 # Formats of photographs. Others compile a shape of their own at their first picture.
-_WARM_ASPECTS = ((3, 4), (4, 3), (9, 16), (16, 9))
-_WARM_WORDS = (1, 2, 4, 8)  # words of about one length in a photograph
+_USUAL_ASPECTS = ((3, 4), (4, 3), (9, 16), (16, 9))
+_USUAL_WORDS = (1, 2, 4)  # words of about one length in a photograph
 _DETECTORS = 32  # detectors with other options that are kept; they share the weights
 
 
@@ -103,18 +103,23 @@ class Engine:
         for index, one in enumerate(found):
             yield one if isinstance(one, ValueError) else Found(one, sizes[index])
 
-    def warm(self) -> None:
-        """Compiles the shapes of usual photographs at all sizes of the detector, and those of words."""
+    def prepare(self) -> Iterator[None]:
+        """Compiles a usual shape in each step: of photographs at all sizes of the detector, and of words."""
         predict = self.detector.config.predict
-        for size in [predict.size] if predict.size else self.sizes:
+        sizes = [predict.size] if predict.size else sorted(self.sizes, key=lambda size: size != predict.first_size)
+        for size in sizes:
             detector = self._with_options(Options(size=size))
-            for rows, cols in _WARM_ASPECTS:
+            for rows, cols in _USUAL_ASPECTS:
                 shape = (rows * size // min(rows, cols), cols * size // min(rows, cols), 3)
                 for count in {1, min(2, predict.batch_size)}:
                     detector.detect_batch([np.zeros(shape, np.uint8)] * count)
-        for width in self.recognizer.config.predict.widths if self.recognizer else ():
-            for count in _WARM_WORDS:
+                    yield
+        if self.recognizer is None:
+            return
+        for count in _USUAL_WORDS:
+            for width in self.recognizer.config.predict.widths:
                 self.recognizer.read_upright([np.zeros((HEIGHT, width), np.uint8)] * count)
+                yield
 
     def _make_detector(self, options: Options) -> Detector:
         changed = {name: value for name, value in vars(options).items() if value is not None}

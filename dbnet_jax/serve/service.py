@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from absl import logging
 from fastapi import FastAPI, Request
 
 from dbnet_jax.serve import problems
@@ -23,26 +22,17 @@ class Service:
 
     def __init__(self, engine: Engine, limits: Limits):
         self.engine, self.limits = engine, limits
-        self.ready = False
-        self.worker = Worker(self._run, limits.waiting)
+        self.worker = Worker(engine.run, limits.waiting, engine.prepare())
         self.metrics = Metrics(lambda: self.worker.waiting)
 
-    def _run(self, task: Task | None, sources: Sequence[Upload]) -> Generator[Any, None, None]:
-        """The results of a task; of None, which compiles the usual shapes."""
-        if task is not None:
-            yield from self.engine.run(task, sources)
-            return
-        try:
-            self.engine.warm()
-        except Exception:  # requests will say the same of their own pictures
-            logging.exception("the usual shapes cannot be compiled")
-        self.ready = True
-        yield None
+    @property
+    def ready(self) -> bool:
+        """Whether the usual shapes are compiled. Requests before that are answered, some of them slowly."""
+        return self.worker.prepared
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        """Compiles shapes at the start, and finishes the queue at the end."""
-        self.worker.submit(None, [Upload("", b"")])
+        """Finishes the queue at the end."""
         yield
         await asyncio.to_thread(self.worker.close)
 

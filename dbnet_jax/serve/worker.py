@@ -6,10 +6,12 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
+
+from absl import logging
 
 # Pictures of equal options that one call takes: its threads decode some while the network runs on others.
 GROUP = 8
@@ -37,10 +39,17 @@ class Worker:
     - `run`: `run(task, sources)` returns an iterator over the results, in order. An error of a picture ends the
         iteration, and the pictures after it are run again.
     - `most`: jobs that wait at most.
+    - `preparation`: steps that the thread takes while no job waits.
     """
 
-    def __init__(self, run: Callable[[Any, Sequence[Any]], Generator[Any, None, None]], most: int):
-        self._run, self._most = run, most
+    def __init__(
+        self,
+        run: Callable[[Any, Sequence[Any]], Generator[Any, None, None]],
+        most: int,
+        preparation: Iterable[None] = (),
+    ):
+        self._run, self._most, self._preparation = run, most, iter(preparation)
+        self.prepared = False
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -88,19 +97,31 @@ class Worker:
         self._thread.join()
 
     def _loop(self) -> None:
-        while group := self._next_group():
+        while (group := self._next_group()) is not None:
+            if not group:
+                self._prepare()
             # Jobs whose futures were cancelled are left out.
             jobs = deque(job for job in group if job.result.set_running_or_notify_cancel())
             while jobs:
                 self._work(jobs)
 
-    def _next_group(self) -> list[_Job]:
-        """The next jobs of one task; none when the worker is closed and everything is done."""
+    def _next_group(self) -> list[_Job] | None:
+        """The next jobs of one task; none if there is time to prepare; None if the worker is closed and all is done."""
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._closing)
-            task = self._jobs[0].task if self._jobs else None
-            same = itertools.takewhile(lambda job: job.task == task, self._jobs)
+            self._changed.wait_for(lambda: self._jobs or self._closing or not self.prepared)
+            if not self._jobs:
+                return None if self._closing else []
+            same = itertools.takewhile(lambda job: job.task == self._jobs[0].task, self._jobs)
             return [self._jobs.popleft() for _ in list(itertools.islice(same, GROUP))]
+
+    def _prepare(self) -> None:
+        try:
+            next(self._preparation)
+        except StopIteration:
+            self.prepared = True
+        except Exception:  # jobs will say the same of their own pictures
+            logging.exception("preparation failed")
+            self.prepared = True
 
     def _work(self, jobs: deque[_Job]) -> None:
         """Runs jobs until one fails, and removes those that are done."""

@@ -20,13 +20,13 @@ HEAD = "POST /detect HTTP/1.1\nHost: x\nContent-Length: "
 class Background(threading.Thread):
     """A request in a thread."""
 
-    def __init__(self, client):
+    def __init__(self, client, path="/detect"):
         super().__init__()
-        self._client = client
+        self._client, self._path = client, path
         self.start()
 
     def run(self):
-        self.answer = self._client.ask("POST", "/detect", PNG)
+        self.answer = self._client.ask("POST", self._path, PNG)
 
     def status(self):
         self.join(20)
@@ -130,12 +130,17 @@ def test_the_service_ends_when_the_requests_under_way_are_answered(engine):
         assert [one.status() for one in begun] == [200] * 3
 
 
-def test_the_service_is_ready_when_the_usual_shapes_are_compiled(engine):
+def test_requests_go_before_the_shapes_that_are_compiled_at_the_start(engine):
     engine.detector.gate.clear()
     with running(engine) as client:
         starting = client.ask("GET", "/healthz")
         assert (starting.status, starting.json["status"]) == (503, "starting")
+        client.wait_until(lambda: len(engine.detector.entered) == 1)
+        request = Background(client, "/detect?box_threshold=0.25")
+        client.wait_until(lambda: client.service.worker.waiting == 1)
         engine.detector.gate.set()
+        assert request.status() == 200
+        assert engine.detector.calls[1]["box_threshold"] == 0.25
         ready(client)
         assert client.ask("GET", "/healthz").status == 200
 
