@@ -56,11 +56,16 @@ class Detector:
         _check_task(config)
         check_predict(config.predict)
         claim_process()
-        self.config = config
         # Placed once and not with every batch.
         self._placement = None if mesh is None else replicated(mesh)
         self._variables = jax.device_put(variables, self._placement)
         self._devices = 1 if mesh is None else mesh.size
+        self._configure(config)
+        self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
+
+    def _configure(self, config: ConfigDict) -> None:
+        """Sets what `config.predict` decides."""
+        self.config = config
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
         # Pictures that keep their size need no second pass: it would see the same.
@@ -68,7 +73,6 @@ class Detector:
         self._first_size = self._size or config.predict.first_size
         self._reading = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
         self._map = detection_map(config)
-        self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
     @classmethod
     def from_checkpoint(cls, workdir_or_file: str | os.PathLike[str], **overrides: Any) -> "Detector":
@@ -108,6 +112,21 @@ class Detector:
         claim_process()
         other = copy.copy(self)
         other._variables = jax.device_put(variables, self._placement)
+        return other
+
+    def with_options(self, **overrides: Any) -> "Detector":
+        """The same detector with other fields of `config.predict`. The weights and the compiled network are shared.
+
+        **Arguments:** `overrides`: as in `from_checkpoint`.
+
+        **Raises:** ValueError if an override is unknown or out of range.
+        """
+        claim_process()
+        config = copy.deepcopy(self.config)
+        change_predict(config.predict, overrides)
+        check_predict(config.predict)
+        other = copy.copy(self)
+        other._configure(config)
         return other
 
     def detect(self, image: Source) -> Detections:

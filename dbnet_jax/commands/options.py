@@ -16,6 +16,7 @@ COMMANDS = {
     "inspect": ("--config=FILE --output=DIR", "draws training examples, and measures their text"),
     "export": ("--workdir=DIR --output=FILE", "writes the weights of a run into one file"),
     "convert": ("--input=FILE --workdir=DIR", "makes a run of a PyTorch checkpoint"),
+    "serve": ("--port=8080", "finds and reads text in pictures that clients send by HTTP"),
     "score": ("--detections=DIR --truth=DIR", "scores detections in files"),
 }
 """Each command, with its usual arguments and with what it does."""
@@ -49,8 +50,8 @@ class Flag(NamedTuple):
 FLAGS = (
     Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
     Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
-    Flag("recognizer", "read evaluate", "NAME", "Shipped weights of a recogniser (small-latin), a file, or a run."),
-    Flag("weights", "predict read evaluate", "NAME", "Shipped weights (small-word), or a file of export."),
+    Flag("recognizer", "read evaluate serve", "NAME", "Shipped weights of a recogniser (small-latin), a file, or a run."),
+    Flag("weights", "predict read evaluate serve", "NAME", "Shipped weights (small-word), or a file of export."),
     Flag("input", "predict read", "PATH", "A picture, or a folder of pictures."),
     Flag("input", "convert", "FILE", "A PyTorch checkpoint, .pth or .safetensors."),
     Flag("output", "predict read evaluate inspect", "DIR", "The folder for results, if not in --workdir or runs/."),
@@ -62,6 +63,13 @@ FLAGS = (
     Flag("detections", "score", "PATH", "A folder, a zip archive or a detections.json."),
     Flag("truth", "score", "PATH", "A folder or a zip archive."),
     Flag("protocol", "score", "NAME", "iou, deteval, pascal, icdar2013 or td500.", str, "iou"),
+    Flag("host", "serve", "ADDRESS", "The address to listen on (127.0.0.1: this machine alone).", str, "127.0.0.1"),
+    Flag("port", "serve", "N", "The port to listen on (8080); 0 takes a free one.", int, 8080),
+    Flag("max_megabytes", "serve", "N", "The most megabytes of a picture file (20).", float, 20),
+    Flag("max_megapixels", "serve", "N", "The most million pixels of a picture (50).", float, 50),
+    Flag("max_seconds", "serve", "N", "The most seconds until a picture has arrived (30).", float, 30),
+    Flag("max_waiting", "serve", "N", "The most pictures that wait for the detector (64).", int, 64),
+    Flag("max_requests", "serve", "N", "The most requests with a picture at a time (256).", int, 256),
     Flag("coordinator", "train evaluate", "HOST:PORT", "Many hosts: process 0, or 'auto' on Cloud TPU and Slurm."),
     Flag("num_processes", "train evaluate", "N", "Many hosts: how many processes.", int),
     Flag("process_id", "train evaluate", "N", "Many hosts: the number of this process, from 0.", int),

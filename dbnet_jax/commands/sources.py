@@ -75,5 +75,5 @@ def run_or_weights(name: str, argument: str, task: str) -> str:
     source = name if pathlib.Path(name).is_dir() else str(find_weights(name, argument))
     if (found := load_config(source, argument).task) != task:
         other = {"detection": "--weights", "recognition": "--recognizer"}.get(found, "another flag")
-        raise UsageError(f"--{argument}={name} is refused: it is for {found}, and --mode=read takes it as {other}")
+        raise UsageError(f"--{argument}={name} is refused: it is for {found}; {other} takes it")
     return source

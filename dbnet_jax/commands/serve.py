@@ -1,0 +1,85 @@
+"""The HTTP service."""
+
+import contextlib
+import signal
+import socket
+
+from absl.app import UsageError
+
+from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.sources import config_of_weights, run_or_weights
+from dbnet_jax.detector import Detector
+from dbnet_jax.recognition import Recognizer
+from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
+from dbnet_jax.training.cpu_memory import keep_memory
+from dbnet_jax.weights.run_folder import restore_variables
+from dbnet_jax.weights.shipped import DEFAULT
+
+_FLAGS = ("max_megabytes", "max_megapixels", "max_seconds", "max_waiting", "max_requests")
+_LAST_SECONDS = 60  # for the requests that are under way when the service is told to stop
+
+
+def run(options: Options) -> None:
+    """The command `serve`. Ctrl-C and SIGTERM finish the requests that are under way, and end it with status 0."""
+    try:
+        import uvicorn
+
+        from dbnet_jax.serve.app import make_app
+        from dbnet_jax.serve.engine import Engine
+        from dbnet_jax.serve.limits import MEBIBYTE, Limits
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("dbnet_jax"):
+            raise
+        raise ImportError(f"serve needs the package {error.name}: pip install 'dbnet_jax[serve]'") from error
+
+    for name in _FLAGS:
+        if not getattr(options, name) > 0:
+            raise UsageError(f"--{name}={getattr(options, name)} must be positive")
+    if not 0 <= options.port < 65536:
+        raise UsageError(f"--port={options.port} must be in [0, 65535]")
+    picture_bytes = int(options.max_megabytes * MEBIBYTE)
+    limits = Limits(
+        picture_bytes=picture_bytes,
+        batch_bytes=4 * picture_bytes,
+        batch_pictures=min(Limits.batch_pictures, options.max_waiting),
+        pixels=int(options.max_megapixels * 1e6),
+        body_seconds=options.max_seconds,
+        waiting=options.max_waiting,
+        requests=options.max_requests,
+        held_bytes=max(Limits.held_bytes, 8 * picture_bytes),
+    )
+    with contextlib.closing(_listen(options.host, options.port)) as listening:
+        names = {"detector": options.weights or DEFAULT, "recognizer": options.recognizer or RECOGNIZER}
+        engine = Engine(*_models(names, options), limits.pixels)
+        config = uvicorn.Config(
+            make_app(engine, limits, names),
+            log_level="warning",
+            access_log=False,
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=_LAST_SECONDS,
+        )
+        host, port = listening.getsockname()[:2]
+        print(f"http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
+        # uvicorn sends itself the signal again when all is done.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _models(names: dict[str, str], options: Options) -> tuple[Detector, Recognizer]:
+    file = run_or_weights(names["detector"], "weights", "detection")
+    recognizer = run_or_weights(names["recognizer"], "recognizer", "recognition")
+    config = config_of_weights(file, options)
+    keep_memory()
+    detector = Detector(config, restore_variables(config, file))
+    return detector, Recognizer.from_checkpoint(recognizer)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """**Raises:** OSError with the address, before any weights are read."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        hint = "; --port chooses another one" if port else ""
+        raise OSError(error.errno, f"--host={host} --port={port}: {error.strerror}{hint}") from error
