@@ -3,11 +3,10 @@
 import contextlib
 import copy
 import os
-import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cv2
 import jax
@@ -18,12 +17,13 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.detection.forked import claim_process
+from dbnet_jax.detection.looks import Look, Looks
+from dbnet_jax.detection.merging import FoundAt, merge_looks
 from dbnet_jax.detection.network import detection_map, make_eval_step
-from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, notes_on_size, without_padding
+from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
-from dbnet_jax.detection.text_size import size_for_text
 from dbnet_jax.images.decode import Picture
-from dbnet_jax.images.resize import padded_size, resize_and_pad, resized_size
+from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
 from dbnet_jax.models.from_config import map_names, model_from_config
 from dbnet_jax.models.variables import Variables
@@ -68,9 +68,7 @@ class Detector:
         self.config = config
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
-        # Pictures that keep their size need no second pass: it would see the same.
-        self._size = config.predict.first_size if config.predict.resize == "none" else config.predict.size
-        self._first_size = self._size or config.predict.first_size
+        self._looks = Looks(config.predict)
         self._reading = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
         self._map = detection_map(config)
 
@@ -148,7 +146,10 @@ class Detector:
         return self.detect_batch([image])[0]
 
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
-        """The text in one picture, and all maps of the network, to look at."""
+        """The text in one picture, and all maps of the network, to look at.
+
+        Of several looks, the maps are those of the last one: at the size that the text needs, or at the largest size.
+        """
         found, *_ = _without_errors(self.detect_many_with_maps([image]))
         return found.detections, found.maps
 
@@ -160,7 +161,7 @@ class Detector:
         """The text in any number of pictures. Threads read and post-process while the network runs.
 
         Pictures of one padded shape share batches. `overlapped` states how many pictures are held and how iteration
-        ends. With `config.predict.size` None, twice as many are held, because decoded pictures wait between the passes.
+        ends. With n looks, n times as many are held, because decoded pictures wait between the looks.
 
         With `config.predict.frames` "all", a path of a file with several frames gives a result for each of them, in
         the file's place.
@@ -191,83 +192,74 @@ class Detector:
         keep: Callable[[Picture], Kept],
         finish: Callable[[Kept, Detections, Maps], Result],
     ) -> Generator[Result | ValueError, None, None]:
-        """The result of `finish` for each picture, at the configured size or at the size that its text needs.
+        """The result of `finish` for each picture, after all looks at it. Each look is one run of the pipeline.
 
-        Only the result of `keep` is held of a picture that is in its last pass.
+        Only the result of `keep` is held of a picture that is in its last look.
         """
         batching = {"batch_size": self._batch_size, "least": self._devices}
 
-        def open_first(source: Source) -> _Sized | ValueError:
-            try:
-                return _Sized(self._read(source), self._first_size)
-            except ValueError as error:
-                return error
+        def go_on(look: Look, found: tuple[FoundAt, ...], maps: Maps) -> Look | Result:
+            if (following := self._looks.after(look, found)) is not None:
+                return following
+            # This look made one map. It is repeated if more are asked for.
+            return end(keep(look.picture), found, maps) if names == (self._map,) else look
 
-        def choose(picture: Picture, first: Detections, maps: Maps) -> _Sized | Result:
-            again = _Sized(picture, self._size_for(picture.image, first))
-            # For a panorama the passes are equal at any size, because `max_side` bounds all sizes.
-            sizes = [self._sizes(picture.image, size) for size in (again.size, self._first_size)]
-            return finish(keep(picture), first, maps) if names == (self._map,) and sizes[0] == sizes[1] else again
+        def end(kept: Kept, found: tuple[FoundAt, ...], maps: Maps) -> Result:
+            return finish(kept, merge_looks(found, self.config.predict.text_height), maps)
 
         sources = each_frame(images, **self._reading) if self.config.predict.frames == "all" else images
-        if self._size is not None:
-            yield from overlapped(sources, self._stages(open_first, names, keep, finish), **batching)
-            return
-        first = self._stages(open_first, (self._map,), lambda picture: picture, choose)
-        with contextlib.closing(completed(sources, first, **batching)) as chosen:
-            second: Stages[Any, Any, Result] = self._stages(Future.result, names, keep, finish)
-            yield from overlapped(chosen, second, **batching)
+        opening: Callable[[Any], Any] = self._first_look
+        with contextlib.ExitStack() as stack:
+            for _ in range(self._looks.most - 1):
+                early: Stages[Any, Any, Look | Result] = self._stages(opening, (self._map,), lambda look: look, go_on)
+                sources = stack.enter_context(contextlib.closing(completed(sources, early, **batching)))
+                opening = Future.result
+            last: Stages[Any, Any, Result] = self._stages(opening, names, lambda look: keep(look.picture), end)
+            yield from overlapped(sources, last, **batching)
 
     def _stages(
         self,
-        open_source: Callable[[Any], "_Sized | Result | ValueError"],
+        open_source: Callable[[Any], Look | Result | ValueError],
         names: tuple[str, ...],
-        keep: Callable[[Picture], Kept],
-        finish: Callable[[Kept, Detections, Maps], Result],
-    ) -> Stages[Any, tuple[Kept, Sizes, tuple[str, ...]], Result]:
-        """One pass. Results and errors that `open_source` returns need no network."""
+        keep: Callable[[Look], Kept],
+        finish: Callable[[Kept, tuple[FoundAt, ...], Maps], Result],
+    ) -> Stages[Any, "_Context[Kept]", Result]:
+        """One look at each picture. Results and errors that `open_source` returns need no network."""
 
-        def read(source: Any) -> tuple[Image, tuple[Kept, Sizes, tuple[str, ...]]] | Result | ValueError:
-            opened = open_source(source)
-            if not isinstance(opened, _Sized):
-                return opened
-            picture = opened.picture
+        def read(source: Any) -> tuple[Image, _Context[Kept]] | Result | ValueError:
+            look = open_source(source)
+            if not isinstance(look, Look):
+                return look
+            picture, size = look.picture, look.sizes[0]
             try:
-                pixels, sizes = self._fit(picture.image, opened.size)
+                pixels, sizes = self._fit(picture.image, size)
             except (MemoryError, cv2.error):  # OpenCV has an error of its own for it
                 height, width = picture.image.shape[:2]
                 return ValueError(f"{picture.name}: its {width}×{height} pixels need more memory than there is")
-            return pixels, (keep(picture), sizes, picture.notes + self._notes(sizes, opened.size))
+            return pixels, _Context(keep(look), look.found, sizes, picture.notes + self._looks.notes(sizes, size))
 
-        def done(outputs: Mapping[str, np.ndarray], context: tuple[Kept, Sizes, tuple[str, ...]]) -> Result:
-            kept, sizes, notes = context
+        def done(outputs: Mapping[str, np.ndarray], context: _Context[Kept]) -> Result:
+            sizes = context.sizes
             maps = without_padding(outputs, sizes)
             found = self._extract(maps, sizes)
-            return finish(kept, replace(found, notes=notes + found.notes), maps)
+            now = FoundAt(replace(found, notes=context.notes + found.notes), sizes.seen[0] / sizes.picture[0])
+            return finish(context.kept, (*context.found, now), maps)
 
         return Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
+
+    def _first_look(self, source: Source) -> Look | ValueError:
+        try:
+            picture = self._read(source)
+        except ValueError as error:
+            return error
+        return self._looks.first(picture)
 
     def _read(self, source: Source) -> Picture:
         return to_picture(source() if callable(source) else source, **self._reading)
 
-    def _sizes(self, image: Image, size: int) -> Sizes:
-        predict, picture = self.config.predict, (image.shape[0], image.shape[1])
-        return Sizes(picture, resized_size(picture, predict.resize, size, predict.max_side, predict.stretch_width))
-
-    def _notes(self, sizes: Sizes, size: int) -> tuple[str, ...]:
-        predict = self.config.predict
-        unlimited = resized_size(sizes.picture, predict.resize, size, sys.maxsize, predict.stretch_width)
-        return notes_on_size(sizes, unlimited, predict.max_side)
-
-    def _size_for(self, image: Image, first: Detections) -> int:
-        """The size of the second pass."""
-        predict, size = self.config.predict, self._first_size
-        picture, seen = self._sizes(image, size)
-        return size_for_text(first.polygons, size, seen[0] / picture[0], predict.sizes, predict.text_height)
-
     def _fit(self, image: Image, size: int) -> tuple[Image, Sizes]:
         """The picture resized for the network and padded to a common shape."""
-        sizes = self._sizes(image, size)
+        sizes = self._looks.sizes(image, size)
         return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes
 
     def _extract(self, maps: Mapping[str, Any], sizes: Sizes) -> Detections:
@@ -286,11 +278,13 @@ class Detector:
 
 
 @dataclass(frozen=True)
-class _Sized:
-    """A picture for a pass, and its size there."""
+class _Context(Generic[Kept]):
+    """What is held of a picture during a look: `found` by the looks before, its sizes and its notes."""
 
-    picture: Picture
-    size: int
+    kept: Kept
+    found: tuple[FoundAt, ...]
+    sizes: Sizes
+    notes: tuple[str, ...]
 
 
 def _check_task(config: ConfigDict) -> None:

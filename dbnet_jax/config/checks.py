@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from dbnet_jax.detection.looks import KINDS as LOOKS
 from dbnet_jax.images.normalization import NORMALIZATIONS
 from dbnet_jax.images.resize import RULES
 from dbnet_jax.losses.db import BINARY_LOSSES
@@ -46,6 +47,7 @@ PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "checkpoint": ("best", "latest"),
     "follow_exif": (True, False),
     "frames": ("first", "all"),
+    "looks": LOOKS,
     "rings": (True, False),
 }
 # The numbers that a field of `predict` may have.
@@ -102,6 +104,11 @@ def check_predict(predict: ConfigDict) -> None:
         raise ValueError(f"`config.predict.sizes` (={sizes!r}) must be positive and whole, one or more")
     if predict.size is None and predict.resize == "official":
         raise ValueError("`config.predict.size` (=None) needs a number with `config.predict.resize` = 'official'")
+    if predict.size is not None and predict.looks == "all":
+        raise ValueError(
+            f"`config.predict.looks` (='all') needs `config.predict.size` (={predict.size}) = None: the looks have the "
+            f"sizes of `config.predict.sizes` (={tuple(sizes)})"
+        )
     if predict.rings and predict.shape != "polygon":
         raise ValueError(
             f"`config.predict.rings` (=True) needs `config.predict.shape` (={predict.shape!r}) = 'polygon'"

@@ -160,12 +160,16 @@ def _predict() -> ConfigDict:
     # The side that becomes `size`: "short", "long" or "height"; the other side keeps the proportion, and is padded.
     # "none" keeps the size of the picture. "official": the height becomes `size`, the width `stretch_width`.
     predict.resize = "short"
-    # Pixels. None: detection runs twice. The first pass, at `first_size`, measures the text. The second pass uses the
-    # entry of `sizes` at which the median text height is closest to `text_height`.
+    # Pixels. None: the network looks at a picture several times, as `looks` states.
     predict.size = config_dict.FieldReference(736, field_type=int)
+    # With `size` None. "fitting": the first look, at `first_size`, measures the text. The second look uses the entry of
+    # `sizes` at which the median text height is closest to `text_height`, and it alone counts. "all": a look at each
+    # entry of `sizes`, and their polygons are merged. Of a text that several looks find, the polygon is kept whose
+    # height in its look fits `text_height` better.
+    predict.looks = "fitting"
     predict.first_size = 736  # pixels
     predict.sizes = (512, 736, 1152, 1536)  # pixels
-    predict.text_height = 48.0  # pixels
+    predict.text_height = 48.0  # pixels of the network's input
     predict.stretch_width = config_dict.placeholder(int)  # pixels; None: in proportion, a multiple of 32
     predict.max_side = 4096  # pixels; a longer side is shrunk to it
     # The most pixels of a picture file, also in training and evaluation on own data; None: as many as OpenCV reads.

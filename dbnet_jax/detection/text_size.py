@@ -1,4 +1,4 @@
-"""The size for the second pass, at which the text has the height that the network detects best."""
+"""The size for the second of two looks, at which the text has the height that the network detects best."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ def size_for_text(
 
     **Arguments:**
 
-    - `polygons`: the detections of the first pass, (x, y) in pixels of the picture.
-    - `size`: of the first pass, as `config.predict.size`.
-    - `scale`: of the first pass: pixels of the network's input for one pixel of the picture.
+    - `polygons`: the detections of the first look, (x, y) in pixels of the picture.
+    - `size`: of the first look, as `config.predict.size`.
+    - `scale`: of the first look: pixels of the network's input for one pixel of the picture.
     - `sizes`: the sizes to choose from, at least one.
     - `text_height`: in pixels of the network's input.
 

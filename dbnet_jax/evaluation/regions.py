@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float64, Shaped
 from numpy.typing import ArrayLike
 
 from dbnet_jax.evaluation.matching import Upright, divide
+from dbnet_jax.geometry.overlap import shared_areas
 from dbnet_jax.geometry.validity import as_shapes, crosses_itself, repair_polygon
 
 Points = Float64[np.ndarray, "..."]
@@ -75,11 +76,7 @@ class Regions:
 
     def shared_with(self, others: "Regions") -> Float[np.ndarray, "regions others"]:
         """The areas of the intersections of these regions (rows) with others (columns), in square pixels."""
-        areas = np.zeros((len(self.shapes), len(others.shapes)))
-        # Only where the boxes meet, because most words of a picture are far apart.
-        row, column = shapely.STRtree(others.shapes).query(self.shapes)
-        areas[row, column] = shapely.area(shapely.intersection(self.shapes[row], others.shapes[column]))
-        return areas
+        return shared_areas(self.shapes, others.shapes)
 
     def upright_with(self, others: "Regions") -> Upright | None:
         """These rectangles (rows) and others (columns) turned upright; None if the regions are no rectangles."""

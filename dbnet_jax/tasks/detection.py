@@ -108,7 +108,10 @@ class Detection(Task):
         limit = f" to {model.max_width}" if model.max_width is not None else ""
         fused = ", scale fusion (DBNet++)" if model.scale_fusion else ""
         height = f"{predict.text_height:g} pixels of height"
-        chosen = f"whichever of {predict.sizes} brings half of their text nearest to {height}"
+        chosen = {
+            "fitting": f"whichever of {predict.sizes} brings half of their text nearest to {height}",
+            "all": f"each of {predict.sizes}, merged with a preference for {height}",
+        }[predict.looks]
         by_rule = f"are resized by the rule {predict.resize!r}, size {chosen if predict.size is None else predict.size}"
         resized = "keep their size" if predict.resize == "none" else by_rule
         return [

@@ -119,7 +119,7 @@ def test_an_error_of_the_first_look_is_no_bad_picture(monkeypatch):
     def fail(*arguments: object) -> int:
         raise ValueError("broken")
 
-    monkeypatch.setattr(detector, "_size_for", fail)
+    monkeypatch.setattr("dbnet_jax.detection.looks.size_for_text", fail)
     with pytest.raises(ValueError, match="broken"):
         list(detector.detect_many([page(20)]))
 
