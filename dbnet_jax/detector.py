@@ -176,10 +176,20 @@ class Detector:
         **Raises:** ValueError if `images` is one picture. Any other error is raised in its picture's place and ends the
         iteration, for example a missing file's.
         """
-        if is_one_picture(images):
-            what = f"={os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else type(images).__name__
-            raise ValueError(f"`images` ({what}) must be several pictures; `detect` takes one")
+        _check_several(images)
         return self._each(images, (self._map,), lambda picture: picture.name, _warned)
+
+    def detect_each(
+        self, images: Iterable[Source], finish: Callable[[Picture, Detections], Result]
+    ) -> Generator[Result | ValueError, None, None]:
+        """As `detect_many`, but returns what `finish` makes of each picture and of the text in it, in the threads."""
+        _check_several(images)
+        return self._each(
+            images,
+            (self._map,),
+            lambda picture: picture,
+            lambda picture, found, maps: finish(picture, _warned(picture.name, found, maps)),
+        )
 
     def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:
         """As `detect_many`, with the pictures and all of their maps, to look at."""
@@ -293,6 +303,12 @@ def _check_task(config: ConfigDict) -> None:
             f"`config.task` (={config.task!r}) must be 'detection': these weights find no text. Recognizer takes those "
             "of a recogniser, and --mode=read takes them as --recognizer"
         )
+
+
+def _check_several(images: Iterable[Source]) -> None:
+    if is_one_picture(images):
+        what = f"={os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else type(images).__name__
+        raise ValueError(f"`images` ({what}) must be several pictures; `detect` takes one")
 
 
 def _warned(name: str, found: Detections, maps: Maps) -> Detections:

@@ -1,23 +1,22 @@
 """Detection and recognition together: the text of a picture."""
 
+import contextlib
 import functools
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from dbnet_jax.detector import Detector, Source
 from dbnet_jax.images.crops import cut_between, text_sides
-from dbnet_jax.images.decode import Picture
-from dbnet_jax.images.sources import to_picture
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.recognition.lines import group_lines, reading_order
 from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
 from dbnet_jax.recognition.recognizer import Recognition, Recognizer
-from dbnet_jax.typing import Image, Polygon
+from dbnet_jax.typing import Image
 from dbnet_jax.weights.shipped import DEFAULT as DETECTOR
 
 _TALL = 1.5  # of its width that a text's height has where its letters are turned
@@ -105,43 +104,22 @@ class Reader:
     def read_many(self, images: Iterable[Source]) -> Generator[Page | ValueError, None, None]:
         """The text of each picture, in order; of one that cannot be read its error.
 
-        The detector works on the next pictures while the words of one are recognised.
+        The detector works on the next pictures, and threads cut out their words, while the words of one are recognised.
         """
-        kept: dict[int, Image] = {}
-        predict = self.detector.config.predict
-        options = {"follow_exif": bool(predict.follow_exif), "max_pixels": predict.max_pixels}
-
-        def keep(index: int, source: Source) -> Picture:
-            picture = to_picture(source() if callable(source) else source, **options)
-            kept[index] = picture.image
-            return picture
-
-        sources = (functools.partial(keep, index, source) for index, source in enumerate(images))
-        for index, found in enumerate(self.detector.detect_many(sources)):
-            if isinstance(found, ValueError):
-                kept.pop(index, None)
-                yield found
-            else:
-                yield self.read_words(kept.pop(index), found)
+        cut = self.detector.detect_each(images, lambda picture, found: self._cut(picture.image, found))
+        with contextlib.closing(cut):
+            for one in cut:
+                yield one if isinstance(one, ValueError) else self._page(one)
 
     def read_words(self, image: Image, found: Detections) -> Page:
         """The page of words that a detector found in a picture."""
-        readings = self._recognize(image, found.polygons)
-        words = [
-            Word(polygon, reading.text, reading.score, float(score))
-            for polygon, score, reading in zip(found.polygons, found.scores, readings, strict=True)
-        ]
-        lines = [Line([words[i] for i in line]) for line in group_lines(found.polygons)]
-        if lines:
-            boxes = np.array([np.concatenate([line.polygon.min(0), line.polygon.max(0)]) for line in lines])
-            lines = [lines[i] for i in reading_order(boxes)]
-        return Page(lines, (image.shape[0], image.shape[1]), found.notes)
+        return self._page(self._cut(image, found))
 
-    def _recognize(self, image: Image, polygons: list[Polygon]) -> list[Recognition]:
-        """Reads each word; one that stands upright is read from both sides, and the surer reading is taken."""
+    def _cut(self, image: Image, found: Detections) -> "_Cut":
+        """Cuts out each word, from both sides if it stands upright."""
         longest = int(self.recognizer.config.predict.widths[-1])
         crops, owners = [], []
-        for index, polygon in enumerate(polygons):
+        for index, polygon in enumerate(found.polygons):
             upper, lower = text_sides(polygon)
             crops.append(cut_between(image, upper, lower, HEIGHT, longest))
             owners.append(index)
@@ -149,8 +127,34 @@ class Reader:
             if along[1] > _TALL * along[0]:
                 crops.append(np.ascontiguousarray(crops[-1][::-1, ::-1]))
                 owners.append(index)
+        return _Cut((image.shape[0], image.shape[1]), found, crops, owners)
+
+    def _page(self, cut: "_Cut") -> Page:
+        found = cut.found
+        words = [
+            Word(polygon, reading.text, reading.score, float(score))
+            for polygon, score, reading in zip(found.polygons, found.scores, self._recognize(cut), strict=True)
+        ]
+        lines = [Line([words[i] for i in line]) for line in group_lines(found.polygons)]
+        if lines:
+            boxes = np.array([np.concatenate([line.polygon.min(0), line.polygon.max(0)]) for line in lines])
+            lines = [lines[i] for i in reading_order(boxes)]
+        return Page(lines, cut.size, found.notes)
+
+    def _recognize(self, cut: "_Cut") -> list[Recognition]:
+        """Reads each word; of one that was cut out from both sides the surer reading is taken."""
         best: dict[int, Recognition] = {}
-        for index, reading in zip(owners, self.recognizer.read_upright(crops), strict=True):
+        for index, reading in zip(cut.owners, self.recognizer.read_upright(cut.crops), strict=True):
             if index not in best or reading.score > best[index].score:
                 best[index] = reading
-        return [best[index] for index in range(len(polygons))]
+        return [best[index] for index in range(len(cut.found.polygons))]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The words of a picture of `size` (height, width), to be recognised: `owners` is the word of each crop."""
+
+    size: tuple[int, int]
+    found: Detections
+    crops: list[UInt8[np.ndarray, "32 _"]]
+    owners: list[int]

@@ -50,7 +50,7 @@ class Flag(NamedTuple):
 FLAGS = (
     Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
     Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
-    Flag("recognizer", "read evaluate serve", "NAME", "Shipped weights of a recogniser (small-latin), a file, or a run."),
+    Flag("recognizer", "read evaluate serve", "NAME", "Shipped weights of a recogniser (small-latin), a file, a run."),
     Flag("weights", "predict read evaluate serve", "NAME", "Shipped weights (small-word), or a file of export."),
     Flag("input", "predict read", "PATH", "A picture, or a folder of pictures."),
     Flag("input", "convert", "FILE", "A PyTorch checkpoint, .pth or .safetensors."),

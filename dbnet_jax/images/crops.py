@@ -125,6 +125,7 @@ def text_sides(polygon: Polygon) -> tuple[Polygon, Polygon]:
 
 _STRAIGHT = 0.8  # of its rectangle's area that a straight text's outline fills
 _STOPS = 64  # points of an outline among which the ends are looked for
+_SHIFT = 10  # of those points by which one side may have more than the half
 _SIDE = 9  # points of each side of a curved text
 
 
@@ -140,15 +141,13 @@ def _ribbon_sides(points: Polygon) -> tuple[Polygon, Polygon]:
     closed = np.concatenate([points, points[:1]])
     stops = _walk(closed, np.arange(_STOPS, dtype=np.float32) / _STOPS)
     half, share = _STOPS // 2, np.linspace(0, 1, 2 * _SIDE)
-    best, ends = np.inf, (0, half)
-    for start in range(half):
-        for end in range(start + half - 10, start + half + 11):
-            one = stops[np.rint(start + share * (end - start)).astype(int) % _STOPS]
-            other = stops[np.rint(start + _STOPS - share * (start + _STOPS - end)).astype(int) % _STOPS]
-            cost = float(np.linalg.norm(one - other, axis=1).mean())
-            if cost < best:
-                best, ends = cost, (start, end)
-    start, end = ends
+    starts = np.arange(half)[:, None]
+    ends = starts + half + np.arange(-_SHIFT, _SHIFT + 1)
+    one = starts[..., None] + share * (ends - starts)[..., None]
+    other = starts[..., None] + _STOPS - share * (starts + _STOPS - ends)[..., None]
+    apart = stops[np.rint(one).astype(int) % _STOPS] - stops[np.rint(other).astype(int) % _STOPS]
+    place = np.unravel_index(np.linalg.norm(apart, axis=-1).mean(-1).argmin(), ends.shape)
+    start, end = int(starts[place[0], 0]), int(ends[place])
     sides = [
         stops[np.arange(start, end + 1) % _STOPS],
         stops[np.arange(start + _STOPS, end - 1, -1) % _STOPS],

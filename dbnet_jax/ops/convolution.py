@@ -18,6 +18,8 @@ BLOCK = 2048
 SMALL = 1024
 # XLA:CPU's own choice is the faster one for a convolution with fewer channels out.
 FEW = 16
+# With as few rows, as those of a word's picture have, one more row costs more than it gains.
+LOW = 16
 
 
 def convolve(
@@ -31,7 +33,7 @@ def convolve(
     Accelerators get XLA's convolution and XLA's gradients. One CPU device gets the same sums in three faster forms
     (benchmarks/README.md has the times):
 
-    - The convolution has stride 1: it computes one more row, and all cores share it (`_taller`).
+    - The convolution has stride 1 and more than 16 rows: it computes one more, and all cores share it (`_taller`).
     - The gradient of the input of a 3×3 convolution with stride 2 multiplies no zeros (`_phases`).
     - The gradient of the kernel is a sum over blocks of rows. XLA:CPU transposes whole feature maps for it.
 
@@ -132,7 +134,7 @@ def _block_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int,
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
     plain = functools.partial(_plain, strides=strides, padding=padding)
-    if strides > 1 or kernel.shape[-1] < FEW:
+    if strides > 1 or kernel.shape[-1] < FEW or x.shape[1] <= LOW:
         return plain(x, kernel)
     return _by_platform(plain, functools.partial(_taller, padding=padding), x, kernel)
 

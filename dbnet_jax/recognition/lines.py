@@ -42,14 +42,9 @@ def group_lines(polygons: Sequence[Polygon]) -> list[list[int]]:
     A word's follower is the nearest one behind its end of about the same height and direction, at the same height.
     """
     places = [_place(polygon) for polygon in polygons]
-    pairs = []
-    for i, a in enumerate(places):
-        for j, b in enumerate(places):
-            if i != j and (gap := _gap(a, b)) is not None:
-                pairs.append((gap, i, j))
     follower: dict[int, int] = {}
     leader: dict[int, int] = {}
-    for _, i, j in sorted(pairs):
+    for i, j in _neighbours(places):
         if i not in follower and j not in leader and not _leads_to(follower, j, i):
             follower[i], leader[j] = j, i
     lines = []
@@ -63,16 +58,24 @@ def group_lines(polygons: Sequence[Polygon]) -> list[list[int]]:
     return lines
 
 
-def _gap(a: _Place, b: _Place) -> float | None:
-    """The distance from a word's end to the beginning of another of its line, in heights; None where it is none."""
-    height = (a.height + b.height) / 2
-    if max(a.height, b.height) > _RATIO * min(a.height, b.height):
-        return None
-    if float(a.direction @ b.direction) < np.cos(_TURN):
-        return None
-    step = (b.start - a.end) / height
-    along, across = float(step @ a.direction), float(step[1] * a.direction[0] - step[0] * a.direction[1])
-    return abs(along) if -0.7 < along < _GAP and abs(across) < _OFF else None
+def _neighbours(places: Sequence[_Place]) -> list[tuple[int, int]]:
+    """Pairs of words that may follow each other on a line, the closest first: a word, and one behind its end."""
+    if not places:
+        return []
+    starts, ends, directions = (
+        np.array([getattr(place, name) for place in places]) for name in ("start", "end", "direction")
+    )
+    heights = np.array([place.height for place in places])
+    low, high = np.minimum.outer(heights, heights), np.maximum.outer(heights, heights)
+    # From the end of word i to the beginning of word j, in heights.
+    steps = (starts[None] - ends[:, None]) / ((low + high) / 2)[..., None]
+    along = (steps * directions[:, None]).sum(-1)
+    across = steps[..., 1] * directions[:, None, 0] - steps[..., 0] * directions[:, None, 1]
+    alike = (high <= _RATIO * low) & (directions @ directions.T >= np.cos(_TURN))
+    near = (along > -0.7) & (along < _GAP) & (np.abs(across) < _OFF)
+    first, second = np.nonzero(alike & near & ~np.eye(len(places), dtype=bool))
+    order = np.lexsort((second, first, np.abs(along[first, second])))
+    return list(zip(first[order].tolist(), second[order].tolist(), strict=True))
 
 
 def _leads_to(follower: dict[int, int], start: int, goal: int) -> bool:

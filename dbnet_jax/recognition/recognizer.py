@@ -1,8 +1,11 @@
 """Reads the words in crops."""
 
+import bisect
 import copy
+import itertools
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,7 @@ from dbnet_jax.characters import CharacterSet, composed, load_characters
 from dbnet_jax.config.checks import change_predict
 from dbnet_jax.config.recognition import check_decoder, check_reading
 from dbnet_jax.detection.forked import claim_process
+from dbnet_jax.detection.pipeline import THREADS
 from dbnet_jax.images.crops import LEAST_WIDTH, cut_word, padded
 from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.models.recognition import create_recognizer
@@ -31,6 +35,8 @@ from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import pretrained_path
 
 DEFAULT = "small-latin"
+# Crops of a batch on a CPU: more of them are hardly faster, and the last batch of a width is half empty.
+_CPU_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,11 @@ class Recognizer:
         self._placement = None if mesh is None else replicated(mesh)
         self._variables = jax.device_put(variables, self._placement)
         self._devices = 1 if mesh is None else mesh.size
+        most = int(config.predict.batch_size)
+        if jax.default_backend() == "cpu":
+            most = min(most, _CPU_BATCH * self._devices)
+        # Each device takes the same number of crops.
+        self._batch_size = -(-most // self._devices) * self._devices
         self._step = _make_step(recognizer_from_config(config), mesh)
         self._lexicon = _read_lexicon(config.predict.lexicon, self.characters) if config.predict.lexicon else {}
 
@@ -113,22 +124,37 @@ class Recognizer:
         return int(self.config.predict.widths[-1])
 
     def read_upright(self, crops: Sequence[UInt8[np.ndarray, "32 _"]]) -> list[Recognition]:
-        """Reads grey crops of height 32, in batches of one width."""
+        """Reads grey crops of height 32, in batches of one width; threads share the batches."""
+        batches = self._batches([crop.shape[1] for crop in crops])
         found: list[Recognition | None] = [None] * len(crops)
-        order = sorted(range(len(crops)), key=lambda index: crops[index].shape[1])
-        batch_size = int(self.config.predict.batch_size)
-        for width in self.config.predict.widths:
-            mine = [i for i in order if found[i] is None and crops[i].shape[1] <= width]
-            for start in range(0, len(mine), batch_size):
-                places = mine[start : start + batch_size]
-                for place, one in zip(places, self._read([crops[i] for i in places], width), strict=True):
+
+        def read(batch: tuple[int, list[int]]) -> list[Recognition]:
+            width, places = batch
+            return self._read([crops[place] for place in places], width)
+
+        # Programs that several devices share must reach all of them in one order.
+        threads = THREADS if self._devices == 1 else 1
+        with ThreadPoolExecutor(threads, "recognize") as pool:
+            for (_, places), readings in zip(batches, pool.map(read, batches), strict=True):
+                for place, one in zip(places, readings, strict=True):
                     found[place] = one
         return [one for one in found if one is not None]
 
+    def _batches(self, lengths: Sequence[int]) -> list[tuple[int, list[int]]]:
+        """The width of each batch and the places of its crops; the widest first, as they take longest."""
+        widths = list(self.config.predict.widths)
+        order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+        batches: list[tuple[int, list[int]]] = []
+        for width, group in itertools.groupby(order, lambda place: widths[bisect.bisect_left(widths, lengths[place])]):
+            places = list(group)
+            for start in range(0, len(places), self._batch_size):
+                batches.append((width, places[start : start + self._batch_size]))
+        return batches
+
     def _read(self, crops: Sequence[UInt8[np.ndarray, "32 _"]], width: int) -> list[Recognition]:
         claim_process()
-        # Few batch sizes, as each is a program of its own: powers of two.
-        size = max(self._devices, 1 << (len(crops) - 1).bit_length())
+        # Two sizes of batch for each width, as each is a program to compile: full, and of a single crop.
+        size = self._batch_size if len(crops) > 1 else self._devices
         images = np.zeros((size, HEIGHT, width), np.uint8)
         widths = np.full(size, LEAST_WIDTH, np.int32)
         for row, crop in enumerate(crops):

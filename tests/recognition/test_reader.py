@@ -1,16 +1,19 @@
 """Both stages together, and the formats of what was read."""
 
+import threading
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
+from dbnet_jax import reader
 from dbnet_jax.config.recognition import recognition_config
+from dbnet_jax.images.crops import cut_between
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.reader import Line, Page, Reader, Word
 from dbnet_jax.recognition import Recognition, Recognizer
 from dbnet_jax.transcripts import TRANSCRIPTS, as_json
-from tests.helpers.brightness import BrightnessDetector
+from tests.helpers.brightness import BrightnessDetector, white_box
 
 
 class Shades(Recognizer):
@@ -48,6 +51,28 @@ def test_the_surer_turn_of_a_tall_word_is_taken():
     found = Detections([box(40, 5, 20, 90)], np.array([0.9], np.float32))
     (word,) = Reader(BrightnessDetector(), Shades()).read_words(image, found).words
     assert word.score == 0.9
+
+
+def test_words_of_many_pictures_are_cut_out_in_threads(monkeypatch):
+    threads = set()
+
+    def cut(*arguments):
+        threads.add(threading.current_thread())
+        return cut_between(*arguments)
+
+    monkeypatch.setattr(reader, "cut_between", cut)
+    pictures = [white_box((100, 200), 20 + 10 * i, 30, 100, 60) for i in range(5)]
+    both = Reader(BrightnessDetector(), Shades())
+    pages = list(both.read_many([*pictures[:3], b"no picture", *pictures[3:]]))
+    assert isinstance(pages.pop(3), ValueError)
+    for picture, found in zip(pictures, pages, strict=True):
+        assert found.size == (100, 200)
+        (word,) = found.words
+        np.testing.assert_array_equal(word.polygon, both.detector.detect(picture).polygons[0])
+    assert threads
+    assert threading.main_thread() not in threads
+    with pytest.raises(ValueError, match="must be several pictures"):
+        list(both.read_many(pictures[0]))
 
 
 @pytest.fixture

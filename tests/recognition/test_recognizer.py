@@ -47,6 +47,33 @@ def test_words_read_together_are_as_one_by_one(recognizer):
     assert recognizer.recognize([]) == []
 
 
+@pytest.mark.parametrize(
+    ("lengths", "shapes"),
+    [
+        # Batches are full or of one crop, the widest first: few programs are compiled.
+        ([], []),
+        ([9], [(1, 32)]),
+        ([32, 33, 8], [(1, 64), (4, 32)]),
+        ([64] * 5 + [20] * 6, [(1, 64), (4, 64), (4, 32), (4, 32)]),
+    ],
+)
+def test_batches_have_few_shapes(recognizer, lengths, shapes):
+    seen = []
+
+    def step(variables, images, widths, everything):
+        seen.append((len(images), images.shape[2]))
+        # Each crop is told by the level of its grey.
+        best = np.zeros((len(images), images.shape[2] // 4), int)
+        best[:, 0] = images[:, 0, 0]
+        return {"best": best, "probability": np.ones(best.shape, np.float32)}
+
+    stubbed = recognizer.with_variables({})
+    stubbed._step = step
+    found = stubbed.read_upright([np.full((32, length), 1 + i % 10, np.uint8) for i, length in enumerate(lengths)])
+    assert [one.text for one in found] == [str(i % 10) for i in range(len(lengths))]
+    assert sorted(seen) == sorted(shapes)
+
+
 def test_grey_crops_are_as_their_colours(recognizer):
     grey = crops(1)[0][..., 0]
     assert recognizer.recognize([grey]) == recognizer.recognize([np.repeat(grey[..., None], 3, axis=2)])

@@ -11,6 +11,7 @@ from dbnet_jax.models.layers.conv import Conv, Dtype
 from dbnet_jax.models.layers.initialization import lecun_normal
 from dbnet_jax.models.recognition.attention import AttentionDecoder
 from dbnet_jax.models.recognition.encoders import ENCODERS, STRIDE, column_counts
+from dbnet_jax.models.recognition.lstm import Direction, both_ways
 
 DECODERS = ("ctc", "attention")
 
@@ -69,20 +70,15 @@ class Crnn(nn.Module):
     def _sequence(
         self, columns: Float[Array, "batch columns features"], lengths: Int[Array, "batch"]
     ) -> Float[Array, "batch columns twice_hidden"]:
-        columns = self._lstm("lstm0")(columns, seq_lengths=lengths)
+        columns = self._both_ways("lstm0", columns, lengths)
         columns = nn.Dense(self.hidden, kernel_init=lecun_normal, dtype=self.dtype, name="embedding0")(columns)
-        return self._lstm("lstm1")(columns, seq_lengths=lengths)
+        return self._both_ways("lstm1", columns, lengths)
 
-    def _lstm(self, name: str) -> nn.Module:
-        def direction(suffix: str) -> nn.RNN:
-            cell = nn.OptimizedLSTMCell(
-                self.hidden,
-                kernel_init=lecun_normal,
-                recurrent_kernel_init=lecun_normal,
-                dtype=self.dtype,
-                param_dtype=jnp.float32,
-                name=name + suffix,
-            )
-            return nn.RNN(cell, name=f"{name}{suffix}_rnn")
-
-        return nn.Bidirectional(direction("_forward"), direction("_backward"), name=name)
+    def _both_ways(
+        self, name: str, columns: Float[Array, "batch columns features"], lengths: Int[Array, "batch"]
+    ) -> Float[Array, "batch columns twice_hidden"]:
+        forward, backward = (
+            Direction(columns.shape[-1], self.hidden, self.dtype, name=f"{name}_{direction}")()
+            for direction in ("forward", "backward")
+        )
+        return both_ways(columns, lengths, forward, backward)
