@@ -16,16 +16,17 @@ from absl import logging
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from dbnet_jax.backends.steps import detection_step
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.detection.forked import claim_process
-from dbnet_jax.detection.network import detection_map, make_eval_step
+from dbnet_jax.detection.network import detection_map
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, notes_on_size, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
 from dbnet_jax.detection.text_size import size_for_text
 from dbnet_jax.images.decode import Picture
 from dbnet_jax.images.resize import padded_size, resize_and_pad, resized_size
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
-from dbnet_jax.models.from_config import map_names, model_from_config
+from dbnet_jax.models.from_config import map_names
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.sharding import replicated
@@ -68,7 +69,7 @@ class Detector:
         self._first_size = self._size or config.predict.first_size
         self._reading = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
         self._map = detection_map(config)
-        self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
+        self._eval_step = detection_step(config, mesh)
 
     @classmethod
     def from_checkpoint(cls, workdir_or_file: str | os.PathLike[str], **overrides: Any) -> "Detector":

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from dbnet_jax.backends import BACKENDS
 from dbnet_jax.images.normalization import NORMALIZATIONS
 from dbnet_jax.images.resize import RULES
 from dbnet_jax.losses.db import BINARY_LOSSES
@@ -40,6 +41,7 @@ LEAST = {
     "train.picture_every": 0,
 }
 PREDICT_WORDS: dict[str, tuple[object, ...]] = {
+    "backend": BACKENDS,
     "map": ("probability", "binary"),
     "shape": tuple(UNCLIP_RATIOS),
     "resize": RULES,
