@@ -15,17 +15,18 @@ from absl import logging
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from dbnet_jax.backends.steps import detection_step
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.detection.forked import claim_process
 from dbnet_jax.detection.looks import Look, Looks
 from dbnet_jax.detection.merging import FoundAt, merge_looks
-from dbnet_jax.detection.network import detection_map, make_eval_step
+from dbnet_jax.detection.network import detection_map
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
 from dbnet_jax.images.decode import Picture
 from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
-from dbnet_jax.models.from_config import map_names, model_from_config
+from dbnet_jax.models.from_config import map_names
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.postprocess import Detections, extract_polygons
 from dbnet_jax.sharding import replicated
@@ -61,7 +62,7 @@ class Detector:
         self._variables = jax.device_put(variables, self._placement)
         self._devices = 1 if mesh is None else mesh.size
         self._configure(config)
-        self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
+        self._eval_step = detection_step(config, mesh)
 
     def _configure(self, config: ConfigDict) -> None:
         """Sets what `config.predict` decides."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from dbnet_jax.backends import BACKENDS
 from dbnet_jax.detection.looks import KINDS as LOOKS
 from dbnet_jax.images.normalization import NORMALIZATIONS
 from dbnet_jax.images.resize import RULES
@@ -41,6 +42,7 @@ LEAST = {
     "train.picture_every": 0,
 }
 PREDICT_WORDS: dict[str, tuple[object, ...]] = {
+    "backend": BACKENDS,
     "map": ("probability", "binary"),
     "shape": tuple(UNCLIP_RATIOS),
     "resize": RULES,

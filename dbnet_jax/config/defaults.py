@@ -149,6 +149,9 @@ def _predict() -> ConfigDict:
     """The size of pictures in the network, and how polygons are made of the maps."""
     predict = ConfigDict()
     predict.checkpoint = "best"  # by hmean, or "latest"
+    # The program that runs the network: "xla"; on a CPU also "onnxruntime", "openvino" (in bfloat16 where the processor
+    # has it) or "openvino_float32"; or "auto", the fastest one that is installed.
+    predict.backend = "xla"
     predict.map = "probability"  # or "binary"
     predict.shape = "quad"  # or "polygon"
     predict.threshold = 0.3  # of the binarization; the paper has 0.2

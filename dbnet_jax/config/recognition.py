@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict, config_dict
 
+from dbnet_jax.backends import BACKENDS
 from dbnet_jax.characters import load_characters
 from dbnet_jax.config.checks import check_common
 from dbnet_jax.config.defaults import default_config
@@ -50,6 +51,7 @@ def _predict() -> ConfigDict:
     """How crops are read."""
     predict = ConfigDict()
     predict.checkpoint = "best"  # by accuracy, or "latest"
+    predict.backend = "xla"  # as of a detector; an attention decoder runs in XLA alone
     predict.widths = (64, 96, 128, 160, 256, 384, 512)  # pixels; a crop is padded to the next one, or squeezed
     predict.batch_size = 32  # crops
     predict.decoding = "greedy"  # or "beam"; both for CTC
@@ -88,6 +90,7 @@ def check_reading(predict: ConfigDict) -> None:
     **Raises:** ValueError, which names the field and its value.
     """
     check_choice("config.predict.checkpoint", predict.checkpoint, ("best", "latest"))
+    check_choice("config.predict.backend", predict.backend, BACKENDS)
     check_choice("config.predict.decoding", predict.decoding, DECODINGS)
     for field in ("batch_size", "beam"):
         check_least(f"config.predict.{field}", predict[field], 1)

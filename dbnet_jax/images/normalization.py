@@ -34,3 +34,8 @@ def normalize(
     if reverse:
         pixels = pixels[..., ::-1]
     return (pixels - jnp.array(mean, jnp.float32).reshape(shape)) / jnp.array(deviation, jnp.float32).reshape(shape)
+
+
+def grey_to_unit(images: Num[Array, "batch 32 width"]) -> Float[Array, "batch 32 width 1"]:
+    """From levels of grey in [0, 255] to a recogniser's input in [−1, 1]."""
+    return (images.astype(jnp.float32) / 127.5 - 1)[..., None]

@@ -15,6 +15,7 @@ from dbnet_jax.models.layers.conv import ModuleDef
 from dbnet_jax.models.necks.fpe import FPE
 from dbnet_jax.models.necks.fpn import FPN
 from dbnet_jax.models.necks.scale_fusion import ScaleFusion
+from dbnet_jax.ops.replaceable import replaceable
 
 NECKS = ("fpn", "fpe")
 Features = list[Float[Array, "batch _ _ _"]]
@@ -72,7 +73,7 @@ class Decoder(nn.Module):
         if not self.adaptive:
             return outputs
         if self.serial:
-            seen = probability_map[:, ::4, ::4, None].astype(self.dtype)
+            seen = every_fourth(probability_map).astype(self.dtype)
             levels = [*levels[:-1], jnp.concatenate([levels[-1], seen], axis=-1)]
         threshold_map = jax.nn.sigmoid(head(name="threshold_head")(levels))
         return outputs | {
@@ -80,3 +81,9 @@ class Decoder(nn.Module):
             "binary_map": differentiable_binarization(probability_map, threshold_map, self.k),
             "binary_logits": self.k * (probability_map - threshold_map),
         }
+
+
+@replaceable
+def every_fourth(x: Float[Array, "batch height width"]) -> Float[Array, "batch rows cols 1"]:
+    """Every fourth pixel of every fourth row, as one channel."""
+    return x[:, ::4, ::4, None]

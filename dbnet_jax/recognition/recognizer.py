@@ -15,15 +15,17 @@ import numpy as np
 from absl import logging
 from flax import linen as nn
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Int, UInt8
 from ml_collections import ConfigDict
 
+from dbnet_jax.backends.steps import recognition_step
 from dbnet_jax.characters import CharacterSet, composed, load_characters
 from dbnet_jax.config.checks import change_predict
 from dbnet_jax.config.recognition import check_decoder, check_reading
 from dbnet_jax.detection.forked import claim_process
 from dbnet_jax.detection.pipeline import THREADS
 from dbnet_jax.images.crops import LEAST_WIDTH, cut_word, padded
+from dbnet_jax.images.normalization import grey_to_unit
 from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.models.recognition import create_recognizer
 from dbnet_jax.models.recognition.encoders import HEIGHT, column_counts
@@ -75,7 +77,8 @@ class Recognizer:
             most = min(most, _CPU_BATCH * self._devices)
         # Each device takes the same number of crops.
         self._batch_size = -(-most // self._devices) * self._devices
-        self._step = _make_step(recognizer_from_config(config), mesh)
+        model = recognizer_from_config(config)
+        self._step = recognition_step(config, model, lambda: _make_step(model, mesh))
         self._lexicon = _read_lexicon(config.predict.lexicon, self.characters) if config.predict.lexicon else {}
 
     @classmethod
@@ -196,11 +199,6 @@ def recognizer_from_config(config: ConfigDict) -> nn.Module:
     dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
     check_choice("config.model.dtype", options["dtype"], dtypes)
     return create_recognizer(options.pop("name"), **options | {"dtype": dtypes[options["dtype"]]}, classes=classes)
-
-
-def grey_to_unit(images: Array) -> Float[Array, "batch 32 width 1"]:
-    """From levels of grey in [0, 255] to the network's input in [−1, 1]."""
-    return (images.astype(jnp.float32) / 127.5 - 1)[..., None]
 
 
 def _make_step(model: nn.Module, mesh: Mesh | None) -> Any:

@@ -12,10 +12,11 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.recognition import check_reading, check_recognition, recognition_config
+from dbnet_jax.images.normalization import grey_to_unit
 from dbnet_jax.losses.recognition import attention_loss, ctc_loss
 from dbnet_jax.models.recognition.encoders import HEIGHT, column_counts
 from dbnet_jax.models.variables import Variables
-from dbnet_jax.recognition.recognizer import Recognizer, grey_to_unit, recognizer_from_config
+from dbnet_jax.recognition.recognizer import Recognizer, recognizer_from_config
 from dbnet_jax.training.task import Batch, Loss, Metrics, Task
 from dbnet_jax.typing import Image
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from dbnet_jax.models.layers.initialization import he_normal
 from dbnet_jax.ops.convolution import convolve, pixel_product
+from dbnet_jax.ops.replaceable import replaceable
 
 Dtype = Any
 # Makes a layer: a module class, or a partial one whose type and training mode are decided once for a whole network.
@@ -91,6 +92,7 @@ def _stem_conv(
     return convolve(blocks, kernel, 1, ((2, 1), (2, 1)))
 
 
+@replaceable
 def max_pool(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows cols channels"]:
     """3×3 max pooling with stride 2 and padding 1, first along rows and then along columns.
 
@@ -108,6 +110,7 @@ def max_pool(x: Float[Array, "batch height width channels"]) -> Float[Array, "ba
     return x
 
 
+@replaceable
 def upsample(x: Float[Array, "batch height width channels"], factor: int) -> Float[Array, "batch rows cols channels"]:
     """Nearest-neighbour upsampling by a whole factor, as the official decoder does it."""
     return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)

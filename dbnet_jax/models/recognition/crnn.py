@@ -10,7 +10,7 @@ from dbnet_jax.models.layers.batch_norm import BatchNorm
 from dbnet_jax.models.layers.conv import Conv, Dtype
 from dbnet_jax.models.layers.initialization import lecun_normal
 from dbnet_jax.models.recognition.attention import AttentionDecoder
-from dbnet_jax.models.recognition.encoders import ENCODERS, STRIDE, column_counts
+from dbnet_jax.models.recognition.encoders import ENCODERS, STRIDE, column_lengths
 from dbnet_jax.models.recognition.lstm import Direction, both_ways
 
 DECODERS = ("ctc", "attention")
@@ -59,8 +59,7 @@ class Crnn(nn.Module):
         norm = partial(BatchNorm, use_running_average=not train, dtype=self.dtype)
         encoder = ENCODERS[self.backbone](conv=partial(Conv, dtype=self.dtype), norm=norm, dtype=self.dtype)
         columns = encoder(images.astype(self.dtype))
-        count = columns.shape[1]
-        lengths = jnp.full(len(images), count) if widths is None else jnp.minimum(column_counts(widths), count)
+        lengths = jnp.full(len(images), columns.shape[1]) if widths is None else column_lengths(widths, columns)
         columns = self._sequence(columns, lengths)
         if self.decoder == "ctc":
             return nn.Dense(self.classes, kernel_init=lecun_normal, name="output")(columns.astype(jnp.float32))

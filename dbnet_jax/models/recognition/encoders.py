@@ -6,11 +6,12 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dbnet_jax.models.layers.conv import Dtype, ModuleDef
 from dbnet_jax.models.layers.initialization import he_normal
 from dbnet_jax.ops.convolution import convolve
+from dbnet_jax.ops.replaceable import replaceable
 
 HEIGHT = 32
 """The height of a word's picture, in pixels."""
@@ -97,18 +98,21 @@ class Flat(nn.Module):
         return (y + bias.astype(self.dtype)[None, None, None])[:, 0]
 
 
+@replaceable
 def pool(x: Pixels) -> Float[Array, "batch rows cols channels"]:
     """The maximum of 2×2 pixels."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
 
+@replaceable
 def pool_rows(x: Pixels) -> Float[Array, "batch rows width channels"]:
     """The maximum of two rows."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width, channels).max(2)
 
 
+@replaceable
 def pool_rows_wide(x: Pixels) -> Float[Array, "batch rows cols channels"]:
     """The maximum of 2×2 pixels with stride (2, 1) and a column of padding at each end: one column more."""
     x = jnp.pad(pool_rows(x), ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=jnp.finfo(x.dtype).min)
@@ -135,3 +139,9 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {"slim": _slim, "vgg": _vgg, "re
 def column_counts(widths: Any) -> Any:
     """The feature columns of pictures of these widths, padding not counted."""
     return -(-widths // STRIDE)
+
+
+@replaceable
+def column_lengths(widths: Int[Array, "batch"], columns: Columns) -> Int[Array, "batch"]:
+    """How many of the feature columns of each picture are no padding."""
+    return jnp.minimum(column_counts(widths), columns.shape[1])

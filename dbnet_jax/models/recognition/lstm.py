@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dbnet_jax.models.layers.conv import Dtype
 from dbnet_jax.models.layers.initialization import lecun_normal
+from dbnet_jax.ops.replaceable import replaceable
 
 _GATES = "ifgo"  # input, forget, candidate, output
 
@@ -61,6 +62,7 @@ def _dense(key: jax.Array, inputs: int, outputs: int, bias: bool) -> dict[str, F
     return kernel | {"bias": jnp.zeros(outputs)} if bias else kernel
 
 
+@replaceable
 def both_ways(
     columns: Float[Array, "batch columns features"], lengths: Int[Array, "batch"], forward: Weights, backward: Weights
 ) -> Float[Array, "batch columns twice_hidden"]:

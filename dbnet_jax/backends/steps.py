@@ -1,0 +1,102 @@
+"""The evaluation steps of detectors and recognisers, by the back end in `config.predict.backend`."""
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int, UInt8
+from ml_collections import ConfigDict
+
+from dbnet_jax.backends import choose_backend
+from dbnet_jax.backends.sessions import Session, open_session
+from dbnet_jax.detection.network import make_eval_step
+from dbnet_jax.models.from_config import model_from_config
+from dbnet_jax.models.variables import Variables
+
+Images = UInt8[Array, "batch height width 3"] | UInt8[np.ndarray, "batch height width 3"]
+Words = UInt8[Array, "batch 32 width"] | UInt8[np.ndarray, "batch 32 width"]
+Widths = Int[Array, "batch"] | Int[np.ndarray, "batch"]
+
+
+def detection_step(config: ConfigDict, mesh: Mesh | None = None) -> Any:
+    """The step `(variables, images, names) -> {name: map}` of `make_eval_step`, in the back end of the config.
+
+    Only XLA shares a batch over the devices of `mesh`.
+
+    **Raises:** ImportError if a package of the back end is missing.
+    """
+    model, normalization = model_from_config(config), config.data.normalization
+    backend = choose_backend(config.predict.backend, deformable=bool(config.model.dcn))
+    if backend == "xla":
+        return make_eval_step(model, normalization, mesh)
+
+    def network(variables: Variables, names: tuple[str, ...]) -> Any:
+        from dbnet_jax.onnx_graph.networks import detector_graph
+
+        return detector_graph(model, variables, normalization, names)
+
+    sessions = _Sessions(backend, network)
+
+    def step(variables: Variables, images: Images, names: tuple[str, ...]) -> dict[str, Float[np.ndarray, "_ _ _"]]:
+        return sessions.get(variables, names)({"images": np.asarray(images)})
+
+    return step
+
+
+def recognition_step(config: ConfigDict, model: nn.Module, in_xla: Callable[[], Any]) -> Any:
+    """The step `(variables, images, widths, everything) -> outputs` of a recogniser, in the back end of the config.
+
+    An attention decoder runs in XLA alone: "auto" chooses it.
+
+    **Arguments:** `in_xla`: makes the step for XLA.
+
+    **Raises:** ImportError if a package of the back end is missing; ValueError for an attention decoder.
+    """
+    asked, ctc = config.predict.backend, config.model.decoder == "ctc"
+    backend = choose_backend("xla" if asked == "auto" and not ctc else asked)
+    if backend == "xla":
+        return in_xla()
+    if not ctc:
+        raise ValueError(
+            f"`config.predict.backend` (={asked!r}) cannot run `config.model.decoder` (={config.model.decoder!r}): "
+            "only 'xla' can"
+        )
+
+    def network(variables: Variables, _: Hashable) -> Any:
+        from dbnet_jax.onnx_graph.networks import recognizer_graph
+
+        return recognizer_graph(model, variables)
+
+    sessions = _Sessions(backend, network)
+
+    def step(variables: Variables, images: Words, widths: Widths, everything: bool) -> dict[str, np.ndarray]:
+        inputs = {"images": np.asarray(images), "widths": np.asarray(widths)}
+        logs = sessions.get(variables, None)(inputs)["log_probabilities"]
+        outputs = {"best": logs.argmax(-1), "probability": np.exp(logs.max(-1))}
+        return outputs | {"log_probabilities": logs} if everything else outputs
+
+    return step
+
+
+class _Sessions:
+    """The prepared networks of one back end. They belong to the variables of the latest call."""
+
+    def __init__(self, backend: str, network: Callable[[Variables, Any], Any]):
+        self._backend, self._network = backend, network
+        self._variables: Variables | None = None
+        self._open: dict[Hashable, Session] = {}
+        self._lock = threading.Lock()
+
+    def get(self, variables: Variables, key: Any) -> Session:
+        """The network with these variables; `key` is the second argument of `network`."""
+        with self._lock:
+            if variables is not self._variables:
+                self._variables, self._open = variables, {}
+            if key not in self._open:
+                content = self._network(jax.device_get(variables), key).SerializeToString()
+                self._open[key] = open_session(self._backend, content)
+            return self._open[key]
