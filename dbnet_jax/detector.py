@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from dbnet_jax.detection.network import detection_map, make_eval_step
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, notes_on_size, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
 from dbnet_jax.detection.text_size import size_for_text
-from dbnet_jax.images.decode import Picture
+from dbnet_jax.images.decode import Picture, reading_options
 from dbnet_jax.images.resize import padded_size, resize_and_pad, resized_size
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
 from dbnet_jax.models.from_config import map_names, model_from_config
@@ -66,7 +67,7 @@ class Detector:
         # Pictures that keep their size need no second pass: it would see the same.
         self._size = config.predict.first_size if config.predict.resize == "none" else config.predict.size
         self._first_size = self._size or config.predict.first_size
-        self._reading = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
+        self._reading = reading_options(config.predict)
         self._map = detection_map(config)
         self._eval_step = make_eval_step(model_from_config(config), config.data.normalization, mesh)
 
@@ -115,7 +116,7 @@ class Detector:
 
         **Arguments:** `image`: one of these, or a function that returns one of them:
 
-        - a picture file: its path, its content as bytes, or the open file,
+        - a picture file or a PDF: its path, its content as bytes, or the open file; its first frame or page is read,
         - pixels [height, width], [height, width, 1], [height, width, 3] RGB or [height, width, 4] RGBA: uint8, uint16
           (65535 is full brightness), bool, float in [0, 1], or other integers in [0, 255],
         - a PIL image of any mode.
@@ -126,11 +127,11 @@ class Detector:
         **Raises:** ValueError if the file cannot be decoded, or if `image` is none of these; FileNotFoundError if the
         file does not exist.
         """
-        return self.detect_batch([image])[0]
+        return self.detect_batch([functools.partial(self._read, image)])[0]  # a file's first frame, and no others
 
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
         """The text in one picture, and all maps of the network, to look at."""
-        found, *_ = _without_errors(self.detect_many_with_maps([image]))
+        (found,) = _without_errors(self.detect_many_with_maps([functools.partial(self._read, image)]))
         return found.detections, found.maps
 
     def detect_batch(self, images: Sequence[Source]) -> list[Detections]:
@@ -143,8 +144,8 @@ class Detector:
         Pictures of one padded shape share batches. `overlapped` states how many pictures are held and how iteration
         ends. With `config.predict.size` None, twice as many are held, because decoded pictures wait between the passes.
 
-        With `config.predict.frames` "all", a path of a file with several frames gives a result for each of them, in
-        the file's place.
+        With `config.predict.frames` "all", a path of a file with several frames or pages gives a result for each of
+        them, in the file's place.
 
         If regions of a picture are left out because of `config.predict.max_candidates`, a warning and a note say so.
 

@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from dbnet_jax.detector import Detector, Source
 from dbnet_jax.images.crops import cut_between, text_sides
-from dbnet_jax.images.decode import Picture
-from dbnet_jax.images.sources import to_picture
+from dbnet_jax.images.decode import Picture, reading_options
+from dbnet_jax.images.sources import each_frame, to_picture
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.recognition.lines import group_lines, reading_order
@@ -97,7 +97,7 @@ class Reader:
 
     def read(self, image: Source) -> Page:
         """The text of a picture. **Arguments** and **Raises:** as `Detector.detect`."""
-        (page,) = self.read_many([image])
+        (page,) = self.read_many([lambda: image() if callable(image) else image])  # a file's first frame
         if isinstance(page, ValueError):
             raise page
         return page
@@ -105,18 +105,21 @@ class Reader:
     def read_many(self, images: Iterable[Source]) -> Generator[Page | ValueError, None, None]:
         """The text of each picture, in order; of one that cannot be read its error.
 
+        With `config.predict.frames` "all", a path of a file with several frames or pages gives a page for each of them.
+
         The detector works on the next pictures while the words of one are recognised.
         """
         kept: dict[int, Image] = {}
         predict = self.detector.config.predict
-        options = {"follow_exif": bool(predict.follow_exif), "max_pixels": predict.max_pixels}
+        options = reading_options(predict)
 
         def keep(index: int, source: Source) -> Picture:
             picture = to_picture(source() if callable(source) else source, **options)
             kept[index] = picture.image
             return picture
 
-        sources = (functools.partial(keep, index, source) for index, source in enumerate(images))
+        each = each_frame(images, **options) if predict.frames == "all" else images
+        sources = (functools.partial(keep, index, source) for index, source in enumerate(each))
         for index, found in enumerate(self.detector.detect_many(sources)):
             if isinstance(found, ValueError):
                 kept.pop(index, None)
