@@ -3,12 +3,12 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Num, UInt8
+from ml_collections import ConfigDict
 
 from dbnet_jax.images.damage import damage, damaged_codes
 from dbnet_jax.images.header import Header, kind_of, open_with_pillow, read_header, stored, turned
@@ -30,7 +30,7 @@ _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1",
 _TIFF_ALPHA = ("LA", "La", "RGBA", "RGBa")
 
 
-def reading_options(predict: Mapping[str, Any]) -> dict[str, Any]:
+def reading_options(predict: ConfigDict) -> dict[str, Any]:
     """The fields of `config.predict` that decide how a file is read, as arguments of `read_picture`."""
     return {name: predict[name] for name in ("follow_exif", "max_pixels", "dpi", "password")}
 

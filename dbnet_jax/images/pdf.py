@@ -74,20 +74,25 @@ def render_page(
 @contextlib.contextmanager
 def _opened(source: str | os.PathLike[str] | bytes, password: str | None) -> "Iterator[PdfDocument]":
     try:
-        from pypdfium2 import PdfDocument, PdfiumError
+        from pypdfium2 import PdfDocument, raw
     except ImportError as error:
         raise ValueError("a PDF file, which pypdfium2 reads: pip install 'dbnet_jax[pdf]'") from error
-    content = source if isinstance(source, bytes) else os.path.abspath(source)
+    secret = None if password is None else password.encode()
     with _LOCK:
-        try:
-            document = PdfDocument(content, password=password)
-        except PdfiumError as error:
-            raise ValueError(_why(error.err_code, password)) from error
-        with contextlib.closing(document):
+        # `PdfDocument` would open it too, and would give a file without pages the error of an earlier file.
+        if isinstance(source, bytes):
+            handle = raw.FPDF_LoadMemDocument64(source, len(source), secret)
+        else:
+            handle = raw.FPDF_LoadDocument(os.fsencode(source), secret)
+        if not handle:
+            raise ValueError(_why(raw.FPDF_GetLastError(), password))
+        with contextlib.closing(PdfDocument(handle)) as document:
+            if not len(document):
+                raise ValueError("has no pages")
             yield document
 
 
-def _why(code: int | None, password: str | None) -> str:
+def _why(code: int, password: str | None) -> str:
     """Why PDFium does not open a file."""
     from pypdfium2 import raw
 
@@ -97,6 +102,4 @@ def _why(code: int | None, password: str | None) -> str:
         return "is encrypted, and `config.predict.password` is not its password"
     if code == raw.FPDF_ERR_SECURITY:
         return "is encrypted by a method that PDFium does not know; save it without encryption"
-    if code == raw.FPDF_ERR_SUCCESS:
-        return "has no pages"
     return "the PDF file is damaged: it cannot be opened"
