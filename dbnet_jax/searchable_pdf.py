@@ -35,7 +35,7 @@ class SearchablePdfs:
     **Arguments:** `folder`: of the files, made where there is none; `dpi`: pixels of a picture that are an inch.
     """
 
-    def __init__(self, folder: pathlib.Path, dpi: float) -> None:
+    def __init__(self, folder: pathlib.Path, dpi: int) -> None:
         self._folder, self._dpi = folder, dpi
         self._name = ""
         self._open: _Document | None = None

@@ -34,7 +34,7 @@ def count_pages(source: str | os.PathLike[str] | bytes, password: str | None = N
 
 
 def render_page(
-    source: str | os.PathLike[str] | bytes, page: int, *, dpi: float, max_pixels: int | None, password: str | None
+    source: str | os.PathLike[str] | bytes, page: int, *, dpi: int, max_pixels: int | None, password: str | None
 ) -> tuple[UInt8[np.ndarray, "height width 3"], int]:
     """A page as it is printed, on white, with its annotations and its filled form fields.
 
