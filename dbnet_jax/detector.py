@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -23,7 +24,7 @@ from dbnet_jax.detection.merging import FoundAt, merge_looks
 from dbnet_jax.detection.network import detection_map
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
-from dbnet_jax.images.decode import Picture
+from dbnet_jax.images.decode import Picture, reading_options
 from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
 from dbnet_jax.models.from_config import map_names
@@ -70,7 +71,7 @@ class Detector:
         # Each device takes the same number of pictures.
         self._batch_size = -(-int(config.predict.batch_size) // self._devices) * self._devices
         self._looks = Looks(config.predict)
-        self._reading = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
+        self._reading = reading_options(config.predict)
         self._map = detection_map(config)
 
     @classmethod
@@ -133,7 +134,7 @@ class Detector:
 
         **Arguments:** `image`: one of these, or a function that returns one of them:
 
-        - a picture file: its path, its content as bytes, or the open file,
+        - a picture file or a PDF: its path, its content as bytes, or the open file; its first frame or page is read,
         - pixels [height, width], [height, width, 1], [height, width, 3] RGB or [height, width, 4] RGBA: uint8, uint16
           (65535 is full brightness), bool, float in [0, 1], or other integers in [0, 255],
         - a PIL image of any mode.
@@ -144,14 +145,14 @@ class Detector:
         **Raises:** ValueError if the file cannot be decoded, or if `image` is none of these; FileNotFoundError if the
         file does not exist.
         """
-        return self.detect_batch([image])[0]
+        return self.detect_batch([functools.partial(self._read, image)])[0]  # a file's first frame, and no others
 
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
         """The text in one picture, and all maps of the network, to look at.
 
         Of several looks, the maps are those of the last one: at the size that the text needs, or at the largest size.
         """
-        found, *_ = _without_errors(self.detect_many_with_maps([image]))
+        (found,) = _without_errors(self.detect_many_with_maps([functools.partial(self._read, image)]))
         return found.detections, found.maps
 
     def detect_batch(self, images: Sequence[Source]) -> list[Detections]:
@@ -164,8 +165,8 @@ class Detector:
         Pictures of one padded shape share batches. `overlapped` states how many pictures are held and how iteration
         ends. With n looks, n times as many are held, because decoded pictures wait between the looks.
 
-        With `config.predict.frames` "all", a path of a file with several frames gives a result for each of them, in
-        the file's place.
+        With `config.predict.frames` "all", a path of a file with several frames or pages gives a result for each of
+        them, in the file's place.
 
         If regions of a picture are left out because of `config.predict.max_candidates`, a warning and a note say so.
 

@@ -96,13 +96,15 @@ class Reader:
 
     def read(self, image: Source) -> Page:
         """The text of a picture. **Arguments** and **Raises:** as `Detector.detect`."""
-        (page,) = self.read_many([image])
+        (page,) = self.read_many([lambda: image() if callable(image) else image])  # a file's first frame
         if isinstance(page, ValueError):
             raise page
         return page
 
     def read_many(self, images: Iterable[Source]) -> Generator[Page | ValueError, None, None]:
         """The text of each picture, in order; of one that cannot be read its error.
+
+        With `config.predict.frames` "all", a path of a file with several frames or pages gives a page for each of them.
 
         The detector works on the next pictures, and threads cut out their words, while the words of one are recognised.
         """

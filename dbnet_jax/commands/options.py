@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 from absl.app import UsageError
 
 COMMANDS = {
-    "predict": ("PICTURE…", "finds text in pictures, or in a folder of them"),
-    "read": ("PICTURE…", "finds and reads text in pictures: JSON, text, hOCR, ALTO, a page"),
+    "predict": ("PICTURE…", "finds text in pictures and PDF files, or in a folder of them"),
+    "read": ("PICTURE…", "finds and reads text in pictures: JSON, text, hOCR, ALTO, PDF, a page"),
     "train": ("--config=FILE --workdir=DIR", "trains a detector, or continues a run"),
     "evaluate": ("--workdir=DIR", "scores a run, or --weights, on a data set"),
     "inspect": ("--config=FILE --output=DIR", "draws training examples, and measures their text"),
@@ -52,7 +52,7 @@ FLAGS = (
     Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
     Flag("recognizer", "read evaluate serve", "NAME", "Shipped weights of a recogniser (small-latin), a file, a run."),
     Flag("weights", "predict read evaluate serve", "NAME", "Shipped weights (small-word), or a file of export."),
-    Flag("input", "predict read", "PATH", "A picture, or a folder of pictures."),
+    Flag("input", "predict read", "PATH", "A picture or a PDF, or a folder of them."),
     Flag("input", "convert", "FILE", "A PyTorch checkpoint, .pth or .safetensors."),
     Flag("output", "predict read evaluate inspect", "DIR", "The folder for results, if not in --workdir or runs/."),
     Flag("output", "export", "FILE", "The file, for example small-word.safetensors."),

@@ -1,4 +1,4 @@
-"""The picture files that a command line names, and their frames."""
+"""The picture files and documents that a command line names, and their frames and pages."""
 
 import contextlib
 import os
@@ -6,12 +6,15 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from dbnet_jax.commands.options import Options
 from dbnet_jax.file_names import visible_below
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, Picture, count_frames, read_picture
 
 Frame = tuple[pathlib.Path, int | None]
-"""A picture file, and its frame from 0; None is the first frame, with a note if there are more."""
+"""A picture file, and its frame or page from 0; None is the first one, with a note if there are more."""
+_SUFFIXES = PICTURE_SUFFIXES | {".pdf"}
 
 
 def pictures_of(
@@ -29,7 +32,7 @@ def pictures_of(
 def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
     """The pictures of `source` in order, without hidden ones and those in an `output` inside of it.
 
-    **Returns:** files, and links that lead nowhere, with the suffix of a picture.
+    **Returns:** files, and links that lead nowhere, with the suffix of a picture or of a PDF.
 
     **Raises:** FileNotFoundError when there is no picture; ValueError when `output` is `source`.
     """
@@ -38,13 +41,13 @@ def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Pa
     results, root = output.resolve(), source.resolve()
     if results == root:
         raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
-    named = (file for file in visible_below(source) if file.suffix.lower() in PICTURE_SUFFIXES)
+    named = (file for file in visible_below(source) if file.suffix.lower() in _SUFFIXES)
     files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
     if results.is_relative_to(root):
         # Unlike `resolve`, `realpath` takes links that lead round in a circle.
         files = [file for file in files if not pathlib.Path(os.path.realpath(file)).is_relative_to(results)]
     if not files:
-        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
+        kinds = ", ".join(sorted(_SUFFIXES))
         raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
     return files
 
@@ -53,14 +56,17 @@ def _leads_nowhere(file: pathlib.Path) -> bool:
     return file.is_symlink() and not file.exists()
 
 
-def each_frame(files: Sequence[pathlib.Path], every: bool) -> list[Frame]:
-    """Each file with no frame, or with each of its frames where `every` is true and it has several."""
+def each_frame(files: Sequence[pathlib.Path], predict: ConfigDict) -> list[Frame]:
+    """Each file with no frame, or with each of its frames or pages where `predict.frames` is "all" and it has several.
+
+    **Arguments:** `files`; `predict`: the section of the config.
+    """
     found: list[Frame] = []
     for file in files:
         count = 1
-        if every:
+        if predict.frames == "all":
             with contextlib.suppress(OSError, MemoryError):  # reported where the picture is read
-                count = count_frames(file)
+                count = count_frames(file, predict.password)
         found += [(file, None)] if count == 1 else [(file, frame) for frame in range(count)]
     return found
 

@@ -17,6 +17,7 @@ from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workd
 from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files
+from dbnet_jax.images.decode import reading_options
 from dbnet_jax.pages.predictions import PageWriter
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.weights.run_folder import restore_variables
@@ -49,7 +50,8 @@ def predict_files(
 
     A picture is skipped when it does not decode, cannot be read, or is a link that leads nowhere. The JSON file and the
     page list it. Files of an earlier run in `output` are removed, other files stay. An error keeps the results of the
-    pictures before it. With `config.predict.frames` "all", each frame of a file is a picture: scan.tif#1, scan.tif#2, …
+    pictures before it. With `config.predict.frames` "all", each frame or page of a file is a picture: scan.pdf#1,
+    scan.pdf#2, …
 
     **Arguments:**
 
@@ -67,7 +69,7 @@ def predict_files(
     output = pathlib.Path(output)
     sources = [source] if isinstance(source, str | os.PathLike) else source
     root, files = pictures_of(sources, output)
-    frames = each_frame(files, detector.config.predict.frames == "all")
+    frames = each_frame(files, detector.config.predict)
     names = [frame_name(file.relative_to(root), frame) for file, frame in frames]
     title = pathlib.Path(sources[0]).name if len(sources) == 1 else root.name
     planned = {name: WRITERS[name].planned(names) for name in formats}
@@ -92,8 +94,7 @@ def _detect(
     skipped: dict[str, str],
 ) -> None:
     """Hands every picture to the writers, in order, and lists those that cannot be read in `skipped`."""
-    predict = detector.config.predict
-    options = {"follow_exif": predict.follow_exif, "max_pixels": predict.max_pixels}
+    options = reading_options(detector.config.predict)
     sources = (functools.partial(read_file, file, frame=frame, **options) for file, frame in frames)
     with (
         contextlib.closing(detector.detect_many_with_maps(sources)) as found,

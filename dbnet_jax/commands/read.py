@@ -16,12 +16,13 @@ from dbnet_jax.commands.pictures import each_frame, frame_name, pictures_of, rea
 from dbnet_jax.commands.sources import config_of_weights, run_or_weights
 from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files, write_atomically
-from dbnet_jax.images.decode import Picture
+from dbnet_jax.images.decode import Picture, reading_options
 from dbnet_jax.pages.page import PAGE
 from dbnet_jax.pages.reading import ReadingPage
 from dbnet_jax.reader import Page, Reader
 from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
 from dbnet_jax.recognition.recognizer import Recognizer
+from dbnet_jax.searchable_pdf import SearchablePdfs
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.transcripts import TRANSCRIPTS, as_json
 from dbnet_jax.weights.run_folder import restore_variables
@@ -29,8 +30,9 @@ from dbnet_jax.weights.shipped import DEFAULT
 
 _NOTHING = Picture("", np.zeros((1, 1, 3), np.uint8))
 JSON = "reading.json"
-FORMATS = ("json", *TRANSCRIPTS, "page")
-"""The formats by name: "json" writes `reading.json`, "page" `index.html`; the others a file for each picture."""
+FORMATS = ("json", *TRANSCRIPTS, "pdf", "page")
+"""The formats by name: "json" writes `reading.json`, "page" `index.html`, "pdf" a searchable PDF for each file of the
+input; the others write a file for each picture."""
 
 
 def read_files(
@@ -38,6 +40,7 @@ def read_files(
 ) -> tuple[dict[str, Page], dict[str, str]]:
     """Reads picture files, and every picture of folders and the folders in them.
 
+    With `config.predict.frames` "all", each frame or page of a file is a picture: scan.pdf#1, scan.pdf#2, …
     A picture that cannot be read is skipped. Files of an earlier run in `output` are removed, other files stay.
 
     **Arguments:** `reader`; `sources`: files and folders; `output`: the folder of the results; `formats`: of `FORMATS`.
@@ -50,25 +53,30 @@ def read_files(
     if unknown := [name for name in formats if name not in FORMATS]:
         raise ValueError(f"`formats` (={','.join(formats)}): {unknown[0]!r} is none of {', '.join(FORMATS)}")
     root, files = pictures_of(sources, output)
-    frames = each_frame(files, reader.detector.config.predict.frames == "all")
+    frames = each_frame(files, reader.detector.config.predict)
     names = [frame_name(file.relative_to(root), frame).as_posix() for file, frame in frames]
     texts = [kind for kind in formats if kind in TRANSCRIPTS]
     planned = {kind: [f"{kind}/{name}{TRANSCRIPTS[kind][0]}" for name in names] for kind in texts}
+    documents = [f"pdf/{file.relative_to(root).as_posix()}.pdf" for file, _ in frames]
+    planned |= {"pdf": list(dict.fromkeys(documents))} if "pdf" in formats else {}
     planned |= {kind: [file] for kind, file in (("json", JSON), ("page", PAGE)) if kind in formats}
     output.mkdir(parents=True, exist_ok=True)
     claim_files(output, planned)
+    pdfs = SearchablePdfs(output, reader.detector.config.predict.dpi) if "pdf" in formats else None
     page = ReadingPage(output, "What the pictures say") if "page" in formats else None
     pages: dict[str, Page] = {}
     skipped: dict[str, str] = {}
     written: dict[str, list[str]] = {kind: [] for kind in FORMATS}
     try:
-        for name, picture, found in _each(reader, frames, names):
+        for document, (name, picture, found) in zip(documents, _each(reader, frames, names), strict=True):
             if isinstance(found, ValueError):
                 skipped[name] = str(found)
                 continue
             pages[name] = found
             for kind in texts:
                 written[kind].append(_write_transcript(output, kind, name, found))
+            if pdfs is not None:
+                pdfs.add(document, picture.image, found)
             if page is not None:
                 page.add(name, picture.image, found)
     finally:
@@ -76,6 +84,9 @@ def read_files(
             text = json.dumps({"pictures": {k: as_json(v) for k, v in pages.items()}, "skipped": skipped}, indent=1)
             write_atomically(output / JSON, text + "\n")
             written["json"].append(JSON)
+        if pdfs is not None:
+            pdfs.close()
+            written["pdf"] = pdfs.files
         if page is not None:
             page.close({"pictures": len(pages), **({"skipped": "; ".join(skipped.values())} if skipped else {})})
             written["page"] = page.files
@@ -95,8 +106,7 @@ def _each(
     reader: Reader, frames: Sequence[tuple[pathlib.Path, int | None]], names: Sequence[str]
 ) -> Iterator[tuple[str, Picture, Page | ValueError]]:
     """The name, the picture and the page, or the error, of each frame."""
-    predict = reader.detector.config.predict
-    options = {"follow_exif": predict.follow_exif, "max_pixels": predict.max_pixels}
+    options = reading_options(reader.detector.config.predict)
     kept: dict[int, Picture] = {}
 
     def read(index: int, file: pathlib.Path, frame: int | None) -> Picture:

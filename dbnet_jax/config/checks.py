@@ -53,7 +53,7 @@ PREDICT_WORDS: dict[str, tuple[object, ...]] = {
     "rings": (True, False),
 }
 # The numbers that a field of `predict` may have.
-WHOLE = ("size", "first_size", "max_side", "max_pixels", "batch_size", "max_candidates", "stretch_width")
+WHOLE = ("size", "first_size", "max_side", "max_pixels", "batch_size", "max_candidates", "stretch_width", "dpi")
 OPTIONAL = ("size", "max_pixels", "unclip_ratio", "stretch_width")  # may be None
 RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("threshold", "box_threshold"), ("in [0, 1]", lambda value: 0 <= value <= 1)),

@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict, config_dict
 
 from dbnet_jax.images.decode import MAX_PIXELS
+from dbnet_jax.images.pdf import DPI
 from dbnet_jax.models.backbones import ALL_OPTIONS
 
 
@@ -177,7 +178,9 @@ def _predict() -> ConfigDict:
     predict.max_side = 4096  # pixels; a longer side is shrunk to it
     # The most pixels of a picture file, also in training and evaluation on own data; None: as many as OpenCV reads.
     predict.max_pixels = config_dict.FieldReference(MAX_PIXELS, field_type=int)
-    predict.frames = "first"  # of an animation, pages of a TIFF; or "all", each as a picture of its own
+    predict.frames = "first"  # of an animation, pages of a PDF or a TIFF; or "all", each as a picture of its own
+    predict.dpi = DPI  # pixels an inch of the pages of a PDF
+    predict.password = config_dict.placeholder(str)  # of encrypted PDF files
     predict.batch_size = 1
     predict.follow_exif = True  # turns pictures as viewers do; the labels of the benchmarks need False
     return predict

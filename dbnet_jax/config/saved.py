@@ -83,9 +83,11 @@ def unknown_fields(config: ConfigDict) -> list[str]:
 
 
 def without_paths(config: ConfigDict) -> ConfigDict:
-    """A copy to publish: folders and files of the machine that trained keep only their last name."""
+    """A copy to publish: folders and files of the machine keep only their last name, and there is no password."""
     config, known = config.copy_and_resolve_references(), task_of(config).default_config()
     with config.unlocked():
+        if "password" in config.predict:
+            config.predict.password = None
         for field in FOLDERS:
             section, name = field.split(".")
             if config[section][name] != known[section][name]:

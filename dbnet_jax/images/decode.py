@@ -3,15 +3,18 @@
 import contextlib
 import dataclasses
 import os
-import pathlib
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Num, UInt8
+from ml_collections import ConfigDict
 
 from dbnet_jax.images.damage import damage, damaged_codes
 from dbnet_jax.images.header import Header, kind_of, open_with_pillow, read_header, stored, turned
 from dbnet_jax.images.jpeg import decode_jpeg
+from dbnet_jax.images.limits import check_size
+from dbnet_jax.images.pdf import DPI, count_pages, is_pdf, render_page
 from dbnet_jax.images.pixels import to_rgb
 
 # Files with these suffixes are pictures. HEIC, of telephones, cannot be read; it is here so that it is listed.
@@ -22,12 +25,14 @@ PICTURE_SUFFIXES = {
 MAX_PIXELS = 250_000_000
 """The default of `config.predict.max_pixels`."""
 _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
-# OpenCV's limits.
-_MOST_PIXELS, _LONGEST_SIDE = 2**30, 2**20
-
 
 # OpenCV darkens the half transparent pixels of TIFF files, and loses the alpha channel of grey ones.
 _TIFF_ALPHA = ("LA", "La", "RGBA", "RGBa")
+
+
+def reading_options(predict: ConfigDict) -> dict[str, Any]:
+    """The fields of `config.predict` that decide how a file is read, as arguments of `read_picture`."""
+    return {name: predict[name] for name in ("follow_exif", "max_pixels", "dpi", "password")}
 
 
 class BadPicture(ValueError):
@@ -59,13 +64,19 @@ def read_picture(
     follow_exif: bool = False,
     max_pixels: int | None = MAX_PIXELS,
     frame: int | None = None,
+    dpi: int = DPI,
+    password: str | None = None,
 ) -> Picture:
     """The picture in a file; see `decode_picture`. **Raises:** FileNotFoundError, BadPicture."""
-    try:
-        data = pathlib.Path(path).read_bytes()
-    except MemoryError as error:
-        raise BadPicture(f"{os.fspath(path)}: the file is larger than the memory") from error
-    return decode_picture(data, os.fspath(path), follow_exif=follow_exif, max_pixels=max_pixels, frame=frame)
+    name = os.fspath(path)
+    with open(path, "rb") as file:
+        if is_pdf(file.peek(1024)):
+            return _pdf_picture(path, name, frame, dpi=dpi, max_pixels=max_pixels, password=password)
+        try:
+            data = file.read()
+        except MemoryError as error:
+            raise BadPicture(f"{name}: the file is larger than the memory") from error
+    return decode_picture(data, name, follow_exif=follow_exif, max_pixels=max_pixels, frame=frame)
 
 
 def decode_image(data: bytes, name: str, *, follow_exif: bool = False) -> UInt8[np.ndarray, "height width 3"]:
@@ -80,8 +91,10 @@ def decode_picture(
     follow_exif: bool = False,
     max_pixels: int | None = MAX_PIXELS,
     frame: int | None = None,
+    dpi: int = DPI,
+    password: str | None = None,
 ) -> Picture:
-    """A picture of any kind that OpenCV reads (JPEG, PNG, BMP, WebP, GIF, TIFF, …) as 8-bit RGB.
+    """A picture of any kind that OpenCV reads (JPEG, PNG, BMP, WebP, GIF, TIFF, …), or a page of a PDF, as 8-bit RGB.
 
     Grey and palette pictures become RGB; 16-bit values are scaled to 8 bits (65535 is 255). A transparent picture is
     laid over the ground of `ground_for`: white for dark ink, black for light ink, grey for both.
@@ -98,18 +111,22 @@ def decode_picture(
         default is False, because the labels of the benchmarks follow the stored pixels.
     - `max_pixels`: the most pixels (height × width) of a picture; None: as many as OpenCV reads, 2^30.
     - `frame`: the frame of an animation or the page, from 0. None is the first one, with a note if there are more.
+    - `dpi`: pixels an inch of a page of a PDF.
+    - `password`: of an encrypted PDF.
 
     **Returns:** the picture, values in [0, 255].
 
     **Raises:** BadPicture with the file and the reason, if the file is empty, truncated, damaged or no picture, if the
-    picture is too large, or if the memory does not suffice.
+    picture is too large, or if the memory does not suffice; for a PDF see also `render_page`.
     """
+    if is_pdf(data):
+        return _pdf_picture(data, name, frame, dpi=dpi, max_pixels=max_pixels, password=password)
     try:
         if found := damage(data):
             raise ValueError(found)
         header = read_header(data, frame)
         if header is not None:
-            _check_size(header.size, max_pixels)
+            check_size(header.size, max_pixels)
             if header.frames == 0:
                 raise ValueError(f"the {header.kind} file is damaged: its frames cannot be counted")
         if found := damaged_codes(data, frame or 0):
@@ -123,27 +140,41 @@ def decode_picture(
         raise BadPicture(f"{name}: {error}") from error
 
 
-def count_frames(path: str | os.PathLike[str]) -> int:
-    """The frames of an animation or the pages in a file; 1 if its header is damaged. **Raises:** OSError."""
-    header = read_header(pathlib.Path(path).read_bytes())
+def count_frames(path: str | os.PathLike[str], password: str | None = None) -> int:
+    """The frames of an animation or the pages in a file; 1 if it is damaged or locked. **Raises:** OSError."""
+    with open(path, "rb") as file:
+        if is_pdf(file.peek(1024)):
+            try:
+                return count_pages(path, password)
+            except ValueError:
+                return 1
+        header = read_header(file.read())
     return 1 if header is None else max(1, header.frames)
+
+
+def _pdf_picture(
+    source: str | os.PathLike[str] | bytes,
+    name: str,
+    frame: int | None,
+    *,
+    dpi: int,
+    max_pixels: int | None,
+    password: str | None,
+) -> Picture:
+    try:
+        image, pages = render_page(source, frame or 0, dpi=dpi, max_pixels=max_pixels, password=password)
+    except MemoryError as error:
+        raise BadPicture(f"{name}: page {(frame or 0) + 1} needs more memory than there is; lower the dpi") from error
+    except ValueError as error:
+        raise BadPicture(f"{name}: {error}") from error
+    more = f'has {pages} pages; the first was read; `config.predict.frames` = "all" reads all of them'
+    return Picture(name, image, (more,) if frame is None and pages > 1 else ())
 
 
 def _notes(header: Header | None) -> tuple[str, ...]:
     if header is None or header.frames == 1:
         return ()
     return (f"has {header.frames} frames; the first was read",)
-
-
-def _check_size(size: tuple[int, int], max_pixels: int | None) -> None:
-    (height, width), count = size, size[0] * size[1]
-    what = f"has {width}×{height} pixels ({count / 1e6:,.0f} million)"
-    hint = "save it smaller, or cut it into parts"
-    if max_pixels is not None and count > max_pixels:
-        raise ValueError(f"{what}, more than `config.predict.max_pixels` (={max_pixels}); {hint}, or raise the limit")
-    if count > _MOST_PIXELS or max(size) > _LONGEST_SIDE:
-        limit = f"OpenCV reads at most 2^30 = {_MOST_PIXELS} pixels, and {_LONGEST_SIDE} in a side"
-        raise ValueError(f"{what}; {limit}: {hint}")
 
 
 def _size_of(data: bytes) -> str:
@@ -166,7 +197,7 @@ def _decode(
         image = _decode_with_opencv(data, frame)
     if kind == "AVIF" and image.dtype == np.uint16:  # of 10 or 12 bits, and OpenCV does not return how many
         image = _decode_with_pillow(data, frame)
-    _check_size(image.shape[:2], max_pixels)  # where there is no header that Pillow reads
+    check_size(image.shape[:2], max_pixels)  # where there is no header that Pillow reads
     orientation = 1 if header is None else header.orientation
     if kind == "TIFF":  # OpenCV and Pillow turn it upright in any case
         return to_rgb(image if follow_exif else stored(image, orientation))

@@ -12,6 +12,7 @@ import PIL.ImageOps
 from jaxtyping import Num, Shaped, UInt8
 
 from dbnet_jax.images.decode import BadPicture, Picture, count_frames, decode_picture, read_picture
+from dbnet_jax.images.pdf import DPI
 from dbnet_jax.images.pixels import to_rgb
 
 TAKEN = (
@@ -28,17 +29,22 @@ def is_one_picture(source: Any) -> bool:
     return _is_pil(source) or (shape is not None and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in (1, 3, 4))))
 
 
-def each_frame(sources: Iterable[Any], *, follow_exif: bool, max_pixels: int | None) -> Iterator[Any]:
-    """The sources, a path of a file with several frames as so many functions that read one of them."""
+def each_frame(sources: Iterable[Any], **options: Any) -> Iterator[Any]:
+    """The sources, a path of a file with several frames or pages as so many functions that read one of them.
+
+    **Arguments:** `sources`; `options`: of `read_picture`.
+    """
     for source in sources:
         frames = 1
         with contextlib.suppress(OSError, MemoryError):  # raised where the picture is read
-            frames = count_frames(source) if isinstance(source, str | os.PathLike) else 1
-        read = functools.partial(read_picture, source, follow_exif=follow_exif, max_pixels=max_pixels)
+            frames = count_frames(source, options.get("password")) if isinstance(source, str | os.PathLike) else 1
+        read = functools.partial(read_picture, source, **options)
         yield from [source] if frames == 1 else (functools.partial(read, frame=frame) for frame in range(frames))
 
 
-def to_picture(source: Any, *, follow_exif: bool, max_pixels: int | None) -> Picture:
+def to_picture(
+    source: Any, *, follow_exif: bool, max_pixels: int | None, dpi: int = DPI, password: str | None = None
+) -> Picture:
     """The picture of a source.
 
     Floats are in [0, 1]. Bool is black and white. 65535 is full brightness in uint16, and 255 in other integers. A PIL
@@ -47,12 +53,18 @@ def to_picture(source: Any, *, follow_exif: bool, max_pixels: int | None) -> Pic
     **Arguments:**
 
     - `source`: one of `TAKEN`, or a `Picture`, which is returned as it is.
-    - `follow_exif`, `max_pixels`: of files, see `decode_picture`. `follow_exif` turns PIL images too.
+    - `follow_exif`, `max_pixels`, `dpi`, `password`: of files, see `decode_picture`. `follow_exif` turns PIL images
+        too.
 
     **Raises:** ValueError if `source` is none of these, or if its values are out of range; BadPicture for a file that
     cannot be decoded; OSError for a file that cannot be read.
     """
-    options: dict[str, Any] = {"follow_exif": follow_exif, "max_pixels": max_pixels}
+    options: dict[str, Any] = {
+        "follow_exif": follow_exif,
+        "max_pixels": max_pixels,
+        "dpi": dpi,
+        "password": password,
+    }
     if isinstance(source, Picture):
         return source
     if isinstance(source, str | os.PathLike):
