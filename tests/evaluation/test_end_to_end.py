@@ -12,6 +12,7 @@ from dbnet_jax.evaluation.evaluator import Evaluator
 from dbnet_jax.evaluation.reading import ReadWord
 from dbnet_jax.pages.evaluation import write_report
 from dbnet_jax.reader import Line, Page, Reader, Word
+from dbnet_jax.recognition import Recognition, Recognizer
 from dbnet_jax.tasks.detection import Detection
 from input_pipeline.datasets.sample import Dataset, Sample
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
@@ -94,3 +95,14 @@ def test_the_command_line_scores_words(tmp_path, cli, monkeypatch):
         cli(*command, "--recognizer=small-word")
     with pytest.raises(UsageError, match=r"--recognizer reads what a detector finds"):
         cli("--mode=evaluate", "--weights=small-latin", "--recognizer=small-latin", *command[2:])
+
+
+def test_a_recogniser_is_scored_on_the_words_of_a_detectors_data_again_and_again(tmp_path, cli, monkeypatch):
+    cv2.imwrite(str(tmp_path / "p.png"), white_box((100, 150), 40, 30, 100, 60))
+    (tmp_path / "gt_p.txt").write_text("40,30,100,30,100,60,40,60,Sale\n")
+    monkeypatch.setattr(Recognizer, "read_upright", lambda _, crops: [Recognition("SALE", 0.5) for _ in crops])
+    data = ("--config.data.name=icdar_folder", f"--config.data.dir={tmp_path}", "--config.data.eval_split=trainval")
+    command = ("--mode=evaluate", "--weights=small-latin", "--config=configs/own_data.py", *data)
+    for _ in range(2):
+        assert "accuracy 1.0000  accuracy_case_sensitive 0.0000" in cli(*command, f"--output={tmp_path / 'out'}")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["protocol"] == "words"
