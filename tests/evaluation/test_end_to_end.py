@@ -7,6 +7,8 @@ import cv2
 import pytest
 from absl.app import UsageError
 
+from dbnet_jax.commands.options import parse
+from dbnet_jax.commands.sources import load_recognizer
 from dbnet_jax.evaluation.end_to_end import check_texts, with_readings
 from dbnet_jax.evaluation.evaluator import Evaluator
 from dbnet_jax.evaluation.reading import ReadWord
@@ -106,3 +108,13 @@ def test_a_recogniser_is_scored_on_the_words_of_a_detectors_data_again_and_again
     for _ in range(2):
         assert "accuracy 1.0000  accuracy_case_sensitive 0.0000" in cli(*command, f"--output={tmp_path / 'out'}")
     assert json.loads((tmp_path / "out/evaluation.json").read_text())["protocol"] == "words"
+
+
+def test_fields_that_a_recogniser_alone_has_are_the_recognisers(tmp_path):
+    (tmp_path / "words.txt").write_text("open\nclosed\n")
+    fields = (f"--config.predict.lexicon={tmp_path / 'words.txt'}", "--config.beam=3", "--config.predict.batch_size=2")
+    options = parse(["read", "photo.jpg", *fields], tmp_path)
+    recognizer = load_recognizer("small-latin", options)
+    assert (recognizer.config.predict.beam, recognizer.config.predict.batch_size) == (3, 32)
+    assert recognizer.config.predict.lexicon == str(tmp_path / "words.txt")
+    assert options.fields == [("predict.batch_size", "2")]
