@@ -91,7 +91,7 @@ def load_recognizer(name: str, options: Options) -> Recognizer:
     """
     source = run_or_weights(name, "recognizer", "recognition")
     config = load_config(source, "recognizer")
-    own = config.predict.keys() - default_config().predict.keys()
+    own = set(config.predict) - set(default_config().predict)
     for key, text in options.fields:
         if key.removeprefix("predict.") in own:
             set_field(config, key, text)

@@ -118,3 +118,13 @@ def test_fields_that_a_recogniser_alone_has_are_the_recognisers(tmp_path):
     assert (recognizer.config.predict.beam, recognizer.config.predict.batch_size) == (3, 32)
     assert recognizer.config.predict.lexicon == str(tmp_path / "words.txt")
     assert options.fields == [("predict.batch_size", "2")]
+
+
+def test_too_many_words_that_cannot_be_read_are_an_error(tmp_path, cli, monkeypatch):
+    monkeypatch.setattr(Recognizer, "read_upright", lambda _, crops: [Recognition("SALE", 0.5) for _ in crops])
+    cv2.imwrite(str(tmp_path / "a.png"), white_box((32, 60), 4, 4, 50, 20))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "labels.txt").write_text("a.png\tSale\nb.png\tSale\n")
+    data = ("--config.data.name=word_list", f"--config.data.dir={tmp_path}", "--config.data.eval_split=trainval")
+    with pytest.raises(ValueError, match=r"1 of 2 words of the evaluation split cannot be read[^$]*b\.png"):
+        cli("--mode=evaluate", "--weights=small-latin", "--config=configs/crnn.py", *data, f"--output={tmp_path / 'o'}")
