@@ -49,6 +49,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     if "://" in os.fspath(workdir):
         raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
     task_of(config).check(config)
+    config = task_of(config).complete(config)
     with only_run_in(workdir):
         check_workdir(workdir)
         return _train_and_evaluate(config, workdir)

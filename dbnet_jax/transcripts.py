@@ -59,13 +59,17 @@ def as_hocr(page: Page, name: str = "") -> str:
     """
     html = ET.Element("html", {"xmlns": _XHTML, "lang": "und"})
     head = ET.SubElement(html, "head")
+    name = _xml_text(name)
     ET.SubElement(head, "title").text = name
     ET.SubElement(head, "meta", {"charset": "utf-8"})
     ET.SubElement(head, "meta", {"name": "ocr-system", "content": "dbnet_jax"})
+    ET.SubElement(head, "meta", {"name": "ocr-langs", "content": "unknown"})
+    ET.SubElement(head, "meta", {"name": "ocr-number-of-pages", "content": "1"})
     ET.SubElement(head, "meta", {"name": "ocr-capabilities", "content": "ocr_page ocr_line ocrx_word"})
     body = ET.SubElement(html, "body")
     height, width = page.size
-    file = name.replace("\\", "\\\\").replace('"', '\\"')
+    # Readers part the properties at each semicolon, also in a quoted name.
+    file = name.replace('"', "%22").replace(";", "%3B")
     whole = ET.SubElement(
         body, "div", {"class": "ocr_page", "id": "page_1", "title": f'image "{file}"; bbox 0 0 {width} {height}'}
     )
@@ -76,7 +80,9 @@ def as_hocr(page: Page, name: str = "") -> str:
             title = f"{_bbox(_box(word.polygon, page))}; x_wconf {round(100 * word.score)}"
             span = ET.SubElement(spans, "span", {"class": "ocrx_word", "id": f"word_{i}_{j}", "title": title})
             span.text, span.tail = _xml_text(word.text), " "
-    return "<!DOCTYPE html>\n" + ET.tostring(html, encoding="unicode") + "\n"
+    # HTML has no empty tags but those of meta: `<span/>` would hold all that follows.
+    text = ET.tostring(html, encoding="unicode", short_empty_elements=False).replace("></meta>", " />")
+    return f"<!DOCTYPE html>\n{text}\n"
 
 
 def as_alto(page: Page, name: str = "") -> str:

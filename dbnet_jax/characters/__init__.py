@@ -13,6 +13,8 @@ from jaxtyping import Int
 _FOLDER = pathlib.Path(str(importlib.resources.files("dbnet_jax"))) / "characters"
 BLANK = 0
 """The class that stands for no character."""
+LITERAL = "characters:"
+"""The start of a value of `config.model.characters` that consists of the characters themselves."""
 
 
 def composed(text: str) -> str:
@@ -81,11 +83,13 @@ def load_characters(name_or_file: str | os.PathLike[str]) -> CharacterSet:
     """A character set.
 
     **Arguments:** `name_or_file`: "digits", "alphanumeric" (digits and small letters), "latin" (94 printable ASCII
-    characters), "latin_extended", or a UTF-8 text file of characters; line ends do not count.
+    characters), "latin_extended", a UTF-8 text file of characters, whose line ends do not count, or "characters:abc…".
 
     **Raises:** ValueError if the name is unknown, the file is no UTF-8 text, or it holds a character twice or none.
     """
     name = os.fspath(name_or_file)
+    if name.startswith(LITERAL):
+        return CharacterSet(composed(name.removeprefix(LITERAL)))
     file = _FOLDER / f"{name}.txt" if name in character_sets() else pathlib.Path(name).expanduser()
     if not file.is_file():
         raise ValueError(f"`config.model.characters` (={name!r}) must be one of {character_sets()}, or a text file")
@@ -94,3 +98,8 @@ def load_characters(name_or_file: str | os.PathLike[str]) -> CharacterSet:
         return CharacterSet(composed(text))
     except ValueError as error:
         raise ValueError(f"`config.model.characters` (={name!r}) cannot be used: {error}") from error
+
+
+def without_file(name_or_file: str) -> str:
+    """A value of `config.model.characters` for the same set that needs no file. **Raises:** as `load_characters`."""
+    return name_or_file if name_or_file in character_sets() else LITERAL + load_characters(name_or_file).characters

@@ -99,6 +99,7 @@ def convert_checkpoint(
     crnn = is_crnn(state_dict)
     if crnn:
         _check_characters(config, state_dict)
+        config = task_of(config).complete(config)
     variables = load_torch_weights(state_dict, task_of(config).model(config))
     with only_run_in(workdir):
         _check_empty(workdir)  # a run may have begun meanwhile

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.pictures import each_frame, frame_name, pictures_of, read_file, results_folder
-from dbnet_jax.commands.sources import config_of_weights, run_or_weights
+from dbnet_jax.commands.sources import config_of_weights, load_recognizer, run_or_weights
 from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files, write_atomically
 from dbnet_jax.images.decode import Picture, reading_options
@@ -21,7 +21,6 @@ from dbnet_jax.pages.page import PAGE
 from dbnet_jax.pages.reading import ReadingPage
 from dbnet_jax.reader import Page, Reader
 from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
-from dbnet_jax.recognition.recognizer import Recognizer
 from dbnet_jax.searchable_pdf import SearchablePdfs
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.transcripts import TRANSCRIPTS, as_json
@@ -135,11 +134,10 @@ def run(options: Options) -> None:
     if not options.inputs:
         raise UsageError("--input is missing: a picture, or a folder of pictures")
     detector_file = run_or_weights(options.weights or DEFAULT, "weights", "detection")
-    recognizer_file = run_or_weights(options.recognizer or RECOGNIZER, "recognizer", "recognition")
-    config = config_of_weights(detector_file, options)
     keep_memory()
+    recognizer = load_recognizer(options.recognizer or RECOGNIZER, options)
+    config = config_of_weights(detector_file, options)
     detector = Detector(config, restore_variables(config, detector_file))
-    recognizer = Recognizer.from_checkpoint(recognizer_file)
     output = pathlib.Path(options.output or results_folder(options, "readings"))
     formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
     pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)

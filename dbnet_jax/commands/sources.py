@@ -6,8 +6,10 @@ from absl.app import UsageError
 from ml_collections import ConfigDict
 
 from dbnet_jax.commands.options import Options
+from dbnet_jax.config.defaults import default_config
 from dbnet_jax.config.fields import find_field, read_config, set_field, split_arg
-from dbnet_jax.weights.run_folder import load_config, with_data_of
+from dbnet_jax.recognition.recognizer import Recognizer
+from dbnet_jax.weights.run_folder import load_config, restore_variables, with_data_of
 from dbnet_jax.weights.shipped import find_weights
 
 
@@ -77,3 +79,21 @@ def run_or_weights(name: str, argument: str, task: str) -> str:
         other = {"detection": "--weights", "recognition": "--recognizer"}.get(found, "another flag")
         raise UsageError(f"--{argument}={name} is refused: it is for {found}; {other} takes it")
     return source
+
+
+def load_recognizer(name: str, options: Options) -> Recognizer:
+    """The recogniser that `--recognizer` names.
+
+    Fields of the command line that a recogniser alone has, such as `config.predict.lexicon`, are set here and taken out
+    of `options.fields`: the others are the detector's.
+
+    **Raises:** as `run_or_weights`; ValueError when a field has no such value.
+    """
+    source = run_or_weights(name, "recognizer", "recognition")
+    config = load_config(source, "recognizer")
+    own = set(config.predict) - set(default_config().predict)
+    for key, text in options.fields:
+        if key.removeprefix("predict.") in own:
+            set_field(config, key, text)
+    options.fields = [(key, text) for key, text in options.fields if key.removeprefix("predict.") not in own]
+    return Recognizer(config, restore_variables(config, source))

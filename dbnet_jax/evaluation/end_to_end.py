@@ -45,7 +45,7 @@ def with_readings(
     - `recognizer`: its name, for the report.
     """
     start = time.perf_counter()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in range(jax.process_index(), evaluation.count, jax.process_count()):
         sample = dataset[evaluation.indices[row]]
         words = read(sample.image, evaluation.detections[row]).words

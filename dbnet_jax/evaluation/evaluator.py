@@ -148,7 +148,7 @@ class Evaluator:
         rows.sort(key=lambda row: row["index"])
         skipped = [Problem("", row["skipped"]) for row in rows if "skipped" in row]
         rows = [row for row in rows if "skipped" not in row]
-        self._check(skipped, detector.config.data.max_bad_share)
+        check_share(skipped, len(self.dataset), detector.config.data.max_bad_share, self.too_many_bad)
         detections = [Detections(_polygons(row["polygons"]), np.array(row["scores"], np.float32)) for row in rows]
         truths, ignore = [_polygons(row["truth"]) for row in rows], [row["ignore"] for row in rows]
         scores = evaluate_detections([found.polygons for found in detections], truths, ignore, protocol=self.protocol)
@@ -171,22 +171,6 @@ class Evaluator:
             list(dict.fromkeys(problems)),  # pictures that share a label file may all name it
         )
 
-    def _check(self, skipped: list[Problem], max_share: float) -> None:
-        """Raises or warns where there are too many of them."""
-        total, named = len(self.dataset), "\n".join(first_lines(skipped))
-        if len(skipped) == total:
-            raise ValueError(f"no picture of the evaluation split could be read:\n{named}")
-        if len(skipped) <= max_share * total:
-            return
-        message = (
-            f"{len(skipped)} of {plural(total, 'picture')} of the evaluation split cannot be read, more than "
-            f"`config.data.max_bad_share` (={max_share:g}) allows: the scores are of the others alone"
-        )
-        if self.too_many_bad == "raise":
-            raise ValueError(f"{message}. Mend or remove them, or raise it (--config.data.max_bad_share=1):\n{named}")
-        if jax.process_index() == 0:
-            logging.warning("%s:\n%s", message, named)
-
     def _detect(
         self, detector: DetectsMany, indices: Sequence[int], between: Callable[[], None]
     ) -> list[dict[str, Any]]:
@@ -207,6 +191,35 @@ class Evaluator:
                     rows.append(_row(truths.pop(index), one))
                 between()
         return rows
+
+
+def check_share(
+    skipped: Sequence[Problem],
+    total: int,
+    max_share: float,
+    too_many_bad: Literal["warn", "raise"],
+    thing: str = "picture",
+) -> None:
+    """Raises or warns where too many samples cannot be read.
+
+    **Arguments:** `skipped`: one for each of them; `total`: samples in all; `max_share`: `config.data.max_bad_share`;
+    `too_many_bad`: see `Evaluator`; `thing`: what a sample is.
+
+    **Raises:** ValueError when no sample can be read, or too few with "raise".
+    """
+    named = "\n".join(first_lines(skipped))
+    if len(skipped) == total:
+        raise ValueError(f"no {thing} of the evaluation split could be read:\n{named}")
+    if len(skipped) <= max_share * total:
+        return
+    message = (
+        f"{len(skipped)} of {plural(total, thing)} of the evaluation split cannot be read, more than "
+        f"`config.data.max_bad_share` (={max_share:g}) allows: the scores are of the others alone"
+    )
+    if too_many_bad == "raise":
+        raise ValueError(f"{message}. Mend or remove them, or raise it (--config.data.max_bad_share=1):\n{named}")
+    if jax.process_index() == 0:
+        logging.warning("%s:\n%s", message, named)
 
 
 # What scoring needs of a picture, as plain values that travel between hosts

@@ -3,14 +3,14 @@
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
-from dbnet_jax.evaluation.evaluator import gather
+from dbnet_jax.evaluation.evaluator import check_share, gather
 from dbnet_jax.evaluation.words import evaluate_words
 from dbnet_jax.images.crops import cut_word
-from dbnet_jax.messages import Problem, first_lines
+from dbnet_jax.messages import Problem
 from dbnet_jax.models.recognition.encoders import HEIGHT
 
 _AT_ONCE = 256  # words that are read together
@@ -54,17 +54,20 @@ class WordEvaluation:
 
 
 class WordEvaluator:
-    """Scores recognisers on a data set whose samples hold one word each. Processes share the work."""
+    """Scores recognisers on a data set whose samples hold one word each. Processes share the work.
 
-    def __init__(self, dataset: Any):
-        self.dataset = dataset
+    **Arguments:** `dataset`; `too_many_bad`: as of `Evaluator`.
+    """
+
+    def __init__(self, dataset: Any, *, too_many_bad: Literal["warn", "raise"] = "warn"):
+        self.dataset, self.too_many_bad = dataset, too_many_bad
 
     def run(self, recognizer: Any, between: Callable[[], None] = lambda: None) -> WordEvaluation:
         """Reads and scores.
 
         **Arguments:** `recognizer`: a `Recognizer`; `between`: called after each batch, which may raise to end it all.
 
-        **Raises:** ValueError when no word could be read.
+        **Raises:** ValueError when no word could be read, or too few with "raise".
         """
         start = time.perf_counter()
         mine = range(jax.process_index(), len(self.dataset), jax.process_count())
@@ -75,9 +78,7 @@ class WordEvaluator:
         rows = sorted(gather(rows), key=lambda row: row["index"])
         skipped = [Problem("", row["skipped"]) for row in rows if "skipped" in row]
         rows = [row for row in rows if "skipped" not in row]
-        if not rows:
-            named = "\n".join(first_lines(skipped))
-            raise ValueError(f"no word of the evaluation split could be read:\n{named}")
+        check_share(skipped, len(self.dataset), recognizer.config.data.max_bad_share, self.too_many_bad, "word")
         columns = {key: [row[key] for row in rows] for key in rows[0]}
         return WordEvaluation(
             columns["index"],

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
+from dbnet_jax.characters import without_file
 from dbnet_jax.config.recognition import check_reading, check_recognition, recognition_config
 from dbnet_jax.images.normalization import grey_to_unit
 from dbnet_jax.losses.recognition import attention_loss, ctc_loss
@@ -52,6 +53,11 @@ class Recognition(Task):
     def model(self, config: ConfigDict) -> nn.Module:
         return recognizer_from_config(config)
 
+    def complete(self, config: ConfigDict) -> ConfigDict:
+        config = config.copy_and_resolve_references()
+        config.model.characters = without_file(config.model.characters)
+        return config
+
     def example(self, config: ConfigDict) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((1, HEIGHT, 64, 1), jnp.float32)
 
@@ -64,7 +70,7 @@ class Recognition(Task):
     def evaluator(self, config: ConfigDict, dataset: Any, **options: Any) -> Any:
         from dbnet_jax.evaluation.word_evaluator import WordEvaluator
 
-        return WordEvaluator(dataset)
+        return WordEvaluator(dataset, **options)
 
     def picture(self, predictor: Any, dataset: Any) -> Image:
         from dbnet_jax.pages.words import training_picture
@@ -80,7 +86,7 @@ class Recognition(Task):
         model = config.model
         return [
             f"Network: {model.name}, encoder {model.backbone}, LSTMs of {model.hidden}, {model.decoder}; {size}",
-            f"Reads: the characters of {model.characters!r}, words of up to {model.max_length} characters",
+            f"Reads: the characters of {model.characters!r:.60}, words of up to {model.max_length} characters",
         ]
 
 

@@ -33,12 +33,13 @@ def describe_crnn(state_dict: Mapping[str, object]) -> dict[str, int]:
 
     **Raises:** ValueError if an array that decides one is missing.
     """
-    shapes = {_PREFIX.sub("", name): np.shape(as_array(value)) for name, value in state_dict.items()}
+    arrays = {_PREFIX.sub("", name): as_array(value) for name, value in state_dict.items()}
     found = {}
     for option, name in (("classes", "rnn.1.embedding.bias"), ("hidden", "rnn.0.rnn.weight_hh_l0")):
-        if not (shape := shapes.get(name)):
+        array = arrays.get(name)
+        if array is None or not array.ndim:
             raise ValueError(f"the weights are those of a CRNN without {name}, which decides `{option}`")
-        found[option] = int(shape[-1])
+        found[option] = array.shape[-1]
     return found
 
 

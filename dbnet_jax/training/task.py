@@ -143,6 +143,10 @@ class Task(abc.ABC):
         "split" and "predict", the section of the config.
         """
 
+    def complete(self, config: ConfigDict) -> ConfigDict:
+        """The config with what other files say of the network, so that a run and its weights need no other file."""
+        return config
+
     def example(self, config: ConfigDict) -> jax.ShapeDtypeStruct:
         """The shape of an input that `model.init` takes."""
         return IMAGE

@@ -7,11 +7,14 @@ import cv2
 import pytest
 from absl.app import UsageError
 
+from dbnet_jax.commands.options import parse
+from dbnet_jax.commands.sources import load_recognizer
 from dbnet_jax.evaluation.end_to_end import check_texts, with_readings
 from dbnet_jax.evaluation.evaluator import Evaluator
 from dbnet_jax.evaluation.reading import ReadWord
 from dbnet_jax.pages.evaluation import write_report
 from dbnet_jax.reader import Line, Page, Reader, Word
+from dbnet_jax.recognition import Recognition, Recognizer
 from dbnet_jax.tasks.detection import Detection
 from input_pipeline.datasets.sample import Dataset, Sample
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
@@ -94,3 +97,34 @@ def test_the_command_line_scores_words(tmp_path, cli, monkeypatch):
         cli(*command, "--recognizer=small-word")
     with pytest.raises(UsageError, match=r"--recognizer reads what a detector finds"):
         cli("--mode=evaluate", "--weights=small-latin", "--recognizer=small-latin", *command[2:])
+
+
+def test_a_recogniser_is_scored_on_the_words_of_a_detectors_data_again_and_again(tmp_path, cli, monkeypatch):
+    cv2.imwrite(str(tmp_path / "p.png"), white_box((100, 150), 40, 30, 100, 60))
+    (tmp_path / "gt_p.txt").write_text("40,30,100,30,100,60,40,60,Sale\n")
+    monkeypatch.setattr(Recognizer, "read_upright", lambda _, crops: [Recognition("SALE", 0.5) for _ in crops])
+    data = ("--config.data.name=icdar_folder", f"--config.data.dir={tmp_path}", "--config.data.eval_split=trainval")
+    command = ("--mode=evaluate", "--weights=small-latin", "--config=configs/own_data.py", *data)
+    for _ in range(2):
+        assert "accuracy 1.0000  accuracy_case_sensitive 0.0000" in cli(*command, f"--output={tmp_path / 'out'}")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["protocol"] == "words"
+
+
+def test_fields_that_a_recogniser_alone_has_are_the_recognisers(tmp_path):
+    (tmp_path / "words.txt").write_text("open\nclosed\n")
+    fields = (f"--config.predict.lexicon={tmp_path / 'words.txt'}", "--config.beam=3", "--config.predict.batch_size=2")
+    options = parse(["read", "photo.jpg", *fields], tmp_path)
+    recognizer = load_recognizer("small-latin", options)
+    assert (recognizer.config.predict.beam, recognizer.config.predict.batch_size) == (3, 32)
+    assert recognizer.config.predict.lexicon == str(tmp_path / "words.txt")
+    assert options.fields == [("predict.batch_size", "2")]
+
+
+def test_too_many_words_that_cannot_be_read_are_an_error(tmp_path, cli, monkeypatch):
+    monkeypatch.setattr(Recognizer, "read_upright", lambda _, crops: [Recognition("SALE", 0.5) for _ in crops])
+    cv2.imwrite(str(tmp_path / "a.png"), white_box((32, 60), 4, 4, 50, 20))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "labels.txt").write_text("a.png\tSale\nb.png\tSale\n")
+    data = ("--config.data.name=word_list", f"--config.data.dir={tmp_path}", "--config.data.eval_split=trainval")
+    with pytest.raises(ValueError, match=r"1 of 2 words of the evaluation split cannot be read[^$]*b\.png"):
+        cli("--mode=evaluate", "--weights=small-latin", "--config=configs/crnn.py", *data, f"--output={tmp_path / 'o'}")

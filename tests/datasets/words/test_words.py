@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dbnet_jax.characters import CharacterSet, character_sets, load_characters
+from dbnet_jax.characters import CharacterSet, character_sets, load_characters, without_file
 from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.images.decode import BadPicture
 from input_pipeline.bad_samples import BadSamples
@@ -198,6 +198,16 @@ def test_a_file_that_holds_no_character_set(tmp_path, content, reason):
     (tmp_path / "mine.txt").write_bytes(content)
     with pytest.raises(ValueError, match=rf"`config.model.characters` .* cannot be used: .*{reason}"):
         load_characters(tmp_path / "mine.txt")
+
+
+def test_characters_of_a_file_need_the_file_no_more(tmp_path):
+    (tmp_path / "mine.txt").write_text("ab\nc\n")
+    value = without_file(str(tmp_path / "mine.txt"))
+    assert value == "characters:abc"
+    assert load_characters(value).characters == "abc"
+    assert [without_file(one) for one in ("latin", value)] == ["latin", value]
+    with pytest.raises(ValueError, match="are there twice"):
+        load_characters("characters:aa")
 
 
 def test_a_set_without_a_usable_word_lists_why(tmp_path):

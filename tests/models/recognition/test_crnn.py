@@ -10,6 +10,7 @@ import pytest
 from dbnet_jax.losses.recognition import attention_loss, ctc_loss
 from dbnet_jax.models.layers.initialization import fresh_variables
 from dbnet_jax.models.recognition import create_recognizer
+from dbnet_jax.tasks.recognition import recognition_loss
 from dbnet_jax.torch_weights import load_torch_weights
 from tests.helpers import torch_crnn
 from tests.helpers.paths import DATA
@@ -130,3 +131,22 @@ def test_a_text_that_its_columns_cannot_hold_does_not_count():
 def test_unknown_networks_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         create_recognizer(**options)
+
+
+def test_in_bfloat16_the_loss_is_float32_and_nearly_that_of_float32():
+    rng = np.random.default_rng(4)
+    batch = {
+        "image": jnp.asarray(rng.integers(0, 256, (2, 32, 32), np.uint8)),
+        "width": jnp.full(2, 32),
+        "text": jnp.asarray(rng.integers(1, 11, (2, 3), np.int32)),
+    }
+    options = {"classes": 11, "hidden": 8}
+    variables = jax.jit(partial(fresh_variables, create_recognizer("crnn", **options), 0, WORD))()
+    losses = []
+    for dtype in (jnp.float32, jnp.bfloat16):
+        model = create_recognizer("crnn", **options, dtype=dtype)
+        loss, (_, updates) = jax.jit(recognition_loss(model, "ctc"))(variables, batch)
+        assert {leaf.dtype for leaf in (loss, *jax.tree.leaves(updates))} == {jnp.dtype("float32")}
+        losses.append(float(loss))
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+    assert losses[1] != losses[0]
