@@ -1,6 +1,7 @@
 """Slow clients, full queues, clients that leave, and the end of the service."""
 
 import contextlib
+import socket
 import threading
 
 import numpy as np
@@ -66,6 +67,16 @@ def test_a_slow_body_is_refused_in_time():
         answer = slow.recv(4096)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"did not come within 0.1 s" in answer
+
+
+def test_a_connection_without_a_whole_request_is_closed(monkeypatch):
+    monkeypatch.setattr("dbnet_jax.serve.server.HEAD_SECONDS", 0.1)
+    with running(fake_engine()) as client:
+        address = ("127.0.0.1", client.port)
+        for head in (b"", b"POST /detect HTTP/1.1\r\nHo"):
+            with socket.create_connection(address, timeout=20) as slow:
+                slow.sendall(head)
+                assert slow.recv(100) == b""
 
 
 def test_a_body_is_refused_while_it_comes_and_not_at_its_end():
