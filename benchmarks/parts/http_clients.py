@@ -1,6 +1,7 @@
 """Clients of the HTTP service: those that send good pictures, and those that do not."""
 
 import contextlib
+import functools
 import http.client
 import itertools
 import socket
@@ -108,6 +109,7 @@ def _head(length: int) -> bytes:
     return f"POST /detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
+@functools.cache
 def _bomb(side: int) -> bytes:
     """A PNG file of few bytes and of side × side pixels."""
 
