@@ -1,44 +1,58 @@
 """The HTTP service."""
 
 import contextlib
+import math
 import signal
 import socket
 
 from absl.app import UsageError
 
 from dbnet_jax.commands.options import Options
-from dbnet_jax.commands.sources import config_of_weights, run_or_weights
+from dbnet_jax.commands.sources import config_of_weights, load_recognizer, run_or_weights
 from dbnet_jax.detector import Detector
 from dbnet_jax.recognition import Recognizer
 from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
+from dbnet_jax.serve.limits import MEBIBYTE, Limits
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.weights.run_folder import restore_variables
 from dbnet_jax.weights.shipped import DEFAULT
 
 _FLAGS = ("max_megabytes", "max_megapixels", "max_seconds", "max_waiting", "max_requests")
-_LAST_SECONDS = 60  # for the requests that are under way when the service is told to stop
 
 
 def run(options: Options) -> None:
     """The command `serve`. Ctrl-C and SIGTERM finish the requests that are under way, and end it with status 0."""
     try:
-        import uvicorn
-
         from dbnet_jax.serve.app import make_app
         from dbnet_jax.serve.engine import Engine
-        from dbnet_jax.serve.limits import MEBIBYTE, Limits
+        from dbnet_jax.serve.server import make_server
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("dbnet_jax"):
             raise
         raise ImportError(f"serve needs the package {error.name}: pip install 'dbnet_jax[serve]'") from error
 
+    limits = _limits(options)
+    with contextlib.closing(_listen(options.host, options.port)) as listening:
+        names = {"detector": options.weights or DEFAULT, "recognizer": options.recognizer or RECOGNIZER}
+        engine = Engine(*_models(names, options), limits.pixels)
+        server = make_server(make_app(engine, limits, names))
+        host, port = listening.getsockname()[:2]
+        print(f"http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
+        # uvicorn sends itself the signal again when all is done.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+
+
+def _limits(options: Options) -> Limits:
+    """The limits that the flags set. **Raises:** UsageError, which names the flag."""
     for name in _FLAGS:
-        if not getattr(options, name) > 0:
+        if not 0 < getattr(options, name) < math.inf:
             raise UsageError(f"--{name}={getattr(options, name)} must be positive")
     if not 0 <= options.port < 65536:
         raise UsageError(f"--port={options.port} must be in [0, 65535]")
     picture_bytes = int(options.max_megabytes * MEBIBYTE)
-    limits = Limits(
+    return Limits(
         picture_bytes=picture_bytes,
         batch_bytes=4 * picture_bytes,
         batch_pictures=min(Limits.batch_pictures, options.max_waiting),
@@ -48,32 +62,15 @@ def run(options: Options) -> None:
         requests=options.max_requests,
         held_bytes=max(Limits.held_bytes, 8 * picture_bytes),
     )
-    with contextlib.closing(_listen(options.host, options.port)) as listening:
-        names = {"detector": options.weights or DEFAULT, "recognizer": options.recognizer or RECOGNIZER}
-        engine = Engine(*_models(names, options), limits.pixels)
-        config = uvicorn.Config(
-            make_app(engine, limits, names),
-            log_level="warning",
-            access_log=False,
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=_LAST_SECONDS,
-        )
-        host, port = listening.getsockname()[:2]
-        print(f"http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
-        # uvicorn sends itself the signal again when all is done.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _models(names: dict[str, str], options: Options) -> tuple[Detector, Recognizer]:
     file = run_or_weights(names["detector"], "weights", "detection")
-    recognizer = run_or_weights(names["recognizer"], "recognizer", "recognition")
+    recognizer = load_recognizer(names["recognizer"], options)
     config = config_of_weights(file, options)
     keep_memory()
     detector = Detector(config, restore_variables(config, file))
-    return detector, Recognizer.from_checkpoint(recognizer)
+    return detector, recognizer
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -72,7 +72,7 @@ def make_app(engine: Engine, limits: Limits, names: Mapping[str, str | None]) ->
     """
     service = Service(engine, limits)
     # FastAPI's pages of documentation load scripts from elsewhere: /docs is our own.
-    app = FastAPI(title="dbnet_jax", docs_url=None, redoc_url=None, lifespan=service.lifespan)
+    app = FastAPI(title="dbnet_jax", docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=service.lifespan)
     app.state.service = service
     problems.add_handlers(app)
     _add_tasks(app, service)

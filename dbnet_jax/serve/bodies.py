@@ -68,7 +68,7 @@ class BodyLimits:
         if (encoding := headers.get("content-encoding", "identity")) != "identity":
             raise Refusal(415, f"Content-Encoding {encoding!r} is not taken; send the picture as it is")
         announced = headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > limit + _FORM_BYTES:
+        if announced.isdecimal() and int(announced) > limit + _FORM_BYTES:
             raise too_large(_over(limit))
         chunks: list[bytes] = []
         try:

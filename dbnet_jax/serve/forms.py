@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FORM = b"multipart/form-data"
+_LONGEST_NAME = 200  # characters of a file's name
 _MOST_FIELDS = 64  # parts of a form that are no files
 
 
@@ -86,7 +87,8 @@ class _Form:
         if self._header.lower() == b"content-disposition":
             options = parse_options_header(self._value)[1]
             if b"filename" in options:
-                self._name = options[b"filename"].decode("utf-8", "replace")
+                name = options[b"filename"].decode("utf-8", "replace")
+                self._name = "".join(filter(str.isprintable, name))[:_LONGEST_NAME]
         self._header, self._value = b"", b""
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:

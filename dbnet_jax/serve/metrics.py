@@ -64,4 +64,8 @@ class Observed:
                 self._metrics.seconds.labels(path).observe(time.monotonic() - started)
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:  # answered outside of this
+            self._metrics.requests.labels(path, 500).inc()
+            raise

@@ -143,3 +143,16 @@ def test_one_path_is_not_many(images):
             ValueError, match=r"`images` \(='photo\.jpg'\) must be several pictures; `detect` takes one"
         ):
             detect(images)
+
+
+def test_other_options_share_the_network_and_leave_the_detector_as_it_is(file):
+    detector = Detector.from_checkpoint(file, box_threshold=0.5, first_size=640)
+    other = detector.with_options(box_threshold=0.25, first_size=320)
+    assert (other.config.predict.box_threshold, other.config.predict.first_size) == (0.25, 320)
+    assert (detector.config.predict.box_threshold, detector.config.predict.first_size) == (0.5, 640)
+    assert other._eval_step is detector._eval_step
+    assert other._variables is detector._variables
+    assert (detector._first_size, other._first_size) == (640, 320)
+    for wrong in ({"box_threshold": 2.0}, {"box_treshold": 0.5}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            detector.with_options(**wrong)

@@ -20,6 +20,7 @@ from dbnet_jax.recognition import Recognition, Recognizer
 from dbnet_jax.serve.app import make_app
 from dbnet_jax.serve.engine import Engine
 from dbnet_jax.serve.limits import Limits
+from dbnet_jax.serve.server import make_server
 from dbnet_jax.serve.service import Service
 
 WORD = np.array([[2, 2], [30, 2], [30, 12], [2, 12]], np.float64)
@@ -112,7 +113,7 @@ class Client(NamedTuple):
 def running(engine: Engine, limits: Limits | None = None) -> Iterator[Client]:
     """A service on a free port; at the end it finishes what is under way."""
     app = make_app(engine, limits or Limits(), {"detector": "fake", "recognizer": "fake"})
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+    server = make_server(app)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         client = Client(listening.getsockname()[1], app.state.service, server)
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -1,6 +1,8 @@
 """Slow clients, full queues, clients that leave, and the end of the service."""
 
 import contextlib
+import http.client
+import socket
 import threading
 
 import numpy as np
@@ -63,9 +65,20 @@ def test_slow_clients_hold_up_nobody():
 def test_a_slow_body_is_refused_in_time():
     with running(fake_engine(), Limits(body_seconds=0.1)) as client, client.open(HEAD + "100") as slow:
         slow.sendall(b"a")
-        answer = slow.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert b"did not come within 0.1 s" in answer
+        with http.client.HTTPResponse(slow) as response:
+            response.begin()
+            assert response.status == 408
+            assert b"did not come within 0.1 s" in response.read()
+
+
+def test_a_connection_without_a_whole_request_is_closed(monkeypatch):
+    monkeypatch.setattr("dbnet_jax.serve.server.HEAD_SECONDS", 0.1)
+    with running(fake_engine()) as client:
+        address = ("127.0.0.1", client.port)
+        for head in (b"", b"POST /detect HTTP/1.1\r\nHo"):
+            with socket.create_connection(address, timeout=20) as slow:
+                slow.sendall(head)
+                assert slow.recv(100) == b""
 
 
 def test_a_body_is_refused_while_it_comes_and_not_at_its_end():
@@ -157,5 +170,6 @@ def test_an_error_of_the_service_is_a_problem_without_its_words(engine, caplog):
         answer = client.ask("POST", "/detect", PNG)
         assert (answer.status, answer.json["status"]) == (500, 500)
         assert b"secret" not in answer.body
+        assert b'dbnet_requests_total{path="/detect",status="500"} 1.0' in client.ask("GET", "/metrics").body
         del engine.detector.detect_many
         assert client.ask("POST", "/detect", PNG).status == 200

@@ -83,6 +83,13 @@ def test_a_bad_picture_of_a_batch_has_its_own_problem(client):
     assert second["problem"]["detail"].startswith("b: ")
 
 
+def test_names_of_files_cannot_break_an_answer(client):
+    body, headers = form(("a\x01<b>&\x7f" + "x" * 300 + ".png", PNG))
+    answer = client.ask("POST", "/detect?format=hocr", body, headers)
+    page = ET.fromstring(answer.body.decode())
+    assert page.findtext(".//{*}title") == ("a<b>&" + "x" * 300)[:200]
+
+
 def bomb(side: int) -> bytes:
     """A PNG file of few bytes and of side × side pixels."""
 

@@ -46,7 +46,7 @@ async function ask() {
   say("Looking for text …");
   try {
     const answer = await send(mine.signal);
-    const values = await answer.json();
+    const values = await answer.json().catch(() => ({ detail: `The service answered ${answer.status}.` }));
     if (!answer.ok) throw new Error(values.detail);
     show(values);
   } catch (error) {
@@ -163,7 +163,10 @@ async function start() {
   changed();
 }
 
-$("file").addEventListener("change", () => choose($("file").files[0]));
+$("file").addEventListener("change", () => {
+  choose($("file").files[0]);
+  $("file").value = ""; // so that the same file can be chosen again
+});
 $("picture").addEventListener("error", () => $("figure").classList.add("unseen"));
 $("options").addEventListener("input", (event) => {
   if (event.target.id !== "read") touched.add(event.target.id);
