@@ -3,7 +3,7 @@
     python benchmarks/rapidocr.py --weights=small-word --data=icdar2015 --dir=DIR
     python benchmarks/rapidocr.py --weights=RUN --data=msra_td500 --dir=DIR --threads=2 --json=result.json
 
-Needs rapidocr-onnxruntime and onnxruntime, and PyTorch and onnx, which write our network as ONNX, unless --no-onnx
+Needs rapidocr and onnxruntime, and PyTorch and onnx, which write our network as ONNX, unless --no-onnx
 leaves that side out. benchmarks/README.md says how to read the numbers.
 """
 
@@ -22,10 +22,11 @@ import numpy as np
 from parts import measuring
 from parts.rapidocr_sides import Side, check, make_detectors, our_side, their_side
 
-# Before the folder of this file, where other packages' names are.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+# The folder of this file comes last: it has names of packages, and this file has that of RapidOCR.
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path = [str(HERE.parent), *(path for path in sys.path if pathlib.Path(path).resolve() != HERE), str(HERE)]
 
-PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "onnxruntime", "rapidocr-onnxruntime")
+PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "onnxruntime", "rapidocr")
 STAGES = ("preparation", "network", "post-processing")
 WAYS = ("pixels to polygons", "files to polygons")
 THEIRS, THEIRS_DEFAULT = "RapidOCR", "RapidOCR, its own size"
@@ -69,7 +70,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data", required=True, choices=("icdar2015", "msra_td500"), help="whose photos")
     parser.add_argument("--dir", required=True, help="the data set's folder")
     parser.add_argument("--split", default="validation", help="of which every photo is scored")
-    parser.add_argument("--size", type=int, default=736, help="pixels of the short side, for all but one side")
+    parser.add_argument("--size", type=int, default=736, help="pixels of the short side, of the sides without a size")
+    parser.add_argument("--looks", type=int, nargs="+", default=[544, 800, 1152], help="sizes of the several looks")
+    parser.add_argument("--text-height", type=float, default=24.0, help="pixels, which the several looks prefer")
     parser.add_argument("--protocol", default="iou", help="of the scores")
     parser.add_argument("--threads", type=int, default=2, help="cores that everything is kept to")
     parser.add_argument("--pictures", type=int, default=20, help="how many photos are timed, evenly over the split")

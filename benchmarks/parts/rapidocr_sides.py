@@ -11,6 +11,7 @@ import numpy as np
 from onnx_runtime import difference, export
 
 OURS, OURS_ONNX = "ours, XLA", "ours, ONNX Runtime"
+OURS_DEFAULT, OURS_LOOKS = "ours, its own settings", "ours, several looks"
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,22 @@ class Side:
 def make_detectors(options: argparse.Namespace, folder: pathlib.Path | None) -> dict[str, Any]:
     """Ours by XLA, and by ONNX Runtime if there is a folder; all but the size as the weights' own config says.
 
+    And ours with all settings of that config, and with several looks at each photo.
+
     **Raises:** ValueError where the network cannot be written as ONNX.
     """
     from dbnet_jax.detector import Detector
 
     load = Detector.from_checkpoint if pathlib.Path(options.weights).exists() else Detector.from_pretrained
-    ours = load(options.weights, resize="short", size=options.size, batch_size=1)
+    ours = load(options.weights, resize="short", size=options.size, looks="fitting", batch_size=1)
+    several = {"looks": "all", "sizes": tuple(options.looks), "text_height": options.text_height}
+    detectors = {
+        OURS: ours,
+        OURS_DEFAULT: load(options.weights, batch_size=1),
+        OURS_LOOKS: load(options.weights, resize="short", size=None, batch_size=1, **several),
+    }
     if folder is None:
-        return {OURS: ours}
+        return detectors
     model = ours.config.model
     network = argparse.Namespace(backbone=model.backbone, width=model.width, inner=model.inner_channels)
     exported = copy.copy(ours)
@@ -63,7 +72,7 @@ def make_detectors(options: argparse.Namespace, folder: pathlib.Path | None) -> 
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"the PyTorch twin is no such network, --no-onnx leaves it out: {error!r}") from error
     exported._eval_step = onnx_step(file, options.threads)
-    return {OURS: ours, OURS_ONNX: exported}
+    return detectors | {OURS_ONNX: exported}
 
 
 def onnx_step(file: pathlib.Path, threads: int) -> Callable[..., dict[str, np.ndarray]]:
@@ -82,7 +91,13 @@ def onnx_step(file: pathlib.Path, threads: int) -> Callable[..., dict[str, np.nd
 
 
 def our_side(detector: Any) -> Side:
-    """The stages of `Detector.detect`; files by `Detector.detect_many`."""
+    """The stages of `Detector.detect`; files by `Detector.detect_many`. Several looks at a photo are one stage."""
+
+    def many(readers: Iterable[Callable[[], np.ndarray]]) -> list[Any]:
+        return list(detector.detect_many(readers))
+
+    if detector._looks.most > 1:
+        return Side(lambda image: (image, None), detector.detect, lambda found, context: found.polygons, many)
 
     def network(pixels: np.ndarray) -> np.ndarray:
         return np.asarray(detector._eval_step(detector._variables, pixels[None], (detector._map,))[detector._map][0])
@@ -91,18 +106,16 @@ def our_side(detector: Any) -> Side:
         height, width = sizes.seen
         return detector._extract({detector._map: probability_map[:height, :width]}, sizes).polygons
 
-    return Side(detector._fit, network, finish, lambda readers: list(detector.detect_many(readers)))
+    return Side(lambda image: detector._fit(image, detector._looks.first_size), network, finish, many)
 
 
 def make_rapidocr(threads: int) -> Any:
     """RapidOCR's text detector alone, with its own config but for the threads."""
-    import rapidocr_onnxruntime
-    import yaml
-    from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
+    from rapidocr import RapidOCR
 
-    package = pathlib.Path(rapidocr_onnxruntime.__file__).parent
-    config = yaml.safe_load((package / "config.yaml").read_text())["Det"]
-    return TextDetector(config | {"model_path": str(package / config["model_path"]), "intra_op_num_threads": threads})
+    reader = RapidOCR(params={"EngineConfig.onnxruntime.intra_op_num_threads": threads})
+    reader(np.zeros((64, 64, 3), np.uint8), use_cls=False, use_rec=False)  # loads the text detector
+    return reader.text_det
 
 
 def their_side(size: int | None, threads: int) -> Side:
@@ -110,13 +123,13 @@ def their_side(size: int | None, threads: int) -> Side:
 
     Its own code does every step, resizing to multiples of 32 included; a given size is only another ratio.
     """
-    from rapidocr_onnxruntime.ch_ppocr_det.utils import DetPreProcess
+    from rapidocr.ch_ppocr_det.utils import DetPreProcess
 
     detector = make_rapidocr(threads)
 
     def preprocess(height: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
         if size is None:
-            return detector.get_preprocess(max(height, width))
+            return detector.get_preprocess()
         # "min" enlarges what is smaller and leaves the rest alone, and "max" shrinks what is larger.
         small, large = sorted((height, width))
         limit, kind = (size, "min") if small < size else (size * large / small, "max")
@@ -128,9 +141,9 @@ def their_side(size: int | None, threads: int) -> Side:
 
     def finish(probability_map: np.ndarray, picture: tuple[int, int]) -> Sequence[np.ndarray]:
         boxes, _ = detector.postprocess_op(probability_map, picture)
-        return detector.filter_tag_det_res(boxes, picture)
+        return detector.sorted_boxes(boxes)
 
-    return Side(prepare, lambda pixels: detector.infer(pixels)[0], finish)
+    return Side(prepare, detector.session, finish)
 
 
 def check(detectors: Mapping[str, Any], side: Side, image: np.ndarray, threads: int) -> None:
@@ -138,8 +151,8 @@ def check(detectors: Mapping[str, Any], side: Side, image: np.ndarray, threads: 
     if OURS_ONNX in detectors:
         pictures: Any = [image]  # a detector reads pixels as well as files
         difference(detectors[OURS], detectors[OURS_ONNX], pictures)
-    boxes, _ = make_rapidocr(threads)(bgr(image))
-    if not np.array_equal(np.asarray(boxes), np.asarray(side.detect(image))):
+    boxes = make_rapidocr(threads)(bgr(image)).boxes
+    if not np.array_equal(np.asarray([] if boxes is None else boxes), np.asarray(side.detect(image))):
         raise ValueError("RapidOCR finds something else when it is called as a whole")
 
 
