@@ -134,12 +134,13 @@ def test_the_card_can_be_read_beside_it(file):
     assert "Not measured." in ModelCard("x").as_markdown([])
 
 
-def test_no_folder_of_the_machine_that_trained_is_told(file):
+def test_no_folder_of_the_machine_that_trained_and_no_password_is_told(file):
     assert b"/home" not in file.read_bytes()
     config = common.get_config()
     config.update({"data": {"backgrounds": "~/b/", "train_labels": "/x/y/a.json", "eval_labels": "l/b.json"}})
-    config.init.checkpoint = "/tmp/small-word.safetensors"
+    config.init.checkpoint, config.predict.password = "/tmp/small-word.safetensors", "key"
     shown = without_paths(config)
+    assert shown.predict.password is None
     assert (shown.data.backgrounds, shown.init.checkpoint) == ("b", "small-word.safetensors")
     assert (shown.data.train_labels, shown.data.eval_labels) == ("a.json", "l/b.json")
     assert shown.data.tfds_dir == config.data.tfds_dir
