@@ -57,6 +57,7 @@ def _runner(program: Program, content: bytes) -> Any:
     reference = ReferenceEvaluator(content)
 
     def run(inputs: Arrays) -> Arrays:
-        return {program.output: reference.run([program.output], dict(inputs))[0]}
+        outputs: Any = reference.run([program.output], dict(inputs))
+        return {program.output: outputs[0]}
 
     return run

@@ -1,5 +1,6 @@
 """StableHLO: for programs with JAX, without Flax and without this package."""
 
+import functools
 import importlib.util
 import os
 
@@ -38,7 +39,9 @@ def export_stablehlo(network: Network, path: str | os.PathLike[str]) -> float:
         jax.ShapeDtypeStruct(export.symbolic_shape(", ".join(map(str, shape)), scope=scope), kind)
         for kind, shape in program.shapes.values()
     ]
-    exported = export.export(jax.jit(program.function), platforms=PLATFORMS)(*shapes)
+    exported = export.export(jax.jit(functools.partial(program.function, program.variables)), platforms=PLATFORMS)(
+        *shapes
+    )
     content = with_archive(bytes(exported.serialize()), metadata(network, path))
     loaded = export.deserialize(bytearray(content))
     difference = checked_difference(program, lambda inputs: loaded.call(*inputs.values()))

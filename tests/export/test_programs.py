@@ -35,7 +35,7 @@ def wanted(weights):
     """The map of a picture, by JAX."""
     program = program_of(weights)
     (inputs,) = program.examples((64, 96))
-    return inputs["images"], np.asarray(jax.jit(program.function)(**inputs)[program.output])
+    return inputs["images"], np.asarray(jax.jit(program.function)(program.variables, **inputs)[program.output])
 
 
 def test_the_command_writes_onnx_with_config_and_card(weights, wanted, tmp_path, cli):
@@ -78,7 +78,7 @@ def test_a_file_that_differs_is_not_written(weights, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("wrong", [0.01, -0.01, np.nan])
 def test_one_wrong_pixel_is_enough(wrong):
-    def program(images):
+    def program(variables, images):
         return {"map": images[..., 0] / 512}
 
     def run(inputs):
@@ -86,14 +86,14 @@ def test_one_wrong_pixel_is_enough(wrong):
         output[-1, -1, -1] += wrong
         return {"map": output}
 
-    tested = Program(nn.Dense(1), {}, jax.tree_util.Partial(program), {"images": (np.uint8, (1,))}, "map")
-    assert checked_difference(tested, lambda inputs: program(jnp.asarray(inputs["images"], jnp.float32))) < 1e-6
+    tested = Program(nn.Dense(1), {}, program, {"images": (np.uint8, (1,))}, "map")
+    assert checked_difference(tested, lambda inputs: program({}, jnp.asarray(inputs["images"], jnp.float32))) < 1e-6
     with pytest.raises(ValueError, match="differs from JAX by"):
         checked_difference(tested, run)
 
 
 def test_columns_of_padding_do_not_count():
-    def program(images, widths):
+    def program(variables, images, widths):
         return {"log_probabilities": jnp.zeros((len(images), images.shape[2] // 4, 3))}
 
     def run(inputs):
