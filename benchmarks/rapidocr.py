@@ -3,8 +3,8 @@
     python benchmarks/rapidocr.py --weights=small-word --data=icdar2015 --dir=DIR
     python benchmarks/rapidocr.py --weights=RUN --data=msra_td500 --dir=DIR --threads=2 --json=result.json
 
-Needs rapidocr and onnxruntime, and PyTorch and onnx, which write our network as ONNX, unless --no-onnx
-leaves that side out. benchmarks/README.md says how to read the numbers.
+Needs rapidocr and onnxruntime, and onnx unless --no-onnx leaves our network in ONNX Runtime out. The file
+benchmarks/README.md says how to read the numbers.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import os
 import pathlib
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -46,19 +45,18 @@ def main() -> None:
 
     dataset = BENCHMARKS[options.data](options.dir, options.split)
     image = dataset[0].image
-    with tempfile.TemporaryDirectory() as folder:
-        detectors = make_detectors(options, None if options.no_onnx else pathlib.Path(folder))
-        sides = {name: our_side(detector) for name, detector in detectors.items()}
-        sides |= {THEIRS: their_side(options.size, options.threads), THEIRS_DEFAULT: their_side(None, options.threads)}
-        # Before anything is compiled.
-        first = {name: float(time_stages(side, image).sum()) for name, side in sides.items()}
-        check(detectors, sides[THEIRS_DEFAULT], image, options.threads)
-        result = measuring.environment(PACKAGES if options.no_onnx else (*PACKAGES, "torch")) | {
-            name: value for name, value in vars(options).items() if name not in ("json", "dir")
-        }
-        result |= {"weights": pathlib.Path(options.weights).name, "first_photo": first}
-        result["quality"] = {} if options.no_quality else quality(sides, dataset, options.protocol)
-        result["speed"] = speed(sides, readers_of(dataset, options.pictures), options.repeats)
+    detectors = make_detectors(options)
+    sides = {name: our_side(detector) for name, detector in detectors.items()}
+    sides |= {THEIRS: their_side(options.size, options.threads), THEIRS_DEFAULT: their_side(None, options.threads)}
+    # Before anything is compiled.
+    first = {name: float(time_stages(side, image).sum()) for name, side in sides.items()}
+    check(detectors, sides[THEIRS_DEFAULT], image, options.threads)
+    result = measuring.environment(PACKAGES) | {
+        name: value for name, value in vars(options).items() if name not in ("json", "dir")
+    }
+    result |= {"weights": pathlib.Path(options.weights).name, "first_photo": first}
+    result["quality"] = {} if options.no_quality else quality(sides, dataset, options.protocol)
+    result["speed"] = speed(sides, readers_of(dataset, options.pictures), options.repeats)
     show(result)
     measuring.write_json(result, options.json)
 

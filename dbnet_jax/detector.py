@@ -107,6 +107,11 @@ class Detector:
         """
         return cls.from_checkpoint(pretrained_path(name), **overrides)
 
+    @property
+    def variables(self) -> Variables:
+        """The network's `params` and `batch_stats`."""
+        return self._variables
+
     def with_variables(self, variables: Variables) -> "Detector":
         """The same detector with other weights. Nothing is compiled again."""
         claim_process()

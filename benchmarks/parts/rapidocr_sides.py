@@ -1,14 +1,13 @@
 """The detectors that rapidocr.py compares, taken to pieces: ours by XLA, ours by ONNX Runtime, RapidOCR's."""
 
 import argparse
-import copy
+import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx_runtime import difference, export
 
 OURS, OURS_ONNX = "ours, XLA", "ours, ONNX Runtime"
 OURS_DEFAULT, OURS_LOOKS = "ours, its own settings", "ours, several looks"
@@ -45,49 +44,35 @@ class Side:
             self.many(readers)
 
 
-def make_detectors(options: argparse.Namespace, folder: pathlib.Path | None) -> dict[str, Any]:
-    """Ours by XLA, and by ONNX Runtime if there is a folder; all but the size as the weights' own config says.
+def make_detectors(options: argparse.Namespace) -> dict[str, Any]:
+    """Ours by XLA, and by ONNX Runtime unless it is left out; all but the size as the weights' own config says.
 
     And ours with all settings of that config, and with several looks at each photo.
-
-    **Raises:** ValueError where the network cannot be written as ONNX.
     """
     from dbnet_jax.detector import Detector
 
-    load = Detector.from_checkpoint if pathlib.Path(options.weights).exists() else Detector.from_pretrained
-    ours = load(options.weights, resize="short", size=options.size, looks="fitting", batch_size=1)
-    several = {"looks": "all", "sizes": tuple(options.looks), "text_height": options.text_height}
+    make = Detector.from_checkpoint if pathlib.Path(options.weights).exists() else Detector.from_pretrained
+    load = functools.partial(make, options.weights, batch_size=1)
+    fixed: dict[str, Any] = {"resize": "short", "size": options.size, "looks": "fitting"}
+    several: dict[str, Any] = {"looks": "all", "sizes": tuple(options.looks), "text_height": options.text_height}
     detectors = {
-        OURS: ours,
-        OURS_DEFAULT: load(options.weights, batch_size=1),
-        OURS_LOOKS: load(options.weights, resize="short", size=None, batch_size=1, **several),
+        OURS: load(**fixed, backend="xla"),
+        OURS_DEFAULT: load(backend="xla"),
+        OURS_LOOKS: load(resize="short", size=None, backend="xla", **several),
     }
-    if folder is None:
-        return detectors
-    model = ours.config.model
-    network = argparse.Namespace(backbone=model.backbone, width=model.width, inner=model.inner_channels)
-    exported = copy.copy(ours)
-    try:
-        file = export(ours, network, folder / "network.onnx")
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"the PyTorch twin is no such network, --no-onnx leaves it out: {error!r}") from error
-    exported._eval_step = onnx_step(file, options.threads)
-    return detectors | {OURS_ONNX: exported}
+    return detectors if options.no_onnx else detectors | {OURS_ONNX: load(**fixed, backend="onnxruntime")}
 
 
-def onnx_step(file: pathlib.Path, threads: int) -> Callable[..., dict[str, np.ndarray]]:
-    """ONNX Runtime with so many threads in the place of the detector's compiled forward pass."""
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
-
-    def step(variables: Any, images: Any, maps: tuple[str, ...]) -> dict[str, np.ndarray]:
-        (probability_map,) = session.run(None, {"images": np.asarray(images)})
-        return dict.fromkeys(maps, probability_map)
-
-    return step
+def difference(ours: Any, theirs: Any, image: np.ndarray) -> float:
+    """The largest between the two probability maps of a picture. **Raises:** ValueError if it is no rounding."""
+    pixels, _ = ours._fit(image, ours._looks.first_size)
+    maps = [
+        np.asarray(side._eval_step(side._variables, pixels[None], (side._map,))[side._map]) for side in (ours, theirs)
+    ]
+    largest = float(np.abs(maps[0] - maps[1]).max())
+    if largest > 1e-3 or np.std(maps[0]) < 1e-3:
+        raise ValueError(f"the two networks differ by {largest} in a probability")
+    return largest
 
 
 def our_side(detector: Any) -> Side:
@@ -149,8 +134,7 @@ def their_side(size: int | None, threads: int) -> Side:
 def check(detectors: Mapping[str, Any], side: Side, image: np.ndarray, threads: int) -> None:
     """**Raises:** ValueError unless our networks agree, and RapidOCR taken to pieces finds what RapidOCR does."""
     if OURS_ONNX in detectors:
-        pictures: Any = [image]  # a detector reads pixels as well as files
-        difference(detectors[OURS], detectors[OURS_ONNX], pictures)
+        difference(detectors[OURS], detectors[OURS_ONNX], image)
     boxes = make_rapidocr(threads)(bgr(image)).boxes
     if not np.array_equal(np.asarray([] if boxes is None else boxes), np.asarray(side.detect(image))):
         raise ValueError("RapidOCR finds something else when it is called as a whole")

@@ -1,20 +1,65 @@
-"""Writes the weights of a run, its config and a model card into one file."""
+"""Writes the weights of a run, or its network for other programs, into one file."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from absl.app import UsageError
 
 from dbnet_jax.commands.options import Options
-from dbnet_jax.commands.sources import set_fields, workdir
-from dbnet_jax.export.weights import export_run, read_words
+from dbnet_jax.commands.sources import config_of_weights, set_fields, workdir, workdir_or_weights
+from dbnet_jax.export import export_onnx, export_stablehlo, onnx, stablehlo
+from dbnet_jax.export.weights import export_run, read_words, run_weights
+from dbnet_jax.messages import check_choice
+from dbnet_jax.training.task import task_of
+from dbnet_jax.weights.file import SUFFIX, Weights, load_weights
 from dbnet_jax.weights.run_folder import load_config
+
+# Each format, with the end of its files and its function; the weights themselves have none.
+FORMATS: dict[str, tuple[str, Callable[..., float] | None]] = {
+    "safetensors": (SUFFIX, None),
+    "onnx": (onnx.SUFFIX, export_onnx),
+    "stablehlo": (stablehlo.SUFFIX, export_stablehlo),
+}
 
 
 def run(options: Options) -> None:
     """The command `export`."""
+    check_choice("--format", options.format, FORMATS)
+    suffix, export = FORMATS[options.format]
     if options.output is None:
-        raise UsageError("--output is missing: the file, for example small-word.safetensors")
+        raise UsageError(f"--output is missing: the file, for example small-word{suffix}")
+    if pathlib.Path(options.output).suffix != suffix:
+        others = [name for name, (end, _) in FORMATS.items() if end == pathlib.Path(options.output).suffix]
+        hint = f", or --format={others[0]} is missing" if others else ""
+        raise UsageError(f"--output={options.output} must end in {suffix}{hint}")
     words = {} if options.card is None else read_words(options.card)
-    config = set_fields(load_config(workdir(options)), options)
-    exported = export_run(workdir(options), options.output, config, words)
-    for note in exported.notes:
+    if export is None:
+        if options.weights is not None:
+            raise UsageError("--weights are a file already: --format=onnx or stablehlo writes their network")
+        config = set_fields(load_config(workdir(options)), options)
+        exported = export_run(workdir(options), options.output, config, words)
+        _print(exported.notes)
+        print(f"results: {exported.file} and its card, {exported.card}")
+        return
+    weights, notes = _weights(options, words)
+    difference = export(weights, options.output)
+    _print(notes)
+    print(f"largest difference to JAX: {difference:.1e}")
+    print(f"results: {options.output}")
+
+
+def _weights(options: Options, words: dict[str, Any]) -> tuple[Weights, list[str]]:
+    """The weights and the card of a run, or of a file, and notes on the card."""
+    source = workdir_or_weights(options)
+    if options.workdir is not None:
+        config = set_fields(load_config(source), options)
+        return run_weights(source, pathlib.Path(options.output).stem, config, words)
+    loaded, config = load_weights(source), config_of_weights(source, options)
+    task_of(config).check_predict(config)
+    return loaded._replace(config=config, card=loaded.card.extended(words)), []
+
+
+def _print(notes: list[str]) -> None:
+    for note in notes:
         print(note)
-    print(f"results: {exported.file} and its card, {exported.card}")

@@ -1,5 +1,7 @@
-"""A run's weights in files that others read."""
+"""Networks in files that others read."""
 
+from dbnet_jax.export.onnx import export_onnx
+from dbnet_jax.export.stablehlo import export_stablehlo
 from dbnet_jax.export.weights import Exported, export_run
 
-__all__ = ["Exported", "export_run"]
+__all__ = ["Exported", "export_onnx", "export_run", "export_stablehlo"]

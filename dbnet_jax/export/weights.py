@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import changed_fields, config_from_json, without_paths
 from dbnet_jax.training.task import task_of
-from dbnet_jax.weights.file import save_weights
+from dbnet_jax.weights.file import Weights, save_weights
 from dbnet_jax.weights.model_card import CardScore, ModelCard
 from dbnet_jax.weights.run_folder import load_config, restore_checkpoint
 
@@ -48,21 +48,35 @@ def export_run(
     **Raises:** FileNotFoundError when there is no run or no checkpoint; ValueError when `config` is not the run's, or
     none to detect with, and as `restore_checkpoint` and `ModelCard.from_dict`; otherwise as `save_weights`.
     """
-    output, saved = pathlib.Path(output), load_config(workdir)
+    output = pathlib.Path(output)
+    (config, variables, card), notes = run_weights(workdir, output.stem, config, words or {})
+    return Exported(output, save_weights(output, variables, config, card), notes)
+
+
+def run_weights(
+    workdir: str | os.PathLike[str], name: str, config: ConfigDict, words: Mapping[str, Any]
+) -> tuple[Weights, list[str]]:
+    """The weights of a run with a card of this name, and notes on the card.
+
+    **Arguments:** otherwise those of `export_run`.
+
+    **Raises:** as `export_run`, except for the errors of writing.
+    """
+    saved = load_config(workdir)
     _check_changes(config, saved)
     shown = without_paths(saved)
     variables, step, damaged = restore_checkpoint(config, workdir)
     scores, notes = _measured(pathlib.Path(workdir), config, step, damaged)
     trained = step > 0  # `--mode=convert` makes checkpoint 0
     card = ModelCard(
-        name=output.stem,
+        name=name,
         data=_data(shown) if trained else _CONVERTED,
-        command=_command(shown, output.stem) if trained else "",
+        command=_command(shown, name) if trained else "",
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         commit=code_version(),
         scores=scores,
     )
-    return Exported(output, save_weights(output, variables, config, card.extended(words or {})), notes)
+    return Weights(config, variables, card.extended(words)), notes
 
 
 def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:

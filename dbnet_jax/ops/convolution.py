@@ -191,8 +191,10 @@ def _block_product_gradient(x: jax.Array, g: jax.Array, matrix: jax.Array) -> ja
 def _by_platform(
     plain: Callable[..., jax.Array], cpu: Callable[..., jax.Array], x: jax.Array, *arguments: Any
 ) -> jax.Array:
+    # An exported program may have sides without a size; it gets all forms.
+    small = all(isinstance(side, int) for side in x.shape) and x.size // x.shape[-1] < SMALL
     # The sum over a block would go around all devices, were there several.
-    if x.size // x.shape[-1] < SMALL or jax.device_count() > 1:
+    if small or jax.device_count() > 1:
         return plain(x, *arguments)
     return lax.platform_dependent(x, *arguments, cpu=cpu, default=plain)
 

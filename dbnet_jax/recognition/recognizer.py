@@ -103,6 +103,11 @@ class Recognizer:
         """The recogniser with shipped weights. **Arguments:** `name`: "small-latin"; `overrides`: see above."""
         return cls.from_checkpoint(pretrained_path(name), **overrides)
 
+    @property
+    def variables(self) -> Variables:
+        """The network's `params` and `batch_stats`."""
+        return self._variables
+
     def with_variables(self, variables: Variables) -> "Recognizer":
         """The same recogniser with other weights. Nothing is compiled again."""
         other = copy.copy(self)

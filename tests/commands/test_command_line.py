@@ -129,7 +129,7 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
         (["score", "--config.predict.size=3"], "--config is refused: score reads no config"),
         (["predict", "--mode=train"], "--mode=train contradicts the command predict"),
         (["--input=photos"], "command is missing: --input is for predict, read and convert; --mode=predict"),
-        (["--weights", "small-word"], "command is missing: --weights is for predict, read, evaluate and serve"),
+        (["--weights", "small-word"], "command is missing: --weights is for predict, read, evaluate, export and serve"),
         (["--workdir=x"], r"command is missing: --mode=predict\|read\|train"),
         (["--config.train.steps=3"], r"command is missing: --mode=predict\|read\|train"),
     ],
