@@ -134,7 +134,9 @@ def _block_gradient(x: jax.Array, g: jax.Array, kernel: jax.Array, strides: int,
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
     plain = functools.partial(_plain, strides=strides, padding=padding)
-    if strides > 1 or kernel.shape[-1] < FEW or x.shape[1] <= LOW:
+    # An exported network has rows that are no numbers yet.
+    low = isinstance(x.shape[1], int) and x.shape[1] <= LOW
+    if strides > 1 or kernel.shape[-1] < FEW or low:
         return plain(x, kernel)
     return _by_platform(plain, functools.partial(_taller, padding=padding), x, kernel)
 

@@ -42,7 +42,7 @@ def file(tmp_path_factory) -> pathlib.Path:
         ("follow_exif", None, r"one of True, False"),
         ("map", "threshold", "one of .*"),
         ("resize", "wide", "one of .*"),
-        ("looks", "three", "one of fitting, all"),
+        ("looks", "three", "one of 'fitting', 'all'"),
         ("shape", "circle", "one of .*"),
         ("checkpoint", "newest", "one of .*"),
         ("unclip_ratio", -1.0, "positive, or None"),
@@ -152,7 +152,7 @@ def test_other_options_share_the_network_and_leave_the_detector_as_it_is(file):
     assert (detector.config.predict.box_threshold, detector.config.predict.first_size) == (0.5, 640)
     assert other._eval_step is detector._eval_step
     assert other._variables is detector._variables
-    assert (detector._first_size, other._first_size) == (640, 320)
+    assert (detector._looks.first_size, other._looks.first_size) == (640, 320)
     for wrong in ({"box_threshold": 2.0}, {"box_treshold": 0.5}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             detector.with_options(**wrong)

@@ -15,6 +15,7 @@ import uvicorn
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.config.defaults import default_config
 from dbnet_jax.detector import Detector
+from dbnet_jax.images.decode import reading_options
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.recognition import Recognition, Recognizer
 from dbnet_jax.serve.app import make_app
@@ -31,6 +32,7 @@ class FakeDetector(Detector):
 
     def __init__(self) -> None:
         self.config = default_config()
+        self._reading = reading_options(self.config.predict)
         self.gate = threading.Event()
         self.gate.set()
         self.entered: list[None] = []
@@ -44,17 +46,19 @@ class FakeDetector(Detector):
         return other
 
     def detect_many(self, images):
+        return self.detect_each(images, lambda picture, found: found)
+
+    def detect_each(self, images, finish):
         for source in images:
             self.entered.append(None)
             assert self.gate.wait(20)
             try:
-                if callable(source):
-                    source()
+                picture = self._read(source)
             except ValueError as error:
                 yield error
                 continue
             self.calls.append(dict(self.config.predict))
-            yield Detections([WORD], np.array([self.config.predict.box_threshold]))
+            yield finish(picture, Detections([WORD], np.array([self.config.predict.box_threshold])))
 
 
 class FakeRecognizer(Recognizer):

@@ -177,7 +177,8 @@ def test_models_and_metrics(client):
         "sizes": [512, 736, 1152, 1536],
         "reads": True,
     }
-    client.ask("POST", "/made-up/1", b"")
+    for path, body in (("/detect", PNG), ("/detect", PNG[:40]), ("/made-up/1", b"")):
+        client.ask("POST", path, body)
     numbers = client.ask("GET", "/metrics").body.decode()
     assert re.search(r'dbnet_requests_total\{path="/detect",status="200"\} [1-9]', numbers)
     assert re.search(r'dbnet_pictures_total\{result="error"\} [1-9]', numbers)
