@@ -35,7 +35,7 @@ _PROBLEMS = {
     408: "The body did not come in time.",
     413: "The body, the picture or the batch is over a limit.",
     422: "An option is wrong, or the picture cannot be read.",
-    429: "The queue is full; `Retry-After` has the seconds to wait.",
+    429: "The queue is full; the header Retry-After has the seconds to wait.",
 }
 
 

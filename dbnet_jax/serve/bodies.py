@@ -19,7 +19,7 @@ _RETRY_SECONDS = 1
 
 
 class Gone(Exception):
-    """The client closed the connection."""
+    """The client closed the connection, or does not read."""
 
 
 class BodyLimits:
@@ -47,7 +47,8 @@ class BodyLimits:
         self._requests += 1
         refusal = None
         try:
-            await self._app(scope, _replay(await self._read(scope, receive, held), receive), send)
+            body = await self._read(scope, receive, held)
+            await self._app(scope, _replay(body, receive), self._in_time(send))
         except Refusal as error:
             refusal = error
         except Gone:
@@ -57,6 +58,18 @@ class BodyLimits:
             self._held -= held[0]
         if refusal is not None:
             await _refuse(refusal, receive, send)
+
+    def _in_time(self, send: Send) -> Send:
+        """A `send` that gives a client up which does not read its answer."""
+
+        async def sent(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._limits.body_seconds):
+                    await send(message)
+            except TimeoutError:
+                raise Gone from None
+
+        return sent
 
     async def _read(self, scope: Scope, receive: Receive, held: list[int]) -> bytes:
         """The whole body. **Raises:** Refusal; Gone. `held` is kept at the bytes that are in memory."""

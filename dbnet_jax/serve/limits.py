@@ -12,7 +12,7 @@ class Limits:
     - `picture_bytes`: of one picture file.
     - `batch_bytes`, `batch_pictures`: of all pictures in a request to /detect/batch, and how many they are.
     - `pixels`: of one picture, height × width.
-    - `body_seconds`: from the first line of a request to the end of its body.
+    - `body_seconds`: from the headers of a request to the end of its body; also for each part of the answer.
     - `waiting`: pictures that wait for the worker thread.
     - `requests`: requests with a body at a time, those included whose body is still on its way.
     - `held_bytes`: of the bodies of all these requests together.

@@ -1,5 +1,6 @@
 """Slow clients, full queues, clients that leave, and the end of the service."""
 
+import asyncio
 import contextlib
 import http.client
 import socket
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("python_multipart")
 
+from dbnet_jax.serve.bodies import BodyLimits
 from dbnet_jax.serve.limits import Limits
 from tests.helpers.pictures import saved
 from tests.helpers.service import fake_engine, running
@@ -88,6 +90,27 @@ def test_a_body_is_refused_while_it_comes_and_not_at_its_end():
             for _ in range(3):  # of a body without end
                 connection.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_does_not_read_its_answer_is_given_up():
+    answered = []
+
+    async def app(scope, receive, send):
+        assert (await receive())["body"] == b"picture"
+        answered.append(None)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise AssertionError("the answer was sent")
+
+    async def receive():
+        return {"type": "http.request", "body": b"picture", "more_body": False}
+
+    async def never(message):
+        await asyncio.Event().wait()
+
+    limited = BodyLimits(app, Limits(body_seconds=0.02), lambda: None)
+    scope = {"type": "http", "method": "POST", "path": "/detect", "headers": []}
+    asyncio.run(asyncio.wait_for(limited(scope, receive, never), 20))
+    assert answered
 
 
 def test_a_client_that_announces_too_much_need_not_send_it():
