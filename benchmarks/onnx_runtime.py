@@ -116,7 +116,7 @@ def onnx_step(file: pathlib.Path) -> Callable[..., dict[str, np.ndarray]]:
 
 def difference(ours: Any, theirs: Any, files: list[pathlib.Path]) -> float:
     """The largest between the two probability maps of a picture. **Raises:** ValueError where it is no rounding."""
-    pixels, _ = ours._fit(ours._read(files[0]), ours._looks.first_size)
+    pixels, _ = ours._fit(ours._read(files[0]).image, ours._looks.first_size)
     maps = [
         np.asarray(side._eval_step(side._variables, pixels[None], ("probability_map",))["probability_map"])
         for side in (ours, theirs)
@@ -130,7 +130,7 @@ def difference(ours: Any, theirs: Any, files: list[pathlib.Path]) -> float:
 def measure(detectors: Mapping[str, Any], files: list[pathlib.Path], repeats: int) -> dict[str, dict[str, list[float]]]:
     """Milliseconds a picture of both sides: the network alone, and from files to polygons in either way."""
     ours = detectors["ours"]
-    pixels = [ours._fit(ours._read(file), ours._looks.first_size)[0][None] for file in files]
+    pixels = [ours._fit(ours._read(file).image, ours._looks.first_size)[0][None] for file in files]
 
     def network(detector: Any) -> None:
         for one in pixels:
