@@ -182,7 +182,7 @@ def measure_stages(detector: Any, files: Sequence[pathlib.Path]) -> dict[str, fl
     times: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for file in (files[0], *files):
         clock = [time.perf_counter()]
-        pixels, sizes = detector._fit(detector._read(file), detector._looks.first_size)
+        pixels, sizes = detector._fit(detector._read(file).image, detector._looks.first_size)
         clock.append(time.perf_counter())
         outputs = jax.device_get(detector._eval_step(detector._variables, np.stack([pixels]), (detector._map,)))
         clock.append(time.perf_counter())

@@ -98,7 +98,8 @@ def make_rapidocr(threads: int) -> Any:
     """RapidOCR's text detector alone, with its own config but for the threads."""
     from rapidocr import RapidOCR
 
-    reader = RapidOCR(params={"EngineConfig.onnxruntime.intra_op_num_threads": threads})
+    settings = {"EngineConfig.onnxruntime.intra_op_num_threads": threads, "Global.log_level": "error"}
+    reader = RapidOCR(params=settings)
     reader(np.zeros((64, 64, 3), np.uint8), use_cls=False, use_rec=False)  # loads the text detector
     return reader.text_det
 

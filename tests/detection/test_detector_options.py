@@ -42,7 +42,7 @@ def file(tmp_path_factory) -> pathlib.Path:
         ("follow_exif", None, r"one of True, False"),
         ("map", "threshold", "one of .*"),
         ("resize", "wide", "one of .*"),
-        ("looks", "three", "one of 'fitting', 'all'"),
+        ("looks", "three", "one of .*"),
         ("shape", "circle", "one of .*"),
         ("checkpoint", "newest", "one of .*"),
         ("unclip_ratio", -1.0, "positive, or None"),
