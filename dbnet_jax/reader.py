@@ -11,7 +11,7 @@ from jaxtyping import Float
 from dbnet_jax.detector import Detector, Source
 from dbnet_jax.images.crops import cut_between, text_sides
 from dbnet_jax.images.decode import Picture, reading_options
-from dbnet_jax.images.sources import each_frame, to_picture
+from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.recognition.lines import group_lines, reading_order
@@ -108,7 +108,11 @@ class Reader:
         With `config.predict.frames` "all", a path of a file with several frames or pages gives a page for each of them.
 
         The detector works on the next pictures while the words of one are recognised.
+
+        **Raises:** ValueError if `images` is one picture.
         """
+        if is_one_picture(images):
+            raise ValueError(f"`images` (={images!r:.60}) must be several pictures; `read` takes one")
         kept: dict[int, Image] = {}
         predict = self.detector.config.predict
         options = reading_options(predict)
