@@ -38,6 +38,8 @@ def test_a_page_has_its_size_and_content_at_every_resolution(tmp_path: pathlib.P
     first = decode_picture(pdf_file(BOXES), "pages", dpi=72)
     np.testing.assert_array_equal(first.image, read_picture(path, frame=0, dpi=72).image)
     assert first.notes == ('has 3 pages; the first was read; `config.predict.frames` = "all" reads all of them',)
+    turned = pdf_file(BOXES).replace(b"/MediaBox [0 0 120 80]", b"/MediaBox [0 0 120 80] /Rotate 90")
+    assert bright(decode_picture(turned, "turned", dpi=72).image) == [80 - 50, 10, 80 - 20, 60]
     assert decode_picture(pdf_file(BOXES, ink="1 0 0 rg"), "red").image.reshape(-1, 3).max(0).tolist() == [255, 0, 0]
 
 
