@@ -107,6 +107,8 @@ class Reader:
         With `config.predict.frames` "all", a path of a file with several frames or pages gives a page for each of them.
 
         The detector works on the next pictures, and threads cut out their words, while the words of one are recognised.
+
+        **Raises:** ValueError if `images` is one picture.
         """
         cut = self.detector.detect_each(images, lambda picture, found: self._cut(picture.image, found))
         with contextlib.closing(cut):

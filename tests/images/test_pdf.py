@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +15,7 @@ from tests.helpers.brightness import BrightnessDetector, quad
 from tests.helpers.pdf_files import pdf_file
 from tests.helpers.pictures import saved
 
-pytest.importorskip("pypdfium2")
+pdfium = pytest.importorskip("pypdfium2")
 
 BOXES = [(10, 20, 60, 50), (30, 10, 100, 40), (20, 40, 70, 70)]
 
@@ -37,6 +38,8 @@ def test_a_page_has_its_size_and_content_at_every_resolution(tmp_path: pathlib.P
     first = decode_picture(pdf_file(BOXES), "pages", dpi=72)
     np.testing.assert_array_equal(first.image, read_picture(path, frame=0, dpi=72).image)
     assert first.notes == ('has 3 pages; the first was read; `config.predict.frames` = "all" reads all of them',)
+    turned = pdf_file(BOXES).replace(b"/MediaBox [0 0 120 80]", b"/MediaBox [0 0 120 80] /Rotate 90")
+    assert bright(decode_picture(turned, "turned", dpi=72).image) == [80 - 50, 10, 80 - 20, 60]
     assert decode_picture(pdf_file(BOXES, ink="1 0 0 rg"), "red").image.reshape(-1, 3).max(0).tolist() == [255, 0, 0]
 
 
@@ -102,12 +105,23 @@ def test_without_the_library_a_file_says_what_to_install(monkeypatch, tmp_path: 
         read_picture(tmp_path / "a.pdf")
 
 
-def test_threads_read_pages_of_one_file(tmp_path: pathlib.Path):
+def test_threads_take_turns_in_the_library(tmp_path: pathlib.Path, monkeypatch):
     path = tmp_path / "pages.pdf"
-    path.write_bytes(pdf_file(BOXES * 20))
+    path.write_bytes(pdf_file(BOXES * 8))
+    render, running, most = pdfium.PdfPage.render, [], []
+
+    def slow(*args, **options):
+        running.append(args)
+        most.append(len(running))
+        time.sleep(0.002)
+        running.pop()
+        return render(*args, **options)
+
+    monkeypatch.setattr(pdfium.PdfPage, "render", slow)
     with ThreadPoolExecutor(8) as pool:
-        images = list(pool.map(lambda page: read_picture(path, frame=page, dpi=72).image, range(60)))
-    assert [bright(image) for image in images] == [list(box) for box in BOXES * 20]
+        images = list(pool.map(lambda page: read_picture(path, frame=page, dpi=72).image, range(24)))
+    assert [bright(image) for image in images] == [list(box) for box in BOXES * 8]
+    assert max(most) == 1
 
 
 def test_a_detector_renders_the_pages_that_it_needs(tmp_path: pathlib.Path, monkeypatch):

@@ -1,6 +1,7 @@
 """A searchable PDF looks as its pictures, and its words are found where they stand."""
 
 import pathlib
+import re
 
 import cv2
 import numpy as np
@@ -93,6 +94,10 @@ def test_the_pages_look_as_the_pictures(tmp_path: pathlib.Path):
         shown = read_picture(path, frame=number, dpi=100).image
         assert shown.shape == picture().shape
         assert np.abs(shown.astype(int) - picture()).max() < 25
+    with pdfium.PdfDocument(path) as document:
+        drawn = [one for one in document[0].get_objects() if one.type == pdfium.raw.FPDF_PAGEOBJ_TEXT]
+        modes = {pdfium.raw.FPDFTextObj_GetTextRenderMode(one) for one in drawn}
+        assert (len(drawn), modes) == (len(WORDS), {pdfium.raw.FPDF_TEXTRENDERMODE_INVISIBLE})
     long = made(tmp_path / "long", np.zeros((2, 70_000, 3), np.uint8), Page([], (2, 70_000)))
     with pdfium.PdfDocument(long) as document:
         assert document[0].get_width() == pytest.approx(14400)
@@ -109,6 +114,16 @@ def test_another_name_begins_another_file_and_a_full_disk_leaves_none(tmp_path: 
     assert [file.name for file in tmp_path.iterdir()] == ["a.pdf"]
     with pdfium.PdfDocument(tmp_path / "a.pdf") as document:
         assert len(document) == 2
+
+
+def test_the_table_has_the_place_of_every_object(tmp_path: pathlib.Path):
+    """Programs repair a file with a wrong table, or refuse it."""
+    content = made(tmp_path, picture(), page_of(WORDS), page_of({})).read_bytes()
+    start = int(content.split()[-2])
+    count, rows = re.match(rb"xref\n0 (\d+)\n((?:\d{10} \d{5} [nf] \n)+)trailer", content[start:]).groups()
+    assert len(rows) == 20 * int(count)
+    for number, row in enumerate(rows.split(b"\n")[1:-1], 1):
+        assert content[int(row[:10]) :].startswith(b"%d 0 obj\n" % number)
 
 
 def interrupt(*args: object) -> None:
