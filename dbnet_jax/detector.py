@@ -315,7 +315,7 @@ def _check_task(config: ConfigDict) -> None:
 def _check_several(images: Iterable[Source]) -> None:
     if is_one_picture(images):
         what = f"={os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else type(images).__name__
-        raise ValueError(f"`images` ({what}) must be several pictures; `detect` takes one")
+        raise ValueError(f"`images` ({what}) must be several pictures: put a single one into a list")
 
 
 def _warned(name: str, found: Detections, maps: Maps) -> Detections:

@@ -8,7 +8,7 @@ from absl.app import UsageError
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_of_weights, set_fields, workdir, workdir_or_weights
-from dbnet_jax.export import export_onnx, export_stablehlo, onnx, stablehlo
+from dbnet_jax.export import export_litert, export_onnx, export_stablehlo, litert, onnx, stablehlo
 from dbnet_jax.export.weights import export_run, read_words, run_weights
 from dbnet_jax.messages import check_choice
 from dbnet_jax.training.task import task_of
@@ -20,6 +20,7 @@ FORMATS: dict[str, tuple[str, Callable[..., float] | None]] = {
     "safetensors": (SUFFIX, None),
     "onnx": (onnx.SUFFIX, export_onnx),
     "stablehlo": (stablehlo.SUFFIX, export_stablehlo),
+    "litert": (litert.SUFFIX, export_litert),
 }
 
 
@@ -33,17 +34,24 @@ def run(options: Options) -> None:
         others = [name for name, (end, _) in FORMATS.items() if end == pathlib.Path(options.output).suffix]
         hint = f", or --format={others[0]} is missing" if others else ""
         raise UsageError(f"--output={options.output} must end in {suffix}{hint}")
+    if (options.size is None) == (options.format == "litert"):
+        raise UsageError(
+            "--size is missing: litert has one size, as in --size=736x1312"
+            if options.size is None
+            else f"--size is for litert: {options.format} takes every size"
+        )
+    sizes = {} if options.size is None else {"size": options.size}
     words = {} if options.card is None else read_words(options.card)
     if export is None:
         if options.weights is not None:
-            raise UsageError("--weights are a file already: --format=onnx or stablehlo writes their network")
+            raise UsageError("--weights are a file already: --format=onnx, stablehlo or litert writes their network")
         config = set_fields(load_config(workdir(options)), options)
         exported = export_run(workdir(options), options.output, config, words)
         _print(exported.notes)
         print(f"results: {exported.file} and its card, {exported.card}")
         return
     weights, notes = _weights(options, words)
-    difference = export(weights, options.output)
+    difference = export(weights, options.output, **sizes)
     _print(notes)
     print(f"largest difference to JAX: {difference:.1e}")
     print(f"results: {options.output}")

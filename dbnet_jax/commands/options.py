@@ -14,7 +14,7 @@ COMMANDS = {
     "train": ("--config=FILE --workdir=DIR", "trains a detector, or continues a run"),
     "evaluate": ("--workdir=DIR", "scores a run, or --weights, on a data set"),
     "inspect": ("--config=FILE --output=DIR", "draws training examples, and measures their text"),
-    "export": ("--workdir=DIR --output=FILE", "writes a run's weights, or its network as ONNX or StableHLO"),
+    "export": ("--workdir=DIR --output=FILE", "writes a run's weights, or its network as ONNX, StableHLO or LiteRT"),
     "convert": ("--input=FILE --workdir=DIR", "makes a run of a PyTorch checkpoint"),
     "serve": ("--port=8080", "finds and reads text in pictures that clients send by HTTP"),
     "score": ("--detections=DIR --truth=DIR", "scores detections in files"),
@@ -47,6 +47,12 @@ class Flag(NamedTuple):
     default: Any = None
 
 
+def _size(text: str) -> tuple[int, int]:
+    """ "736x1312" → (736, 1312)."""
+    height, width = text.split("x")
+    return int(height), int(width)
+
+
 FLAGS = (
     Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
     Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
@@ -58,7 +64,15 @@ FLAGS = (
     Flag("output", "export", "FILE", "The file, for example small-word.safetensors or small-word.onnx."),
     Flag("output", "score", "DIR", "A folder for results; without it, they are only printed."),
     Flag("formats", "predict read", "NAMES", "The kinds of results, as in json,page; all without it."),
-    Flag("format", "export", "NAME", "safetensors, the weights; or the network: onnx, stablehlo.", str, "safetensors"),
+    Flag(
+        "format",
+        "export",
+        "NAME",
+        "safetensors, the weights; or the network: onnx, stablehlo, litert.",
+        str,
+        "safetensors",
+    ),
+    Flag("size", "export", "HEIGHTxWIDTH", "The size of a picture for litert, as in 736x1312.", _size),
     Flag("card", "export", "FILE", "A JSON file with more fields of the model card."),
     Flag("count", "inspect", "N", "How many training examples to draw (24).", int, 24),
     Flag("detections", "score", "PATH", "A folder, a zip archive or a detections.json."),

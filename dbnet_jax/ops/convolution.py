@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from dbnet_jax.ops.replaceable import replaceable
+
 Padding = tuple[tuple[int, int], tuple[int, int]]
 SAME = ((1, 1), (1, 1))
 # Pixels in a block of rows: they stay in a core's cache.
@@ -50,6 +52,7 @@ def convolve(
     return _convolve(x, kernel, strides, padding)
 
 
+@replaceable
 def pixel_product(
     x: Float[Array, "batch height *pixels channels"], matrix: Float[Array, "channels features"]
 ) -> Float[Array, "batch height *pixels features"]:

@@ -105,5 +105,5 @@ def test_a_reader_reads_the_first_page_or_each(folder):
         f"{locked}: is encrypted; `config.predict.password` takes its password",
         "word4",
     ]
-    with pytest.raises(ValueError, match=r"must be several pictures; `read` takes one"):
+    with pytest.raises(ValueError, match=r"must be several pictures: put a single one into a list"):
         next(Reader(detector(), Numbers()).read_many(str(book)))

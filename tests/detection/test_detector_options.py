@@ -140,7 +140,7 @@ def test_one_path_is_not_many(images):
     detector = BrightnessDetector()
     for detect in (detector.detect_many, detector.detect_batch):
         with pytest.raises(
-            ValueError, match=r"`images` \(='photo\.jpg'\) must be several pictures; `detect` takes one"
+            ValueError, match=r"`images` \(='photo\.jpg'\) must be several pictures: put a single one into a list"
         ):
             detect(images)
 

@@ -11,7 +11,7 @@ from absl.app import UsageError
 from flax import linen as nn
 
 from dbnet_jax.commands.export import FORMATS
-from dbnet_jax.export import export_onnx, export_stablehlo
+from dbnet_jax.export import export_litert, export_onnx, export_stablehlo, litert
 from dbnet_jax.export import onnx as onnx_export
 from dbnet_jax.export.files import with_archive
 from dbnet_jax.export.program import Program, checked_difference, program_of
@@ -66,6 +66,18 @@ def test_stablehlo_is_loaded_by_jax_alone(weights, wanted, tmp_path):
         loaded.call(np.zeros((1, 64, 100, 3), np.uint8))
     with zipfile.ZipFile(file) as archive:
         assert json.loads(archive.read("card")) == CARD.as_dict()
+
+
+def test_litert_has_one_size(weights, wanted, tmp_path):
+    file = tmp_path / "tiny.tflite"
+    assert export_litert(weights, file, size=(64, 96)) < 1e-3
+    with zipfile.ZipFile(file) as archive:
+        assert json.loads(archive.read("card")) == CARD.as_dict()
+    (found,) = litert._run(file.read_bytes(), "map", {"images": wanted[0]}).values()
+    np.testing.assert_allclose(found, wanted[1], atol=1e-4)
+    for size in ((64, 100), (0, 64)):
+        with pytest.raises(ValueError, match=r"`size` \(=\(\d+, \d+\)\) must be multiples of 32"):
+            export_litert(weights, file, size=size)
 
 
 def test_a_file_that_differs_is_not_written(weights, tmp_path, monkeypatch):
@@ -125,6 +137,9 @@ def test_a_path_that_is_none(weights, tmp_path):
         (["--output=x.onnx"], r"must end in \.safetensors, or --format=onnx is missing"),
         (["--output=x.safetensors"], "--weights are a file already"),
         (["--format=onnx"], r"--output is missing: the file, for example small-word\.onnx"),
+        (["--format=litert", "--output=x.tflite"], r"--size is missing: litert has one size"),
+        (["--format=litert", "--output=x.tflite", "--size=64"], r"--size"),
+        (["--format=onnx", "--output=x.onnx", "--size=64x64"], "--size is for litert: onnx takes every size"),
         (["--format=onnx", "--output=x.onnx", "--config.model.width=8"], "the weights decide the model"),
     ],
 )

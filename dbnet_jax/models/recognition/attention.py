@@ -31,7 +31,7 @@ class AttentionDecoder(nn.Module):
         texts: Int[Array, "batch length"] | None = None,
     ) -> Float[Array, "batch steps classes"]:
         """The logits of each step: `length` + 1 steps with teacher forcing by `texts`, else `max_length` + 1."""
-        batch = len(columns)
+        batch = columns.shape[0]  # of an exported program, it has no length
         if texts is None:
             given = jnp.full((batch, self.max_length + 1), _OWN)
         else:
