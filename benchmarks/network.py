@@ -11,12 +11,12 @@ import argparse
 import os
 import statistics
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from parts import measuring
-from parts.network_sides import SIDES, call, start
+from parts.apart import Apart
+from parts.network_sides import SIDES, Ours, Twin
 
 PASSES = ("forward", "training")
 
@@ -26,33 +26,11 @@ def main() -> None:
     options = parse_options()
     # Half for each side on a GPU; both see what the other has taken otherwise, and JAX would take most of it.
     os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
-    with tempfile.TemporaryDirectory() as folder, Side("PyTorch", options, folder) as twin:
+    with tempfile.TemporaryDirectory() as folder, Apart(Twin, options, Path(folder)) as twin:
         if twin("device") == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"
-        with Side("ours", options, folder) as ours:
+        with Apart(Ours, options, Path(folder)) as ours:
             measure({"ours": ours, "PyTorch": twin}, options)
-
-
-class Side:
-    """A side in a process of its own: the libraries' threads and memory do not get into each other's way."""
-
-    def __init__(self, name: str, options: argparse.Namespace, folder: str):
-        spawn = get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=start, initargs=(name, options, folder))
-
-    def __enter__(self) -> "Side":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._pool.shutdown()
-
-    def __call__(self, method: str, *arguments: Any) -> Any:
-        """Calls a method of the side, and waits."""
-        return self._pool.submit(call, method, *arguments).result()
-
-    def begin(self, method: str, *arguments: Any) -> Any:
-        """Calls a method of the side; a future of what it gives."""
-        return self._pool.submit(call, method, *arguments)
 
 
 def parse_options() -> argparse.Namespace:
@@ -77,7 +55,7 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def measure(sides: dict[str, Side], options: argparse.Namespace) -> None:
+def measure(sides: dict[str, Apart], options: argparse.Namespace) -> None:
     """Every size of batch; what is measured is written before the next one begins."""
     backend, kind = sides["ours"]("device")
     gpu = backend != "cpu"
@@ -99,7 +77,7 @@ def measure(sides: dict[str, Side], options: argparse.Namespace) -> None:
         measuring.write_json(result, options.json)
 
 
-def take_turns(sides: dict[str, Side], options: argparse.Namespace, steps: int) -> dict[str, list[float]]:
+def take_turns(sides: dict[str, Apart], options: argparse.Namespace, steps: int) -> dict[str, list[float]]:
     """Milliseconds of a step, by pass and side, once a repeat; a busy moment of the machine hits both."""
     found: dict[str, list[float]] = {f"{name}, {side}": [] for name in options.passes for side in SIDES}
     for repeat in range(options.repeats + 1):

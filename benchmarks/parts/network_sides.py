@@ -15,18 +15,6 @@ import numpy as np
 SIDES = ("ours", "PyTorch")
 CHECK_SIZE, CHECK_BATCH, CHECK_STEPS = (128, 160), 2, 2
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.007, 0.9, 1e-4
-_side: Any = None
-
-
-def start(side: str, options: argparse.Namespace, folder: str) -> None:
-    """Makes this process a side."""
-    global _side
-    _side = {"ours": Ours, "PyTorch": Twin}[side](options, pathlib.Path(folder))
-
-
-def call(method: str, *arguments: Any) -> Any:
-    """Calls this process's side."""
-    return getattr(_side, method)(*arguments)
 
 
 def milliseconds(step: Callable[[], Any], wait: Callable[[Any], None], steps: int) -> float:

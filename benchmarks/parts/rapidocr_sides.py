@@ -1,4 +1,4 @@
-"""The detectors that rapidocr.py compares, taken to pieces: ours by XLA, ours by ONNX Runtime, RapidOCR's."""
+"""The detectors that rapidocr_detector.py compares, taken to pieces: ours by XLA, ours by ONNX Runtime, RapidOCR's."""
 
 import argparse
 import functools

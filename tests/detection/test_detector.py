@@ -148,7 +148,7 @@ def test_what_people_call_a_picture_is_one():
     for source in (image[..., 0], image / 255, saved(image, "PNG"), pil, lambda: pil.convert("1")):
         assert_same(detector.detect(source), detector.detect(image))
     for one in (image, image[..., 0], saved(image, "PNG")):
-        with pytest.raises(ValueError, match=r"`images` \(\w+\) must be several pictures: put a single one into a list"):
+        with pytest.raises(ValueError, match=r"`images` \(\w+\) must be several pictures: put a single"):
             detector.detect_many(one)
 
 

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.datasets.rendered.scenes.backgrounds import _CLUTTER, Backgrounds, _read_photo
+from input_pipeline.datasets.rendered.scenes import backgrounds
+from input_pipeline.datasets.rendered.scenes.backgrounds import _CLUTTER, Backgrounds, _Photos, _read_photo
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 from input_pipeline.datasets.rendered.scenes.layouts import Layouts
 from tests.helpers.problems import said
@@ -63,24 +64,26 @@ def test_large_photographs_are_kept_small(tmp_path):
     assert picture.shape == (140, 190, 3)
 
 
-def test_kept_photographs_take_a_bounded_part_of_the_memory(tmp_path):
-    cv2.imwrite(str(tmp_path / "0.png"), np.full((1024, 1024, 3), 200, np.uint8))
-    for number in range(1, 60):
+@pytest.mark.parametrize(("side", "kept"), [(100, 10), (50, 15)])  # of 30,000 and of 7,500 bytes
+def test_kept_photographs_take_a_bounded_part_of_the_memory(tmp_path, monkeypatch, side, kept):
+    monkeypatch.setattr(backgrounds, "_KEPT", 300_000)
+    cv2.imwrite(str(tmp_path / "0.png"), np.full((side, side, 3), 200, np.uint8))
+    for number in range(1, 15):
         shutil.copy(tmp_path / "0.png", tmp_path / f"{number}.png")
-    photos = [weakref.ref(_read_photo(tmp_path / f"{number}.png")) for number in range(60)]
-    kept = [photo() for photo in photos if photo() is not None]
-    assert 32 < len(kept) < 60
-    assert sum(photo.nbytes for photo in kept) <= 128e6
+    read = _Photos().read
+    photos = [weakref.ref(read(tmp_path / f"{number}.png")) for number in range(15)]
+    assert [photo() is not None for photo in photos] == [False] * (15 - kept) + [True] * kept
+    assert read(tmp_path / "14.png") is photos[-1]()
 
 
-def test_what_is_kept_changes_no_picture(tmp_path):
+def test_what_is_kept_changes_no_picture(tmp_path, monkeypatch):
     for number in range(3):
         noise = np.random.default_rng(number).integers(0, 256, (160, 160, 3), np.uint8)
         cv2.imwrite(str(tmp_path / f"{number}.png"), noise)
     dataset = SceneDataset(16, size=(128, 128), fonts="builtin", backgrounds=tmp_path)
     kept = [dataset[index].image for index in (*range(16), *range(16))]
     for index in range(16):
-        _read_photo.cache_clear()
+        monkeypatch.setattr(backgrounds, "_photos", _Photos())
         fresh = dataset[index].image
         np.testing.assert_array_equal(kept[index], fresh)
         np.testing.assert_array_equal(kept[16 + index], fresh)

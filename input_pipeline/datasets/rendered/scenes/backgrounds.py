@@ -1,9 +1,9 @@
 """The grounds of scenes: photographs, or drawn grounds with things that are not text."""
 
-import functools
-import itertools
 import os
 import pathlib
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 
 import cv2
@@ -25,9 +25,9 @@ _PHOTO_SHARE = 0.75
 # Shares of the grounds with drawn things that are not text. Most photographs contain such things already.
 _DRAWN_CLUTTERED, _PHOTOS_CLUTTERED = 0.7, 0.25
 _LONGEST = 1024  # pixels: larger photographs are shrunk
-# Photographs that each rendering process keeps: at most 128 MB. More would save little time: a training set has
-# thousands of photographs, and few are used again soon.
-_KEPT = 128_000_000 // (3 * _LONGEST**2)
+# Bytes of the photographs that each rendering process keeps. More would save little time: a training set has thousands
+# of photographs, and few are used again soon.
+_KEPT = 128_000_000
 
 
 class Backgrounds:
@@ -61,7 +61,7 @@ class Backgrounds:
         If a file is no picture, a ground is drawn instead, and `problems` gets an entry.
         """
         if self._files and rng.random() < _PHOTO_SHARE:
-            photo = _read_photo(self._files[rng.integers(len(self._files))])
+            photo = _photos.read(self._files[rng.integers(len(self._files))])
             if not isinstance(photo, Problem):
                 picture = _crop(rng, photo, size, share)
                 _add_clutter(rng, picture, _PHOTOS_CLUTTERED)
@@ -72,7 +72,34 @@ class Backgrounds:
         return picture
 
 
-@functools.lru_cache(maxsize=_KEPT)
+class _Photos:
+    """Reads photographs, and keeps those that were used last, at most `_KEPT` bytes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[pathlib.Path, Image] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def read(self, file: pathlib.Path) -> Image | Problem:
+        with self._lock:
+            if file in self._kept:
+                self._kept.move_to_end(file)
+                return self._kept[file]
+        photo = _read_photo(file)
+        if isinstance(photo, Problem):
+            return photo
+        with self._lock:
+            if file not in self._kept:
+                self._kept[file] = photo
+                self._bytes += photo.nbytes
+            while self._bytes > _KEPT:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return photo
+
+
+_photos = _Photos()
+
+
 def _read_photo(file: pathlib.Path) -> Image | Problem:
     """The photograph, or what is wrong with it."""
     try:
@@ -176,9 +203,13 @@ def _holes(rng: np.random.Generator, picture: Image) -> None:
     layers = [(np.zeros(2), color)]
     if rng.random() < 0.5:
         layers.insert(0, (rng.uniform(-0.1, 0.1, 2) * step, pick_color(rng)))
-    for (aside, shade), row, column in itertools.product(layers, range(rows), range(columns)):
-        x, y = np.rint(start + aside + column * step * along + row * down).astype(int).tolist()
-        cv2.ellipse(picture, (x, y), axes, np.degrees(angle + slant), 0, 360, shade, -1, cv2.LINE_AA)
+    along, down = np.arange(columns)[None, :, None] * step * along, np.arange(rows)[:, None, None] * down
+    for aside, shade in layers:
+        centres = np.rint(start + aside + along + down).astype(int).reshape(-1, 2)
+        # Many lie outside of a small picture, and nothing of them is seen.
+        seen = ((centres > -max(axes) - 2) & (centres < size + max(axes) + 2)).all(1)
+        for x, y in centres[seen].tolist():
+            cv2.ellipse(picture, (x, y), axes, np.degrees(angle + slant), 0, 360, shade, -1, cv2.LINE_AA)
 
 
 def _panel(rng: np.random.Generator, picture: Image) -> None:

@@ -46,16 +46,13 @@ class Contrast:
         reach, side = max(1, round(0.08 * inked.line)), max(5, 2 * round(0.3 * inked.line) + 1)
         rim = cv2.dilate(inked.letters, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) - inked.letters
 
-        def mean(of: Float32[np.ndarray, "_ _"], where: Float32[np.ndarray, "_ _"]) -> Float32[np.ndarray, "_ _"]:
-            total, weight = (np.asarray(cv2.blur(part, (side, side)), np.float32) for part in (of * where, where))
-            return total / (weight + np.float32(1e-5))
-
         self._first = np.array(inked.first, np.float32)
         self._ink = inked.letters.astype(np.float32) / np.float32(255)
         around = rim.astype(np.float32) / np.float32(255)
-        beside = mean(seen, around)
-        self._difference = np.abs(mean(seen, self._ink) - beside)
-        self._deviation = np.sqrt(np.maximum(mean(seen * seen, around) - beside * beside, 0))
+        ink, ground = (_blurred(where, side) + np.float32(1e-5) for where in (self._ink, around))
+        beside = _blurred(seen * around, side) / ground
+        self._difference = np.abs(_blurred(seen * self._ink, side) / ink - beside)
+        self._deviation = np.sqrt(np.maximum(_blurred(seen * seen * around, side) / ground - beside * beside, 0))
 
     def is_enough(self, polygon: Polygon) -> bool:
         """Whether the word in `polygon` has enough contrast with the ground."""
@@ -67,3 +64,7 @@ class Contrast:
             return False
         difference = float((self._difference * weight).sum()) / total
         return difference >= max(_CONTRAST, _STEADY * float((self._deviation * weight).sum()) / total)
+
+
+def _blurred(values: Float32[np.ndarray, "_ _"], side: int) -> Float32[np.ndarray, "_ _"]:
+    return np.asarray(cv2.blur(values, (side, side)), np.float32)

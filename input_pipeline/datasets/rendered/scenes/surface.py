@@ -138,8 +138,10 @@ class Plane:
     def place(self, points: Polygon) -> Polygon:
         u, v = points[:, 0] - self.centre[0], points[:, 1] - self.centre[1]
         a, b = self.curve.bend(u, v) if self.curve else (u, v)
-        x, y, w = self.matrix @ np.stack([a, b, np.ones_like(a)])
-        return np.stack([x / w, y / w], -1)
+        flat = np.ones((3, len(points)))
+        flat[0], flat[1] = a, b
+        seen = self.matrix @ flat
+        return np.ascontiguousarray((seen[:2] / seen[2]).T)
 
     def draw(
         self, letters: UInt8[np.ndarray, "_ _"], origin: tuple[int, int], size: tuple[int, int]

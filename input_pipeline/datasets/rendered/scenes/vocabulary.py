@@ -1,7 +1,7 @@
 """The texts of scenes: words of several scripts, made-up words, numbers, codes and addresses."""
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,11 +13,12 @@ she so that the their them they this to up us was we were will with you your
 """
 _LITTLE = _LITTLE_LIST.split()
 # Parts of made-up words: their letters vary more than those of any list.
-_ONSETS = (
+_ONSET_LIST = (
     "b bl br c ch cl cr d dr f fl fr g gl gr h j k kr l m n p ph pl pr qu r s sc sh sk sl sm sn sp st str t th tr v w z"
 )
-_VOWELS = "a a a e e e e i i i o o o u u y ai au ea ee ie oo ou"
-_CODAS = "b ck d f g l ll m n n n ng nd nt p r r r rd rt s s ss st t t th x z"
+_VOWEL_LIST = "a a a e e e e i i i o o o u u y ai au ea ee ie oo ou"
+_CODA_LIST = "b ck d f g l ll m n n n ng nd nt p r r r rd rt s s ss st t t th x z"
+_ONSETS, _VOWELS, _CODAS = _ONSET_LIST.split(), _VOWEL_LIST.split(), _CODA_LIST.split()
 _ACCENTED = dict(zip("aceinosuyzAEOU", "áçéíñöšüýžÄÉÖÜ", strict=True))
 
 _CHINESE = """
@@ -78,8 +79,7 @@ def _latin(rng: np.random.Generator) -> str:
     return word
 
 
-def _pick(rng: np.random.Generator, words: str) -> str:
-    choices = words.split()
+def _pick(rng: np.random.Generator, choices: Sequence[str]) -> str:
     return choices[rng.integers(len(choices))]
 
 

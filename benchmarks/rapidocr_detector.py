@@ -1,7 +1,7 @@
 """Our detector and RapidOCR's on a CPU: the time that photographs take, stage by stage, and what is found in them.
 
-    python benchmarks/rapidocr.py --weights=small-word --data=icdar2015 --dir=DIR
-    python benchmarks/rapidocr.py --weights=RUN --data=msra_td500 --dir=DIR --threads=2 --json=result.json
+    python benchmarks/rapidocr_detector.py --weights=small-word --data=icdar2015 --dir=DIR
+    python benchmarks/rapidocr_detector.py --weights=RUN --data=msra_td500 --dir=DIR --threads=2 --json=result.json
 
 Needs rapidocr and onnxruntime, and onnx unless --no-onnx leaves our network in ONNX Runtime out. The file
 benchmarks/README.md says how to read the numbers.
