@@ -10,6 +10,7 @@ from dbnet_jax.config.checks import check_predict
 from dbnet_jax.config.saved import config_from_json
 from dbnet_jax.evaluation.evaluator import Evaluator
 from dbnet_jax.images.decode import BadPicture
+from dbnet_jax.training.task import get_task
 from input_pipeline.datasets.sample import Sample
 from tests.helpers.brightness import WHITE, BrightnessDetector, assert_same, quad
 
@@ -143,10 +144,12 @@ def test_evaluation_scores_all_looks():
 
 
 def test_several_looks_need_sizes_and_are_refused_where_they_would_have_no_effect():
-    predict = config_from_json('{"predict": {"size": null, "sizes": [416, 1152]}}').predict  # of an earlier version
+    config = config_from_json('{"predict": {"size": null, "sizes": [416, 1152]}}')  # of an earlier version
+    predict = config.predict
     assert predict.looks == "fitting"
     predict.looks = "all"
     check_predict(predict)
+    assert "each of (416, 1152), merged" in " ".join(get_task("detection").facts(config, "1 MB"))
     predict.size = 800
     with pytest.raises(
         ValueError, match=r"`config.predict.looks` \(='all'\) needs `config.predict.size` \(=800\) = None"
