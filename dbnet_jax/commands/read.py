@@ -128,7 +128,8 @@ def run(options: Options) -> None:
     config = config_of_weights(detector_file, options)
     keep_memory()
     detector = Detector(config, restore_variables(config, detector_file))
-    recognizer = Recognizer.from_checkpoint(_recognizer_source(options.recognizer or RECOGNIZER))
+    source = _recognizer_source(options.recognizer or RECOGNIZER)
+    recognizer = Recognizer.from_checkpoint(source, backend=config.predict.backend)
     output = pathlib.Path(options.output or results_folder(options, "readings"))
     formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
     pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)
