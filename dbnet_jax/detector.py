@@ -48,7 +48,8 @@ class Detector:
 
     - `config`: the sections `model`, `data` (the normalization) and `predict` are used.
     - `variables`: the network's `params` and `batch_stats`.
-    - `mesh`: one axis "data" of local devices, which share each batch. The default is the first device.
+    - `mesh`: one axis "data" of local devices, which share each batch. The default is the first device. The
+        back ends other than XLA take no notice of it.
 
     **Raises:** ValueError if a field of `config.predict` is out of range. RuntimeError, here and in all methods, in a
     process that was forked from one with a detector: JAX hangs there.

@@ -23,7 +23,10 @@ def open_session(backend: str, network: bytes) -> Session:
 def _in_onnxruntime(network: bytes) -> Session:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    settings = onnxruntime.SessionOptions()
+    # Its threads would wait in a loop for the next picture, on cores that read and post-process pictures meanwhile.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from absl.app import UsageError
@@ -43,7 +43,7 @@ class Flag(NamedTuple):
     commands: str
     metavar: str
     help: str
-    kind: type = str
+    kind: Callable[[str], Any] = str
     default: Any = None
 
 

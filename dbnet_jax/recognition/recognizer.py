@@ -60,7 +60,8 @@ class Recognizer:
 
     - `config`: the sections `model` and `predict` are used.
     - `variables`: the network's `params` and `batch_stats`.
-    - `mesh`: one axis "data" of local devices, which share each batch. The default is the first device.
+    - `mesh`: one axis "data" of local devices, which share each batch. The default is the first device. The
+        back ends other than XLA take no notice of it.
     """
 
     def __init__(self, config: ConfigDict, variables: Variables, mesh: Mesh | None = None):
