@@ -47,9 +47,10 @@ def main() -> None:
     result = measuring.environment((*PACKAGES, *RAPIDOCR) if options.dir else PACKAGES)
     result |= {name: value for name, value in vars(options).items() if name not in ("json", "dir")}
     measuring.show_environment(result)
-    result["page"] = measure_page(options)
-    show_page(result["page"])
-    measuring.write_json(result, options.json)
+    if options.words:
+        result["page"] = measure_page(options)
+        show_page(result["page"])
+        measuring.write_json(result, options.json)
     if options.dir:
         result |= compare(options)
         show_comparison(result)
@@ -59,9 +60,10 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--words", type=int, default=100, help="words that the detector finds on the page, nearly")
+    parser.add_argument("--words", type=int, default=100, help="words that are found on the page, nearly; 0: no page")
     parser.add_argument("--dir", help="ICDAR 2015's folder, of which every tenth training photo is read")
-    parser.add_argument("--pictures", type=int, default=20, help="how many photos are timed, evenly over the split")
+    parser.add_argument("--photos", type=int, help="how many photos are scored, evenly over the split (default: all)")
+    parser.add_argument("--pictures", type=int, default=20, help="how many of them are timed")
     parser.add_argument("--threads", type=int, default=2, help="cores that everything is kept to")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each, of which the median is shown")
     parser.add_argument("--json", help="a file to write the result to")
@@ -126,7 +128,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     from input_pipeline.datasets import BENCHMARKS
 
     dataset = BENCHMARKS["icdar2015"](options.dir, "validation")
-    samples = [dataset[index] for index in range(len(dataset))]
+    samples = [dataset[index] for index in evenly(options.photos or len(dataset), len(dataset))]
     sides = make_sides(options.threads)
     first = {name: seconds(lambda side=side: side.read(samples[0].image)) for name, side in sides.items()}
     scores = {}
@@ -135,9 +137,14 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         truths = [sample.polygons for sample in samples]
         one = evaluate_reading(found, truths, [s.ignore for s in samples], texts, [s.texts for s in samples])
         scores[name] = {"precision": one.precision, "recall": one.recall, "hmean": one.hmean}
-    count = min(options.pictures, len(samples))
-    images = [samples[place * len(samples) // count].image for place in range(count)]
+    images = [samples[index].image for index in evenly(options.pictures, len(samples))]
     return {"photos": len(samples), "first": first, "scores": scores, "speed": speed(sides, images, options.repeats)}
+
+
+def evenly(count: int, total: int) -> list[int]:
+    """`count` places, evenly over `total`, or all."""
+    count = min(count, total)
+    return [place * total // count for place in range(count)]
 
 
 def make_sides(threads: int) -> dict[str, Side]:

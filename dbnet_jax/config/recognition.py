@@ -53,7 +53,7 @@ def _predict() -> ConfigDict:
     predict.checkpoint = "best"  # by accuracy, or "latest"
     predict.backend = "xla"  # as of a detector; an attention decoder runs in XLA alone
     predict.widths = (64, 96, 128, 160, 256, 384, 512)  # pixels; a crop is padded to the next one, or squeezed
-    predict.batch_size = 32  # crops
+    predict.batch_size = 32  # crops; on a CPU at most 4 for each device, which is as fast and pads less
     predict.decoding = "greedy"  # or "beam"; both for CTC
     predict.beam = 10  # prefixes that are kept
     predict.follow_exif = True  # turns pictures as viewers do; the labels of the benchmarks need False

@@ -1,7 +1,7 @@
 """The texts of scenes: words of several scripts, made-up words, numbers, codes and addresses."""
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def _latin(rng: np.random.Generator) -> str:
     return word
 
 
-def _pick(rng: np.random.Generator, choices: Sequence[str]) -> str:
+def _pick(rng: np.random.Generator, choices: list[str]) -> str:
     return choices[rng.integers(len(choices))]
 
 
