@@ -12,6 +12,7 @@ Pixels = UInt8[np.ndarray, "_ _ *_"]  # RGB, or grey without a third axis
 
 LEAST_WIDTH = 8
 """The least width of a word's picture, in pixels."""
+_LONGEST_REMAP = 32_766  # pixels of a side that `cv2.remap` takes
 _MOST_SHRINK = 8  # times the height of a crop; a larger word is drawn at this size and shrunk
 
 
@@ -92,8 +93,20 @@ def _draw(image: Pixels, upper: Polygon, lower: Polygon, size: tuple[int, int]) 
     down = ((np.arange(rows, dtype=np.float32) + 0.5) / rows)[:, None, None]
     above, below = _walk(upper, along), _walk(lower, along)
     places = (above + down * (below - above) - 0.5).astype(np.float32)
+    if max(image.shape[:2]) > _LONGEST_REMAP:
+        image, places = _surroundings(image, places)
     x, y = np.ascontiguousarray(places[..., 0]), np.ascontiguousarray(places[..., 1])
     return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _surroundings(image: Pixels, places: Float[np.ndarray, "rows columns 2"]) -> tuple[Pixels, np.ndarray]:
+    """The part of a picture around places in it, and the places in this part; too large a part is thinned out."""
+    last = np.array([image.shape[1] - 1, image.shape[0] - 1])
+    low = np.clip(np.floor(places.min((0, 1))), 0, last).astype(int)
+    high = np.clip(np.floor(places.max((0, 1))) + 1, 0, last).astype(int)
+    step = 1 + int((high - low).max()) // _LONGEST_REMAP
+    part = image[low[1] : high[1] + 1 : step, low[0] : high[0] + 1 : step]
+    return part, ((places - low) / step).astype(np.float32)
 
 
 def _walk(side: Polygon, along: Float[np.ndarray, "columns"]) -> Float[np.ndarray, "columns 2"]:

@@ -71,3 +71,32 @@ def test_sizes_are_kept_in_bounds():
     assert cut_word(picture, long, 32, 256).shape == (32, 256)
     assert cut_word(picture, point, 32, 256).shape == (32, 32)
     assert (cut_word(picture, long, 32, 256) == 9).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1], ids=["high", "wide"])
+@pytest.mark.parametrize("shift", [0, 30], ids=["inside", "partly outside"])
+def test_a_curved_word_is_cut_out_of_a_picture_of_any_length(axis, shift):
+    picture = np.random.default_rng(0).integers(0, 256, (60, 120, 3), np.uint8)
+    upper = np.array([[10, 10], [60, 5], [110, 12]], np.float32) + shift
+    lower = upper + np.array([2, 30], np.float32)
+    before = np.eye(3, dtype=int)[axis] * 40_000
+
+    found = cut_between(
+        np.pad(picture, [(count, 0) for count in before], mode="edge"),
+        upper + before[[1, 0]].astype(np.float32),
+        lower + before[[1, 0]].astype(np.float32),
+        32,
+        256,
+    )
+
+    assert np.abs(found.astype(int) - cut_between(picture, upper, lower, 32, 256)).max() <= 1
+
+
+def test_a_curved_word_longer_than_opencv_takes_is_cut_out():
+    picture = np.zeros((40, 70_000), np.uint8)
+    picture[:, 35_000:] = 255
+    upper = np.array([[100, 5], [35_000, 8], [69_900, 5]], np.float32)
+
+    found = cut_between(picture, upper, upper + np.array([0, 25], np.float32), 32, 256)
+
+    assert found[:, :120].max() == 0 and found[:, 136:].min() == 255
