@@ -85,7 +85,7 @@ def load_recognizer(name: str, options: Options) -> Recognizer:
     """The recogniser that `--recognizer` names.
 
     Fields of the command line that a recogniser alone has, such as `config.predict.lexicon`, are set here and taken out
-    of `options.fields`: the others are the detector's.
+    of `options.fields`: the others are the detector's. `config.predict.backend` is set for both.
 
     **Raises:** as `run_or_weights`; ValueError when a field has no such value.
     """
@@ -93,7 +93,7 @@ def load_recognizer(name: str, options: Options) -> Recognizer:
     config = load_config(source, "recognizer")
     own = set(config.predict) - set(default_config().predict)
     for key, text in options.fields:
-        if key.removeprefix("predict.") in own:
+        if key.removeprefix("predict.") in own | {"backend"}:
             set_field(config, key, text)
     options.fields = [(key, text) for key, text in options.fields if key.removeprefix("predict.") not in own]
     return Recognizer(config, restore_variables(config, source))
