@@ -60,6 +60,7 @@ class Detector:
         check_predict(config.predict)
         claim_process()
         # Placed once and not with every batch.
+        self._mesh = mesh
         self._placement = None if mesh is None else replicated(mesh)
         self._variables = jax.device_put(variables, self._placement)
         self._devices = 1 if mesh is None else mesh.size
@@ -123,9 +124,12 @@ class Detector:
     def with_options(self, **overrides: Any) -> "Detector":
         """The same detector with other fields of `config.predict`. The weights and the compiled network are shared.
 
+        Another `backend` prepares the network again.
+
         **Arguments:** `overrides`: as in `from_checkpoint`.
 
-        **Raises:** ValueError if an override is unknown or out of range.
+        **Raises:** ValueError if an override is unknown or out of range; ImportError if a package of `backend` is
+        missing.
         """
         claim_process()
         config = copy.deepcopy(self.config)
@@ -133,6 +137,8 @@ class Detector:
         check_predict(config.predict)
         other = copy.copy(self)
         other._configure(config)
+        if config.predict.backend != self.config.predict.backend:
+            other._eval_step = detection_step(config, self._mesh)
         return other
 
     def detect(self, image: Source) -> Detections:

@@ -85,7 +85,7 @@ def load_recognizer(name: str, options: Options) -> Recognizer:
     """The recogniser that `--recognizer` names.
 
     Fields of the command line that a recogniser alone has, such as `config.predict.lexicon`, are set here and taken out
-    of `options.fields`: the others are the detector's. The back end is for both.
+    of `options.fields`: the others are the detector's. `config.predict.backend` is set for both.
 
     **Raises:** as `run_or_weights`; ValueError when a field has no such value.
     """

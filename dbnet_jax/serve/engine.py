@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dbnet_jax.detector import Detector
-from dbnet_jax.images.decode import Picture, decode_picture
+from dbnet_jax.images.decode import Picture, decode_picture, reading_options
 from dbnet_jax.images.header import read_header
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections
@@ -133,5 +133,5 @@ class Engine:
             raise TooManyPixels(
                 f"{upload.name}: has {width}×{height} pixels, more than the limit of {self._max_pixels:,}; send less"
             )
-        follow_exif = bool(self.detector.config.predict.follow_exif)
-        return decode_picture(upload.content, upload.name, follow_exif=follow_exif, max_pixels=self._max_pixels)
+        options = reading_options(self.detector.config.predict) | {"max_pixels": self._max_pixels}
+        return decode_picture(upload.content, upload.name, **options)

@@ -73,6 +73,16 @@ def test_other_weights_make_another_network():
     assert len(detector.detect(page()).polygons) == len(WORDS)
 
 
+def test_a_detector_changes_its_back_end(monkeypatch):
+    detector = Detector.from_pretrained(**LOOK)
+    fake(monkeypatch, ("onnx", "onnxruntime"))
+    other = detector.with_options(backend="onnxruntime")
+    assert other._eval_step is not detector._eval_step
+    assert other.with_options(box_threshold=0.5)._eval_step is other._eval_step
+    with pytest.raises(ImportError, match="needs the package openvino"):
+        detector.with_options(backend="openvino")
+
+
 def test_an_unknown_back_end_is_refused():
     for predictor in (Detector, Recognizer):
         with pytest.raises(ValueError, match=r"`config\.predict\.backend` \(='tensorrt'\) must be one of"):

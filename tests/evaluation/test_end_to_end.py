@@ -120,6 +120,12 @@ def test_fields_that_a_recogniser_alone_has_are_the_recognisers(tmp_path):
     assert options.fields == [("predict.batch_size", "2")]
 
 
+def test_a_back_end_is_that_of_detector_and_recogniser(tmp_path):
+    options = parse(["read", "photo.jpg", "--config.predict.backend=auto"], tmp_path)
+    assert load_recognizer("small-latin", options).config.predict.backend == "auto"
+    assert options.fields == [("predict.backend", "auto")]
+
+
 def test_too_many_words_that_cannot_be_read_are_an_error(tmp_path, cli, monkeypatch):
     monkeypatch.setattr(Recognizer, "read_upright", lambda _, crops: [Recognition("SALE", 0.5) for _ in crops])
     cv2.imwrite(str(tmp_path / "a.png"), white_box((32, 60), 4, 4, 50, 20))

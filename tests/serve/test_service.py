@@ -12,6 +12,7 @@ pytest.importorskip("python_multipart")
 
 from dbnet_jax.serve.engine import Engine
 from dbnet_jax.serve.limits import Limits
+from tests.helpers.pdf_files import pdf_file
 from tests.helpers.pictures import saved, with_orientation
 from tests.helpers.service import WORD, fake_engine, form, running
 
@@ -184,6 +185,17 @@ def test_models_and_metrics(client):
     assert re.search(r'dbnet_pictures_total\{result="error"\} [1-9]', numbers)
     assert "dbnet_waiting_pictures 0.0" in numbers
     assert "made-up" not in numbers
+
+
+def test_the_settings_of_pdf_files_are_the_detectors():
+    pytest.importorskip("pypdfium2")
+    engine = fake_engine()
+    engine.detector.config.predict.update({"dpi": 36, "password": "open", "frames": "all"})
+    with running(engine) as client:
+        answer = client.ask("POST", "/detect", pdf_file([(10, 10, 50, 40)] * 2, size=(120, 80), password="open"))
+        large = client.ask("POST", "/detect", pdf_file([(10, 10, 50, 40)], size=(9_000, 9_000)))
+    assert (answer.json["height"], answer.json["width"]) == (40, 60)
+    assert (large.status, "more than" in large.json["detail"]) == (422, True)
 
 
 def test_a_service_without_recogniser_says_so():
