@@ -21,9 +21,9 @@ from dbnet_jax.pages.page import PAGE
 from dbnet_jax.pages.reading import ReadingPage
 from dbnet_jax.reader import Page, Reader
 from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
-from dbnet_jax.searchable_pdf import SearchablePdfs
 from dbnet_jax.training.cpu_memory import keep_memory
-from dbnet_jax.transcripts import TRANSCRIPTS, as_json
+from dbnet_jax.transcripts.formats import TRANSCRIPTS, as_json
+from dbnet_jax.transcripts.searchable_pdf import SearchablePdfs
 from dbnet_jax.weights.run_folder import restore_variables
 from dbnet_jax.weights.shipped import DEFAULT
 

@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from dbnet_jax.detection import outputs
 from dbnet_jax.reader import Line, Page, Word
 from dbnet_jax.serve.engine import Found
-from dbnet_jax.transcripts import TRANSCRIPTS, as_hocr, as_json
+from dbnet_jax.transcripts.formats import TRANSCRIPTS, as_hocr, as_json
 
 DetectFormat = Literal["json", "icdar", "hocr"]
 ReadFormat = Literal["json", "icdar", "hocr", "alto", "text", "tsv"]

@@ -12,7 +12,7 @@ from dbnet_jax.images.crops import cut_between
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.reader import Line, Page, Reader, Word
 from dbnet_jax.recognition import Recognition, Recognizer
-from dbnet_jax.transcripts import TRANSCRIPTS, as_json
+from dbnet_jax.transcripts.formats import TRANSCRIPTS, as_json
 from tests.helpers.brightness import BrightnessDetector, white_box
 
 

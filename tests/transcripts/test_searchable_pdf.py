@@ -9,7 +9,7 @@ import pytest
 
 from dbnet_jax.images.decode import read_picture
 from dbnet_jax.reader import Line, Page, Word
-from dbnet_jax.searchable_pdf import SearchablePdfs
+from dbnet_jax.transcripts.searchable_pdf import SearchablePdfs
 from tests.helpers.full_disk import files_of_at_most
 
 pdfium = pytest.importorskip("pypdfium2")

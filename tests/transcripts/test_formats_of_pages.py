@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax.reader import Line, Page, Word
-from dbnet_jax.transcripts import as_alto, as_hocr
+from dbnet_jax.transcripts.formats import as_alto, as_hocr
 
 NAMES = ('a & b "x";\x0c<1>.jpg', "scans\\page 1.tif#2")
 

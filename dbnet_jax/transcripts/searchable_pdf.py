@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from dbnet_jax.files import naming
-from dbnet_jax.glyphless_font import ADVANCE, FONT_NAME, GLYPH, glyphless_font, unicode_map
 from dbnet_jax.images import drawing
 from dbnet_jax.images.crops import text_sides
 from dbnet_jax.reader import Line, Page
+from dbnet_jax.transcripts.glyphless_font import ADVANCE, FONT_NAME, GLYPH, glyphless_font, unicode_map
 from dbnet_jax.typing import Image, Polygon
 
 _POINTS = 72  # an inch in the units of a PDF
