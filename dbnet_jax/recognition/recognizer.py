@@ -26,13 +26,13 @@ from dbnet_jax.detection.forked import claim_process
 from dbnet_jax.detection.pipeline import THREADS
 from dbnet_jax.images.crops import LEAST_WIDTH, cut_word, padded
 from dbnet_jax.images.normalization import grey_to_unit
+from dbnet_jax.images.sources import is_one_picture
 from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.models.recognition import create_recognizer
 from dbnet_jax.models.recognition.encoders import HEIGHT, column_counts
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.recognition import decoding
 from dbnet_jax.sharding import batch_sharded, replicated
-from dbnet_jax.typing import Image, Polygon
 from dbnet_jax.weights.run_folder import load_config, restore_variables
 from dbnet_jax.weights.shipped import pretrained_path
 
@@ -115,18 +115,17 @@ class Recognizer:
         other._variables = jax.device_put(variables, self._placement)
         return other
 
-    def recognize(self, crops: Sequence[Any]) -> list[Recognition]:
+    def recognize(self, crops: Iterable[Any]) -> list[Recognition]:
         """What each crop says.
 
         **Arguments:** `crops`: RGB or grey pixels in [0, 255] of one word each, upright, of any size.
 
-        **Raises:** ValueError, before any is read, where a crop is no picture or is empty; it contains its index.
+        **Raises:** ValueError, before any is read, where a crop is no picture or is empty; it contains its index. Also
+        if `crops` is one crop.
         """
+        if is_one_picture(crops):
+            raise ValueError("`crops` must be several crops: put a single one into a list")
         return self.read_upright([_upright(crop, index, self._longest) for index, crop in enumerate(crops)])
-
-    def recognize_words(self, image: Image, polygons: Iterable[Polygon]) -> list[Recognition]:
-        """What stands inside each polygon of a picture; see `cut_word`."""
-        return self.read_upright([cut_word(image, one, HEIGHT, self._longest) for one in polygons])
 
     @property
     def _longest(self) -> int:

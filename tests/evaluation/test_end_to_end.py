@@ -72,6 +72,16 @@ def test_words_are_scored_where_they_are_found_and_shown_on_the_page(tmp_path):
     assert "sign_1.png" not in words
 
 
+def test_pictures_and_words_are_one_row_of_a_card(tmp_path):
+    """The cards of a row share the heights of three rows: a fourth part would lie on the footer."""
+    detector = BrightnessDetector(resize="none")
+    detector.config.data.update({"name": "icdar2015"})
+    detector.config.evaluate.page_pictures = len(TEXTS)
+    found = with_readings(Evaluator(Signs()).run(detector), Signs(), read, "mine")
+    write_report(tmp_path, found, detector, Signs())
+    assert HtmlPage(tmp_path / "predictions/index.html").children["article"] == ["header", "div", "footer"] * len(TEXTS)
+
+
 def test_a_data_set_without_texts_is_refused():
     class Silent(Signs):
         def __getitem__(self, index: int) -> Sample:

@@ -145,6 +145,12 @@ def test_what_is_no_crop_is_refused(recognizer, crop):
         recognizer.recognize([np.zeros((4, 4), np.uint8), crop])
 
 
+@pytest.mark.parametrize("crop", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), "word.png"])
+def test_a_single_crop_is_refused(recognizer, crop):
+    with pytest.raises(ValueError, match="`crops` must be several crops: put a single one into a list"):
+        recognizer.recognize(crop)
+
+
 def test_a_detectors_weights_are_refused():
     with pytest.raises(ValueError, match="holds weights for detection, no recogniser"):
         Recognizer.from_pretrained("small-word")
