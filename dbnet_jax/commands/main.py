@@ -6,6 +6,7 @@ import io
 import pathlib
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -68,6 +69,8 @@ def dispatch(options: Options) -> None:
         print(make_parser(options.mode).format_help() if options.mode else HELP)
         return
     logging.set_verbosity(logging.WARNING)
+    # Damage of a picture is found and listed; Pillow's own words of it come without the picture's name.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     if options.coordinator:
         hosts.join(options)
     # A command is imported when it runs: JAX and TensorFlow take seconds.

@@ -49,8 +49,8 @@ def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdi
     path = pathlib.Path(workdir_or_file)
     if path.is_file() and path.suffix != SUFFIX and not is_weights_file(path):
         raise ValueError(
-            f"`{argument}` (={str(path)!r}) is no file that --mode=export wrote; of a PyTorch file --mode=convert "
-            "makes a run's folder"
+            f"`{argument}` (={str(path)!r}) is no .safetensors file that --mode=export wrote; of a PyTorch file "
+            "--mode=convert makes a run's folder"
         )
     if _is_file(path):
         try:

@@ -227,7 +227,7 @@ def test_what_is_no_file_of_weights_is_named_by_its_flag(cli, photo, tmp_path, s
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     for weights, kind, named in [
-        (tmp_path / "notes.txt", ValueError, "is no file that --mode=export wrote"),
+        (tmp_path / "notes.txt", ValueError, "is no .safetensors file that --mode=export wrote"),
         (tmp_path / "model.pth", ValueError, "--mode=convert"),
         (tmp_path / "cut.safetensors", ValueError, "is no whole .safetensors file"),
         (tmp_path / "run", ValueError, "is a folder: --workdir"),
