@@ -85,15 +85,17 @@ def load_recognizer(name: str, options: Options) -> Recognizer:
     """The recogniser that `--recognizer` names.
 
     Fields of the command line that a recogniser alone has, such as `config.predict.lexicon`, are set here and taken out
-    of `options.fields`: the others are the detector's. `config.predict.backend` is set for both.
+    of `options.fields`: the others are the detector's. `config.predict.backend` is set for both, but
+    an attention decoder stays in XLA: no other back end runs it.
 
     **Raises:** as `run_or_weights`; ValueError when a field has no such value.
     """
     source = run_or_weights(name, "recognizer", "recognition")
     config = load_config(source, "recognizer")
     own = set(config.predict) - set(default_config().predict)
+    shared = {"backend"} if config.model.decoder == "ctc" else set()
     for key, text in options.fields:
-        if key.removeprefix("predict.") in own | {"backend"}:
+        if key.removeprefix("predict.") in own | shared:
             set_field(config, key, text)
     options.fields = [(key, text) for key, text in options.fields if key.removeprefix("predict.") not in own]
     return Recognizer(config, restore_variables(config, source))
