@@ -36,7 +36,7 @@ class Flag(NamedTuple):
     """A flag.
 
     - `commands`: the commands that take it, separated by spaces; "" for all.
-    - `kind`: makes its value of the text, or raises ValueError.
+    - `kind`: makes its value of the text, or raises ValueError or ArgumentTypeError.
     """
 
     name: str
@@ -49,8 +49,11 @@ class Flag(NamedTuple):
 
 def _size(text: str) -> tuple[int, int]:
     """ "736x1312" → (736, 1312)."""
-    height, width = text.split("x")
-    return int(height), int(width)
+    try:
+        height, width = map(int, text.split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be HEIGHTxWIDTH in pixels, as in 736x1312") from None
+    return height, width
 
 
 FLAGS = (
