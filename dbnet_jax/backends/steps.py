@@ -63,7 +63,7 @@ def recognition_step(config: ConfigDict, model: nn.Module, in_xla: Callable[[], 
     if not ctc:
         raise ValueError(
             f"`config.predict.backend` (={asked!r}) cannot run `config.model.decoder` (={config.model.decoder!r}): "
-            "only 'xla' can"
+            "only 'xla' can, which 'auto' takes"
         )
 
     def network(variables: Variables, _: Hashable) -> Any:

@@ -53,6 +53,9 @@ def _check_size(size: tuple[int, int], *, reads: bool) -> None:
 
 
 def _converted(program: Program, size: tuple[int, int]) -> bytes:
+    # The messages of TensorFlow's start do not concern users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
     from tensorflow.lite.python.convert_phase import ConverterError
 
