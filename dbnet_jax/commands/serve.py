@@ -1,6 +1,7 @@
 """The HTTP service."""
 
 import contextlib
+import errno
 import math
 import signal
 import socket
@@ -78,5 +79,5 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        hint = "; --port chooses another one" if port else ""
+        hint = "; --port chooses another one" if error.errno in (errno.EADDRINUSE, errno.EACCES) else ""
         raise OSError(error.errno, f"--host={host} --port={port}: {error.strerror}{hint}") from error

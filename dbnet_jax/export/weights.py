@@ -153,7 +153,7 @@ def _evaluation(file: pathlib.Path, config: ConfigDict) -> tuple[dict[str, Any],
     measured = found.get("measured_with") or {"predict": {}, "data": "", "split": ""}
     metrics = {name: float(found[name]) for name in task_of(config).metrics}
     score = CardScore(f"{measured['data']}, {measured['split']}", found["protocol"], int(found["images"]), metrics)
-    fields = config_from_json(json.dumps({"predict": measured["predict"]})).predict.to_dict()
+    fields = config_from_json(json.dumps({"task": config.task, "predict": measured["predict"]})).predict.to_dict()
     return fields if measured["predict"] else {}, score
 
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dbnet_jax.detector import Detector
-from dbnet_jax.images.decode import Picture, decode_picture, reading_options
+from dbnet_jax.images.decode import BadPicture, Picture, decode_picture
 from dbnet_jax.images.header import read_header
+from dbnet_jax.images.pdf import is_pdf
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.postprocess import UNCLIP_RATIOS, Detections
 from dbnet_jax.reader import Page, Reader
@@ -123,15 +124,19 @@ class Engine:
 
     def _make_detector(self, options: Options) -> Detector:
         changed = {name: value for name, value in vars(options).items() if value is not None}
+        if "size" in changed:  # one look
+            changed["looks"] = "fitting"
         return self.detector.with_options(**changed) if changed else self.detector
 
     def _open(self, upload: Upload) -> Picture:
         """**Raises:** TooManyPixels; BadPicture."""
+        if is_pdf(upload.content):  # a page of 1 kB can take hours, and nothing ends PDFium
+            raise BadPicture(f"{upload.name}: a PDF file, which the service does not take; send pictures of its pages")
         header = read_header(upload.content, 0)
         if header is not None and header.size[0] * header.size[1] > self._max_pixels:
             height, width = header.size
             raise TooManyPixels(
                 f"{upload.name}: has {width}×{height} pixels, more than the limit of {self._max_pixels:,}; send less"
             )
-        options = reading_options(self.detector.config.predict) | {"max_pixels": self._max_pixels}
-        return decode_picture(upload.content, upload.name, **options)
+        follow_exif = bool(self.detector.config.predict.follow_exif)
+        return decode_picture(upload.content, upload.name, follow_exif=follow_exif, max_pixels=self._max_pixels)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from dbnet_jax.messages import plural
 from dbnet_jax.serve.problems import Refusal
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class _Form:
         else:
             self._files.append(Upload(self._name or "picture", b"".join(self._content)))
         if len(self._files) > self._most:
-            raise Refusal(413, f"the form has more than {self._most} pictures, the limit of this address")
+            raise Refusal(413, f"the form has more than {plural(self._most, 'picture')}, the limit of this address")
         if self._fields > _MOST_FIELDS:
             raise Refusal(400, f"the form has more than {_MOST_FIELDS} fields; send pictures only")
 

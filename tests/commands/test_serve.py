@@ -29,6 +29,12 @@ def test_a_port_in_use_is_an_error_before_weights_are_read(cli):
             cli("--mode=serve", f"--port={port}", "--weights=none")
 
 
+def test_another_port_is_no_help_for_a_wrong_host(cli):
+    pytest.importorskip("fastapi")
+    with pytest.raises(OSError, match=r"--host=300\.1\.1\.1 --port=1: [^;]*$"):
+        cli("--mode=serve", "--host=300.1.1.1", "--port=1")
+
+
 def test_a_missing_package_is_named(cli, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("dbnet_jax.serve")]:
         monkeypatch.delitem(sys.modules, name)

@@ -27,7 +27,9 @@ def test_a_recogniser_is_trained_exported_and_used(tmp_path):
     assert "the worst crops" in page
     steps = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert len([step["loss"] for step in steps if np.isfinite(step.get("loss", np.nan))]) == 2
-    export_run(tmp_path / "run", tmp_path / "digits.safetensors", load_config(tmp_path / "run"))
+    exported = export_run(tmp_path / "run", tmp_path / "digits.safetensors", load_config(tmp_path / "run"))
+    assert not exported.notes
+    assert "accuracy_case_sensitive" in exported.card.read_text()
     (tmp_path / "digits.txt").unlink()  # the weights contain the characters
     crops = [np.random.default_rng(0).integers(0, 256, (20, 40, 3), np.uint8)]
     from_file = Recognizer.from_checkpoint(tmp_path / "digits.safetensors").recognize(crops)

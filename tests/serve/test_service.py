@@ -14,7 +14,7 @@ from dbnet_jax.serve.engine import Engine
 from dbnet_jax.serve.limits import Limits
 from tests.helpers.pdf_files import pdf_file
 from tests.helpers.pictures import saved, with_orientation
-from tests.helpers.service import WORD, fake_engine, form, running
+from tests.helpers.service import WORD, FakeDetector, fake_engine, form, running
 
 PNG = saved(np.full((40, 60, 3), 200, np.uint8), "PNG")
 JPEG = saved(np.full((40, 60, 3), 200, np.uint8), "JPEG")
@@ -109,6 +109,7 @@ BAD = {
     "no picture": ("POST", "/detect", b"text", {}, 422, "picture: cannot be decoded"),
     "an address": ("POST", "/detect", b"file:///etc/passwd", {}, 422, "picture: cannot be decoded"),
     "a cut picture": ("POST", "/read", JPEG[:-20], {}, 422, "picture: "),
+    "a PDF": ("POST", "/detect", pdf_file([(10, 10, 50, 40)]), {}, 422, "picture: a PDF file"),
     "an empty body": ("POST", "/detect", b"", {}, 422, "there is no picture"),
     "a bomb": ("POST", "/detect", bomb(20_000), {}, 413, "has 20000×20000 pixels"),
     "a bomb in a form": ("POST", "/read", *form(("x.png", bomb(2_000))), 413, "x.png: has 2000×2000 pixels"),
@@ -125,7 +126,7 @@ BAD = {
     "a large picture of a batch": ("POST", "/detect/batch", *form(("x", LARGE)), 413, "x: has 200,000 bytes"),
     "a large batch": ("POST", "/detect/batch", *form(*[("x", LARGE)] * 2), 413, "300,000"),
     "a long batch": ("POST", "/detect/batch", *form(*[("x", PNG)] * 4), 413, "more than 3 pictures"),
-    "two pictures": ("POST", "/detect", *form(("x", PNG), ("y", PNG)), 413, "more than 1 pictures"),
+    "two pictures": ("POST", "/detect", *form(("x", PNG), ("y", PNG)), 413, "more than 1 picture,"),
     "a form without files": ("POST", "/detect", b"--xyz--\r\n", FORM, 422, "there is no picture"),
     "a cut form": ("POST", "/detect", form(("x", PNG))[0][:-20], FORM, 400, "it ends before its last boundary"),
     "a broken form": ("POST", "/detect", b"nothing of that kind", FORM, 400, "the form is broken"),
@@ -187,15 +188,16 @@ def test_models_and_metrics(client):
     assert "made-up" not in numbers
 
 
-def test_the_settings_of_pdf_files_are_the_detectors():
-    pytest.importorskip("pypdfium2")
+def test_a_size_is_one_look_where_there_are_several(monkeypatch):
     engine = fake_engine()
-    engine.detector.config.predict.update({"dpi": 36, "password": "open", "frames": "all"})
+    engine.detector.config.predict.update({"size": None, "looks": "all"})
+    shapes = []
+    monkeypatch.setattr(FakeDetector, "detect_batch", lambda self, images: shapes.append(images[0].shape[:2]))
     with running(engine) as client:
-        answer = client.ask("POST", "/detect", pdf_file([(10, 10, 50, 40)] * 2, size=(120, 80), password="open"))
-        large = client.ask("POST", "/detect", pdf_file([(10, 10, 50, 40)], size=(9_000, 9_000)))
-    assert (answer.json["height"], answer.json["width"]) == (40, 60)
-    assert (large.status, "more than" in large.json["detail"]) == (422, True)
+        client.wait_until(lambda: client.service.ready)
+        sizes = client.ask("GET", "/models").json["defaults"]["sizes"]
+        assert {min(shape) for shape in shapes} == set(sizes)
+        assert client.ask("POST", f"/detect?size={sizes[0]}", PNG).status == 200
 
 
 def test_a_service_without_recogniser_says_so():

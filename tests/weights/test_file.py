@@ -209,7 +209,7 @@ def test_no_flipped_bit_is_read(file, tmp_path):
     rng, whole, flipped = np.random.default_rng(0), file.read_bytes(), tmp_path / "flipped.safetensors"
     places = [*rng.integers(len(whole), size=30), *rng.integers(whole.index(b"params/"), size=30)]
     threshold = whole.index(b'\\"box_threshold\\": 0.0') + len(b'\\"box_threshold\\": ')
-    for place in [*places, threshold]:
+    for place in [*places, threshold, whole.index(b'"digest"') + 1]:
         content = bytearray(whole)
         content[place] ^= 1 << rng.integers(4)
         flipped.write_bytes(content)
