@@ -21,10 +21,12 @@ FOLDERS = (
     "data.backgrounds",
     "data.layouts",
     "data.fonts",
+    "data.vocabulary",
+    "predict.lexicon",
     "init.backbone",
     "init.checkpoint",
 )
-"""Fields that name a folder or a file on the machine that trained."""
+"""Fields that name a folder or a file on the machine that trained, of all tasks."""
 
 # Fields of earlier versions, with their names of today in the same section.
 _RENAMED = {"data.render": "pixels"}
@@ -90,7 +92,7 @@ def without_paths(config: ConfigDict) -> ConfigDict:
             config.predict.password = None
         for field in FOLDERS:
             section, name = field.split(".")
-            if config[section][name] != known[section][name]:
+            if name in known[section] and config[section][name] != known[section][name]:
                 config[section][name] = _last_name(config[section][name])
         for name in ("train_labels", "eval_labels"):  # most are relative to `data.dir`
             if any(kind(config.data[name]).is_absolute() for kind in (PurePosixPath, PureWindowsPath)):

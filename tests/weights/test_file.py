@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from configs import common
+from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.config.saved import changed_fields, without_paths
 from dbnet_jax.detector import Detector
 from dbnet_jax.models.from_config import model_from_config
@@ -145,6 +146,13 @@ def test_no_folder_of_the_machine_that_trained_and_no_password_is_told(file):
     assert (shown.data.train_labels, shown.data.eval_labels) == ("a.json", "l/b.json")
     assert shown.data.tfds_dir == config.data.tfds_dir
     assert config.data.backgrounds == "~/b/"
+
+
+def test_no_list_of_words_of_the_machine_that_trained_is_told():
+    config = recognition_config()
+    config.data.vocabulary, config.predict.lexicon = "/tmp/vocab.txt", "/home/me/plates.txt"
+    shown = without_paths(config)
+    assert (shown.data.vocabulary, shown.predict.lexicon) == ("vocab.txt", "plates.txt")
 
 
 def test_no_folder_of_another_system_is_told():
