@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import importlib.util
 import math
 import signal
 import socket
@@ -19,18 +20,16 @@ from dbnet_jax.weights.run_folder import restore_variables
 from dbnet_jax.weights.shipped import DEFAULT
 
 _FLAGS = ("max_megabytes", "max_megapixels", "max_seconds", "max_waiting", "max_requests")
+_PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
 def run(options: Options) -> None:
     """The command `serve`. Ctrl-C and SIGTERM finish the requests that are under way, and end it with status 0."""
-    try:
-        from dbnet_jax.serve.app import make_app
-        from dbnet_jax.serve.engine import Engine
-        from dbnet_jax.serve.server import make_server
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("dbnet_jax"):
-            raise
-        raise ImportError(f"serve needs the package {error.name}: pip install 'dbnet_jax[serve]'") from error
+    if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+        raise ImportError(f"serve needs the package {' and '.join(missing)}: pip install 'dbnet_jax[serve]'")
+    from dbnet_jax.serve.app import make_app
+    from dbnet_jax.serve.engine import Engine
+    from dbnet_jax.serve.server import make_server
 
     limits = _limits(options)
     with contextlib.closing(_listen(options.host, options.port)) as listening:

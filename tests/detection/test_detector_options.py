@@ -106,7 +106,7 @@ def test_weights_of_any_name_are_read_and_what_is_none_is_named(file, tmp_path):
     predict = Detector.from_checkpoint(tmp_path / "weights", threshold=np.float32(0.25), size=64.0).config.predict
     assert (predict.threshold, predict.size) == (0.25, 64)
     (tmp_path / "model.pth").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"`workdir_or_file` \(='.*model.pth'\) is no file .* --mode=convert"):
+    with pytest.raises(ValueError, match=r"`workdir_or_file` \(='.*model.pth'\) is no .safetensors .* --mode=convert"):
         Detector.from_checkpoint(tmp_path / "model.pth")
 
 
