@@ -1,5 +1,5 @@
 # make quickstart   a text detector from nothing, with a page of pictures
-# make demo         the shipped detector and reader on three sample pictures
+# make demo         the shipped detector and reader on four sample pictures
 # make test         the tests;  make lint: ruff, mypy and the order of the rooms
 PYTHON ?= python3
 BIN := .venv/bin

@@ -12,7 +12,7 @@ import cv2
 
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
 
-PICTURES = {"scripts": 3, "words": 10, "signs": 13}  # which scene each is
+PICTURES = {"scripts": 3, "words": 10, "signs": 13, "latin": 75}  # which scene each is
 
 folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "samples")
 folder.mkdir(parents=True, exist_ok=True)
