@@ -15,6 +15,7 @@ _RATIO = 1.8  # of the heights of two words of a line
 _TURN = np.radians(25)  # between the directions of two words of a line
 _COLUMN_GAP = 1.0  # heights between two columns, at least
 _COLUMN_WIDTH = 5.0  # heights of a column's lines, at least: narrower ones are a table's
+_AT_ONCE = 256  # words whose distances to all others are computed together
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,21 @@ def _neighbours(places: Sequence[_Place]) -> list[tuple[int, int]]:
         np.array([getattr(place, name) for place in places]) for name in ("start", "end", "direction")
     )
     heights = np.array([place.height for place in places])
-    low, high = np.minimum.outer(heights, heights), np.maximum.outer(heights, heights)
-    # From the end of word i to the beginning of word j, in heights.
-    steps = (starts[None] - ends[:, None]) / ((low + high) / 2)[..., None]
-    along = (steps * directions[:, None]).sum(-1)
-    across = steps[..., 1] * directions[:, None, 0] - steps[..., 0] * directions[:, None, 1]
-    alike = (high <= _RATIO * low) & (directions @ directions.T >= np.cos(_TURN))
-    near = (along > -0.7) & (along < _GAP) & (np.abs(across) < _OFF)
-    first, second = np.nonzero(alike & near & ~np.eye(len(places), dtype=bool))
-    order = np.lexsort((second, first, np.abs(along[first, second])))
-    return list(zip(first[order].tolist(), second[order].tolist(), strict=True))
+    pairs: list[tuple[float, int, int]] = []
+    # All words against all of a page of 10,000 would need gigabytes.
+    for begin in range(0, len(places), _AT_ONCE):
+        some = slice(begin, begin + _AT_ONCE)
+        low, high = np.minimum.outer(heights[some], heights), np.maximum.outer(heights[some], heights)
+        # From the end of word i to the beginning of word j, in heights.
+        steps = (starts[None] - ends[some, None]) / ((low + high) / 2)[..., None]
+        along = (steps * directions[some, None]).sum(-1)
+        across = steps[..., 1] * directions[some, None, 0] - steps[..., 0] * directions[some, None, 1]
+        alike = (high <= _RATIO * low) & (directions[some] @ directions.T >= np.cos(_TURN))
+        near = (along > -0.7) & (along < _GAP) & (np.abs(across) < _OFF)
+        first, second = np.nonzero(alike & near)
+        gaps = np.abs(along[first, second])
+        pairs += zip(gaps.tolist(), (first + begin).tolist(), second.tolist(), strict=True)
+    return [(i, j) for _, i, j in sorted(pairs) if i != j]
 
 
 def _leads_to(follower: dict[int, int], start: int, goal: int) -> bool:

@@ -250,12 +250,12 @@ def _read_lexicon(file: str, characters: CharacterSet) -> dict[str, list[int]]:
         raise ValueError(f"{field} must be a UTF-8 text: {error}") from error
     if not words:
         raise ValueError(f"{field} must hold words, one a line")
-    unknown = [word for word in words if characters.unknown(word)]
+    unknown = dict.fromkeys(word for word in words if characters.unknown(word))
     if unknown:
         lacked = characters.unknown("".join(unknown))
         said = f"{field}: {plural(len(unknown), 'word')} of {len(words):,} cannot be read, the character set lacks "
-        said += f"{lacked[:40]!r}: {', '.join(unknown[:10])}"
+        said += f"{lacked[:40]!r}: {', '.join(list(unknown)[:10])}"
         if len(unknown) == len(words):
             raise ValueError(said)
         logging.warning("%s", said)
-    return {word: characters.encode(word).tolist() for word in words if word not in set(unknown)}
+    return {word: characters.encode(word).tolist() for word in words if word not in unknown}
