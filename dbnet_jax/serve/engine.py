@@ -19,7 +19,7 @@ from dbnet_jax.serve.forms import Upload
 
 # Formats of photographs. Others compile a shape of their own at their first picture.
 _USUAL_ASPECTS = ((3, 4), (4, 3), (9, 16), (16, 9))
-_USUAL_WORDS = (1, 2, 4)  # words of about one length in a photograph
+_USUAL_WORDS = (1, 2)  # of about one length in a photograph: a single one, or a batch
 _DETECTORS = 32  # detectors with other options that are kept; they share the weights
 
 
@@ -88,21 +88,12 @@ class Engine:
     def run(self, task: Task, sources: Sequence[Upload]) -> Generator[Found | Page | ValueError, None, None]:
         """The result for each upload, in order; of a picture that cannot be read its error."""
         detector = self._with_options(task.options)
-        if task.read:
-            assert self.recognizer is not None
-            opened = [functools.partial(self._open, upload) for upload in sources]
-            yield from Reader(detector, self.recognizer).read_many(opened)
+        opened = [functools.partial(self._open, upload) for upload in sources]
+        if not task.read:
+            yield from detector.detect_each(opened, _found)
             return
-        sizes: dict[int, tuple[int, int]] = {}
-
-        def open_sized(index: int) -> Picture:
-            picture = self._open(sources[index])
-            sizes[index] = (picture.image.shape[0], picture.image.shape[1])
-            return picture
-
-        found = detector.detect_many(functools.partial(open_sized, index) for index in range(len(sources)))
-        for index, one in enumerate(found):
-            yield one if isinstance(one, ValueError) else Found(one, sizes[index])
+        assert self.recognizer is not None
+        yield from Reader(detector, self.recognizer).read_many(opened)
 
     def prepare(self) -> Iterator[None]:
         """Compiles a usual shape in each step: of photographs at all sizes of the detector, and of words."""
@@ -140,3 +131,7 @@ class Engine:
             )
         follow_exif = bool(self.detector.config.predict.follow_exif)
         return decode_picture(upload.content, upload.name, follow_exif=follow_exif, max_pixels=self._max_pixels)
+
+
+def _found(picture: Picture, detections: Detections) -> Found:
+    return Found(detections, (picture.image.shape[0], picture.image.shape[1]))

@@ -183,16 +183,16 @@ def test_requests_go_before_the_shapes_that_are_compiled_at_the_start(engine):
 
 
 def test_an_error_of_the_service_is_a_problem_without_its_words(engine, caplog):
-    def fail(images):
+    def fail(images, finish):
         raise RuntimeError("a secret")
         yield
 
     with running(engine) as client:
         ready(client)
-        engine.detector.detect_many = fail
+        engine.detector.detect_each = fail
         answer = client.ask("POST", "/detect", PNG)
         assert (answer.status, answer.json["status"]) == (500, 500)
         assert b"secret" not in answer.body
         assert b'dbnet_requests_total{path="/detect",status="500"} 1.0' in client.ask("GET", "/metrics").body
-        del engine.detector.detect_many
+        del engine.detector.detect_each
         assert client.ask("POST", "/detect", PNG).status == 200
