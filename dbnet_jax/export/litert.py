@@ -10,7 +10,8 @@ import numpy as np
 from jax import lax
 
 from dbnet_jax.export.files import checked_path, metadata, with_archive, write
-from dbnet_jax.export.program import MULTIPLE, Arrays, Network, Program, checked_difference, program_of
+from dbnet_jax.export.program import Arrays, Network, Program, checked_difference, program_of
+from dbnet_jax.images.resize import STRIDE as MULTIPLE
 from dbnet_jax.models.recognition.encoders import HEIGHT, STRIDE
 from dbnet_jax.ops.convolution import pixel_product
 from dbnet_jax.ops.replaceable import replaced

@@ -14,11 +14,11 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.detection.network import detection_map
 from dbnet_jax.images.normalization import grey_to_unit, normalize
+from dbnet_jax.images.resize import STRIDE as MULTIPLE
 from dbnet_jax.models.recognition.encoders import HEIGHT, STRIDE, column_counts
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.training.task import task_of
 
-MULTIPLE = 32  # of which the height and the width of a detector's input are
 _BOUND = 1e-3
 # (batch, height, width) and (batch, width) of the compared inputs. The graph of ONNX is traced at another size.
 _DETECTOR_SIZES = ((1, 96, 160), (2, 160, 64))
