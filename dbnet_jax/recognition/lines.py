@@ -28,6 +28,21 @@ class _Place:
     height: float
 
 
+@dataclass(frozen=True)
+class _Column:
+    """Lines above each other: from where to where they reach, in pixels, how many they are, and how many are long."""
+
+    left: float
+    right: float
+    lines: int
+    long: int
+
+    @property
+    def is_read_down(self) -> bool:
+        """Whether they are text, which is read line by line, and not the cells of a table."""
+        return self.lines > 1 and 2 * self.long >= self.lines
+
+
 def _place(polygon: Polygon) -> _Place:
     upper, lower = text_sides(polygon)
     middle = (upper + lower) / 2
@@ -108,7 +123,7 @@ def _order(boxes: Float[np.ndarray, "lines 4"], mine: list[int]) -> list[int]:
         return mine
     height = float(np.median(boxes[mine, 3] - boxes[mine, 1]))
     columns = _parts(boxes, mine, 0, _COLUMN_GAP * height)
-    if len(columns) > 1 and all(_is_column(boxes, column) for column in columns):
+    if len(columns) > 1 and all(_column(boxes, column).is_read_down for column in columns):
         return [one for column in columns for one in _order(boxes, column)]
     rows = _parts(boxes, mine, 1, 0.0)
     if len(rows) > 1:
@@ -118,28 +133,59 @@ def _order(boxes: Float[np.ndarray, "lines 4"], mine: list[int]) -> list[int]:
 
 def _order_rows(boxes: Float[np.ndarray, "lines 4"], rows: list[list[int]]) -> list[int]:
     """Rows in turn; neighbouring rows that together fall into columns are read column by column."""
+    every = [one for row in rows for one in row]
+    gap = _COLUMN_GAP * float(np.median(boxes[every, 3] - boxes[every, 1]))
+    lines = {one: _column(boxes, [one]) for one in every}
     order: list[int] = []
     start = 0
     while start < len(rows):
-        # The longest run of rows, from here on, that has columns.
-        for end in range(len(rows), start + 1, -1):
+        end = _end_of_columns(lines, rows, start, gap)
+        if end > start:
             run = [one for row in rows[start:end] for one in row]
-            height = float(np.median(boxes[run, 3] - boxes[run, 1]))
-            columns = _parts(boxes, run, 0, _COLUMN_GAP * height)
-            if len(columns) > 1 and all(_is_column(boxes, column) for column in columns):
-                order += [one for column in columns for one in _order(boxes, column)]
-                start = end
-                break
+            order += [one for column in _parts(boxes, run, 0, gap) for one in _order(boxes, column)]
+            start = end
         else:
-            row = rows[start]
-            order += sorted(row, key=lambda i: float(boxes[i, 0]))
+            order += sorted(rows[start], key=lambda i: float(boxes[i, 0]))
             start += 1
     return order
 
 
-def _is_column(boxes: Float[np.ndarray, "lines 4"], lines: list[int]) -> bool:
-    sizes = boxes[lines, 2:] - boxes[lines, :2]
-    return len(lines) > 1 and float(np.median(sizes[:, 0] / np.maximum(sizes[:, 1], 1))) >= _COLUMN_WIDTH
+def _end_of_columns(lines: dict[int, _Column], rows: list[list[int]], start: int, gap: float) -> int:
+    """The end of the longest run of two and more rows, from `start` on, that has columns; `start` if none has."""
+    whole = _joined([lines[i] for row in rows[start:] for i in row])
+    columns: list[_Column] = []
+    end = start
+    # The columns grow row by row: to find them anew for each run takes the third power of the rows of a table.
+    for at in range(start, len(rows)):
+        for i in rows[at]:
+            columns = _with_line(columns, lines[i], gap)
+        if len(columns) == 1 and columns[0].left - whole.left <= gap and whole.right - columns[0].right <= gap:
+            break  # No row that follows can part it.
+        if at > start and len(columns) > 1 and all(column.is_read_down for column in columns):
+            end = at + 1
+    return end
+
+
+def _with_line(columns: list[_Column], line: _Column, gap: float) -> list[_Column]:
+    """The columns and one more line: it joins those that lie within `gap` of it."""
+    apart = [column for column in columns if column.left - line.right > gap or line.left - column.right > gap]
+    near = [column for column in columns if column not in apart]
+    return [*apart, _joined([*near, line])]
+
+
+def _column(boxes: Float[np.ndarray, "lines 4"], lines: Sequence[int]) -> _Column:
+    left, top, right, bottom = boxes[lines].T
+    long = (right - left) >= _COLUMN_WIDTH * np.maximum(bottom - top, 1)
+    return _Column(float(left.min()), float(right.max()), len(lines), int(long.sum()))
+
+
+def _joined(columns: Sequence[_Column]) -> _Column:
+    return _Column(
+        min(column.left for column in columns),
+        max(column.right for column in columns),
+        sum(column.lines for column in columns),
+        sum(column.long for column in columns),
+    )
 
 
 def _parts(boxes: Float[np.ndarray, "lines 4"], mine: list[int], axis: int, least: float) -> list[list[int]]:

@@ -44,3 +44,11 @@ def test_columns_are_read_one_after_another_and_titles_before_them():
 def test_a_receipts_prices_are_read_with_their_rows():
     rows = [(0, 0, 80), (250, 1, 30), (0, 20, 120), (250, 19, 30), (0, 40, 60), (250, 40, 30)]
     assert reading_order(lines_of(rows)) == list(range(6))
+
+
+def test_columns_between_a_heading_and_a_table_are_read_down():
+    heading = [(0, 0, 700, 20)]
+    columns = [(x, y, x + 300, y + 20) for y in (40, 70, 100) for x in (0, 400)]
+    table = [(x, y, x + 60, y + 20) for y in (140, 170) for x in (0, 320, 640)]
+    order = reading_order(np.array(heading + columns + table, np.float64))
+    assert order == [0, 1, 3, 5, 2, 4, 6, *range(7, 13)]
