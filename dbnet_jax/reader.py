@@ -90,9 +90,18 @@ class Reader:
         self.detector, self.recognizer = detector, recognizer
 
     @classmethod
-    def from_pretrained(cls, detector: str = DETECTOR, recognizer: str = RECOGNIZER) -> "Reader":
-        """The reader with shipped weights. **Raises:** ValueError if a name is unknown."""
-        return cls(Detector.from_pretrained(detector), Recognizer.from_pretrained(recognizer))
+    def from_pretrained(
+        cls, detector: str = DETECTOR, recognizer: str = RECOGNIZER, *, backend: str = "xla"
+    ) -> "Reader":
+        """The reader with shipped weights.
+
+        **Arguments:** `backend`: the `config.predict.backend` of both networks.
+
+        **Raises:** ValueError if a name is unknown; ImportError if a package of `backend` is missing.
+        """
+        return cls(
+            Detector.from_pretrained(detector, backend=backend), Recognizer.from_pretrained(recognizer, backend=backend)
+        )
 
     def read(self, image: Source) -> Page:
         """The text of a picture. **Arguments** and **Raises:** as `Detector.detect`."""

@@ -147,9 +147,9 @@ def _add_pages(app: FastAPI) -> None:
     folder = resources.files("dbnet_jax") / "serve/page"
     for path, (file, kind) in _PAGE.items():
         response = Response((folder / file).read_bytes(), media_type=kind)
-        app.add_api_route(path, _constant(response), include_in_schema=False)
+        app.add_api_route(path, _constant(response), methods=["GET", "HEAD"], include_in_schema=False)
 
-    @app.get("/docs", include_in_schema=False)
+    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(render("openapi.html", document=app.openapi()))
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from dbnet_jax import Detector, Recognizer
+from dbnet_jax import Detector, Reader, Recognizer
 from dbnet_jax.backends import choose_backend
 
 TOLERANCES = {"onnxruntime": 1e-4, "openvino_float32": 1e-4, "openvino": 1e-2}
@@ -84,7 +84,7 @@ def test_a_detector_changes_its_back_end(monkeypatch):
 
 
 def test_an_unknown_back_end_is_refused():
-    for predictor in (Detector, Recognizer):
+    for predictor in (Detector, Recognizer, Reader):
         with pytest.raises(ValueError, match=r"`config\.predict\.backend` \(='tensorrt'\) must be one of"):
             predictor.from_pretrained(backend="tensorrt")
 
