@@ -8,7 +8,8 @@ from dbnet_jax.characters import CharacterSet, character_sets, load_characters, 
 from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.images.decode import BadPicture
 from input_pipeline.bad_samples import BadSamples
-from input_pipeline.datasets.rendered.scenes.words import WordImages
+from input_pipeline.datasets.rendered.scenes.block import Block, Line
+from input_pipeline.datasets.rendered.scenes.words import WordImages, _surface
 from input_pipeline.datasets.sample import Annotation, Dataset, Sample, whole_picture
 from input_pipeline.datasets.words.word_list import WordList
 from input_pipeline.datasets.wrappers.words_of import WordsOf
@@ -164,6 +165,19 @@ def test_rendered_words_follow_from_their_number():
     assert words[1].image.shape != words[2].image.shape or (words[1].image != words[2].image).any()
     with pytest.raises(IndexError):
         words[50]
+
+
+@pytest.mark.parametrize("columns", [40, 900])
+def test_no_part_of_a_word_comes_close_to_the_camera(columns):
+    """A plane in perspective has no bounds where the camera's own plane cuts it: crops would fill the memory."""
+    block, bent = Block(np.zeros((30, columns), np.uint8), [Line(["word"], [(0.0, 0.0, float(columns), 30.0)])]), 0
+    u, v = np.meshgrid(np.linspace(-0.5, 0.5, 33) * columns, [-15.0, 15.0])
+    for seed in range(300):
+        plane = _surface(np.random.default_rng(seed), block, 30.0, 1.0)
+        a, b = plane.curve.bend(u, v) if plane.curve else (u, v)
+        bent += plane.curve is not None
+        assert (plane.matrix[2, 0] * a + plane.matrix[2, 1] * b + plane.matrix[2, 2]).min() > 0.5
+    assert (bent > 0) == (columns == 900)
 
 
 def test_character_sets(tmp_path):

@@ -29,6 +29,7 @@ from input_pipeline.datasets.sample import Dataset, Sample, whole_picture
 _HEIGHTS = (9.0, 56.0)  # pixels of a word in its crop
 _TRIES = 8  # of a word that the character set holds, and of a crop that can be read
 _LONGEST = 1200  # pixels of a crop
+_NEAREST = 0.3  # distance of a neighbouring word's near end from the camera; the word's middle is at 1
 
 
 class WordImages(Dataset):
@@ -141,6 +142,8 @@ class WordImages(Dataset):
             right, down = sign * ((block.letters.shape[1] + other.letters.shape[1]) / 2 + 2 * gap), 0.0
         moved = plane.matrix @ np.array([[1, 0, right], [0, 1, down], [0, 0, 1]])
         centre = (other.letters.shape[1] / 2, other.letters.shape[0] / 2)
+        if (moved[2, 2] - np.abs(moved[2, :2]) @ centre) < _NEAREST:
+            return  # a part of it would be behind the camera
         there = Plane(centre, None, moved)
         seen = plate_outline(other, there, 0.0)
         if (seen.max(0) > 1).all() and (seen.min(0) < np.array(scene.shape[1::-1]) - 1).all():
@@ -159,9 +162,10 @@ def _surface(rng: np.random.Generator, block: Block, height: float, stretch: flo
     turn = math.radians(rng.normal(0, 2.5 if rng.random() < 0.8 else 9.0))
     cos, sin = math.cos(turn), math.sin(turn)
     right, down, shear = (rng.normal(0, 1, 3) * (0.12, 0.12, 0.15)).tolist() if rng.random() < 0.5 else (0.0, 0.0, 0.0)
-    # Shares of the block's own half: its far end is at most a third farther than its middle.
-    reach = np.array([max(columns, 1), max(rows, 1)]) / 2
-    tilt = np.clip([right, down], -0.25, 0.25) / reach
+    # Shares of the half of the block, as it is bent: its far end is at most a third farther than its middle.
+    u, v = (np.linspace(-1, 1, 9) * max(side, 1) / 2 for side in (columns, rows))
+    a, b = np.meshgrid(u, v) if curve is None else curve.bend(*np.meshgrid(u, v))
+    tilt = np.clip([right, down], -0.25, 0.25) / (np.abs(a).max(), np.abs(b).max())
     matrix = np.array([[scale * stretch, scale * shear, 0], [0, scale, 0], [tilt[0], tilt[1], 1]])
     return Plane((columns / 2, rows / 2), curve, np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ matrix)
 
