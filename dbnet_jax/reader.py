@@ -27,7 +27,7 @@ class Word:
     """A word that was found and read.
 
     - `polygon`: `[vertices, 2]`, (x, y) in pixels of the picture.
-    - `text`: what it says; `score`: how sure the recogniser is, in [0, 1].
+    - `text`: what it says; `score`: the probability that the recogniser gives to the text, in [0, 1].
     - `detection_score`: the mean probability inside the polygon, in [0, 1].
     """
 
@@ -82,6 +82,8 @@ class Page:
 
 class Reader:
     """Reads pictures: a detector finds the words, and a recogniser reads them.
+
+    Words without text are left out, and words whose `score` is below the recogniser's `config.predict.text_threshold`.
 
     **Arguments:** `detector`; `recognizer`.
     """
@@ -143,16 +145,17 @@ class Reader:
         return _Cut((image.shape[0], image.shape[1]), found, crops, owners)
 
     def _page(self, cut: "_Cut") -> Page:
-        found = cut.found
+        least = self.recognizer.config.predict.text_threshold
         words = [
             Word(polygon, reading.text, reading.score, float(score))
-            for polygon, score, reading in zip(found.polygons, found.scores, self._recognize(cut), strict=True)
+            for polygon, score, reading in zip(cut.found.polygons, cut.found.scores, self._recognize(cut), strict=True)
+            if reading.text and reading.score >= least
         ]
-        lines = [Line([words[i] for i in line]) for line in group_lines(found.polygons)]
+        lines = [Line([words[i] for i in line]) for line in group_lines([word.polygon for word in words])]
         if lines:
             boxes = np.array([np.concatenate([line.polygon.min(0), line.polygon.max(0)]) for line in lines])
             lines = [lines[i] for i in reading_order(boxes)]
-        return Page(lines, cut.size, found.notes)
+        return Page(lines, cut.size, cut.found.notes)
 
     def _recognize(self, cut: "_Cut") -> list[Recognition]:
         """Reads each word; of one that was cut out from both sides the surer reading is taken."""

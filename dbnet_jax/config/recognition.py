@@ -58,6 +58,7 @@ def _predict() -> ConfigDict:
     predict.beam = 10  # prefixes that are kept
     predict.follow_exif = True  # turns pictures as viewers do; the labels of the benchmarks need False
     predict.max_pixels = config_dict.FieldReference(MAX_PIXELS, field_type=int)  # of a picture file; None: no limit
+    predict.text_threshold = 0.2  # the least score of a word of a page; a score is the text's probability
     predict.lexicon = ""  # a file of words, one a line: only these are read
     return predict
 
@@ -94,6 +95,8 @@ def check_reading(predict: ConfigDict) -> None:
     check_choice("config.predict.decoding", predict.decoding, DECODINGS)
     for field in ("batch_size", "beam"):
         check_least(f"config.predict.{field}", predict[field], 1)
+    if not 0 <= predict.text_threshold <= 1:
+        raise ValueError(f"`config.predict.text_threshold` (={predict.text_threshold}) must be in [0, 1]")
     widths = tuple(predict.widths)
     if not widths or list(widths) != sorted(set(widths)) or any(width < 8 or width % 4 for width in widths):
         raise ValueError(f"`config.predict.widths` (={widths}) must be multiples of 4, at least 8, in rising order")

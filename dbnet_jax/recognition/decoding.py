@@ -17,13 +17,12 @@ def greedy(best: Int[np.ndarray, "steps"], probabilities: Float[np.ndarray, "ste
 
     **Arguments:** `best`: the likeliest class of each column; `probabilities`: its probability there.
 
-    **Returns:** the classes of the text, and the geometric mean of the probabilities, in [0, 1].
+    **Returns:** the classes of the text, and the probability of this alignment: at most that of the text.
     """
     if not len(best):
         return (), 0.0
     first = np.concatenate([[True], best[1:] != best[:-1]])
-    score = math.exp(float(np.log(np.maximum(probabilities, 1e-12)).mean()))
-    return tuple(best[first & (best != BLANK)].tolist()), score
+    return tuple(best[first & (best != BLANK)].tolist()), float(np.prod(probabilities, dtype=np.float64))
 
 
 def beam(log_probabilities: Float[np.ndarray, "steps classes"], width: int) -> tuple[Classes, float]:
@@ -31,7 +30,7 @@ def beam(log_probabilities: Float[np.ndarray, "steps classes"], width: int) -> t
 
     **Arguments:** `log_probabilities`: of each class at each column; `width`: prefixes that are kept.
 
-    **Returns:** the classes of the text, and its probability's root of as many steps, in [0, 1].
+    **Returns:** the classes of the text, and its probability.
     """
     # Of each prefix the logarithms of its probability with a blank at the end, and without.
     beams: dict[Classes, tuple[float, float]] = {(): (0.0, -math.inf)}
@@ -52,7 +51,7 @@ def beam(log_probabilities: Float[np.ndarray, "steps classes"], width: int) -> t
         kept = sorted(found.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
         beams = {prefix: (blank, letter) for prefix, (blank, letter) in kept}
     best, (blank, letter) = next(iter(beams.items()))
-    return best, math.exp(float(np.logaddexp(blank, letter)) / max(len(log_probabilities), 1))
+    return best, math.exp(float(np.logaddexp(blank, letter)))
 
 
 def _add(sums: list[float], place: int, value: float) -> None:

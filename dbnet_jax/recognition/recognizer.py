@@ -46,7 +46,7 @@ class Recognition:
     """What a crop says.
 
     - `text`: "" where nothing was read.
-    - `score`: how sure the recogniser is, in [0, 1].
+    - `score`: the probability that the recogniser gives to the text, in [0, 1].
     """
 
     text: str
@@ -182,7 +182,7 @@ class Recognizer:
             scored = [(decoding.text_log_probability(logs, classes), word) for word, classes in self._lexicon.items()]
             best, word = max(scored)
             # A crop may be too narrow for every word.
-            return Recognition(word if best > -np.inf else "", float(np.exp(best / steps)))
+            return Recognition(word if best > -np.inf else "", float(np.exp(best)))
         if self.config.predict.decoding == "beam":
             classes, score = decoding.beam(outputs["log_probabilities"][:steps], self.config.predict.beam)
         else:
@@ -194,7 +194,7 @@ class Recognizer:
         ends = np.flatnonzero(best == 0)
         length = int(ends[0]) if len(ends) else len(best)
         seen = outputs["probability"][: length + 1]
-        return Recognition(self.characters.decode(best[:length]), float(np.exp(np.log(np.maximum(seen, 1e-12)).mean())))
+        return Recognition(self.characters.decode(best[:length]), float(np.prod(seen, dtype=np.float64)))
 
 
 def recognizer_from_config(config: ConfigDict) -> nn.Module:

@@ -53,6 +53,19 @@ def test_the_surer_turn_of_a_tall_word_is_taken():
     assert word.score == 0.9
 
 
+def test_words_that_are_not_read_or_hardly_are_left_out():
+    class Given(Shades):
+        def read_upright(self, crops):
+            return [Recognition("a", 0.19), Recognition("b", 0.2), Recognition("", 0.9)]
+
+    found = Detections([box(20 * i, 10, 18, 12) for i in range(3)], np.ones(3, np.float32))
+    reader = Reader(BrightnessDetector(), Given())
+    image = np.zeros((40, 80, 3), np.uint8)
+    assert reader.read_words(image, found).text == "b"
+    reader.recognizer.config.predict.text_threshold = 0.0
+    assert reader.read_words(image, found).text == "a b"
+
+
 def test_words_of_many_pictures_are_cut_out_in_threads(monkeypatch):
     threads = set()
 
