@@ -124,7 +124,7 @@ class Detector:
     def with_options(self, **overrides: Any) -> "Detector":
         """The same detector with other fields of `config.predict`. The weights and the compiled network are shared.
 
-        Another `backend` prepares the network again.
+        Another `backend`, `network` or `map` prepares the network again.
 
         **Arguments:** `overrides`: as in `from_checkpoint`.
 
@@ -137,7 +137,7 @@ class Detector:
         check_predict(config.predict)
         other = copy.copy(self)
         other._configure(config)
-        if config.predict.backend != self.config.predict.backend:
+        if any(config.predict[name] != self.config.predict[name] for name in ("backend", "network", "map")):
             other._eval_step = detection_step(config, self._mesh)
         return other
 

@@ -1,8 +1,9 @@
 """The evaluation steps of detectors and recognisers, by the back end in `config.predict.backend`."""
 
+import pathlib
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.backends import choose_backend
 from dbnet_jax.backends.sessions import Session, open_session
-from dbnet_jax.detection.network import make_eval_step
+from dbnet_jax.detection.network import detection_map, make_eval_step
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.models.variables import Variables
 
@@ -27,24 +28,61 @@ def detection_step(config: ConfigDict, mesh: Mesh | None = None) -> Any:
 
     Only XLA shares a batch over the devices of `mesh`.
 
-    **Raises:** ImportError if a package of the back end is missing.
+    **Raises:** ImportError if a package of the back end is missing; ValueError or FileNotFoundError if
+    `config.predict.network` cannot be used.
     """
     model, normalization = model_from_config(config), config.data.normalization
     backend = choose_backend(config.predict.backend, deformable=bool(config.model.dcn))
+    given = _given_network(config, backend)
     if backend == "xla":
         return make_eval_step(model, normalization, mesh)
 
-    def network(variables: Variables, names: tuple[str, ...]) -> Any:
+    def network(variables: Variables, names: tuple[str, ...]) -> bytes:
         from dbnet_jax.onnx_graph.networks import detector_graph
 
-        return detector_graph(model, variables, normalization, names)
+        if names == given.maps:
+            return given.content
+        return bytes(detector_graph(model, variables, normalization, names).SerializeToString())
 
     sessions = _Sessions(backend, network)
 
     def step(variables: Variables, images: Images, names: tuple[str, ...]) -> dict[str, Float[np.ndarray, "_ _ _"]]:
-        return sessions.get(variables, names)({"images": np.asarray(images)})
+        asked = [given.maps] if given.maps else []
+        asked += [own] if (own := tuple(name for name in names if name not in given.maps)) else []
+        maps: dict[str, np.ndarray] = {}
+        for some in asked:
+            maps |= sessions.get(variables, some)({"images": np.asarray(images)})
+        return maps
 
     return step
+
+
+class _Given(NamedTuple):
+    """The network of a file, and the names of its maps; without a file, nothing. Other maps come from the weights."""
+
+    content: bytes = b""
+    maps: tuple[str, ...] = ()
+
+
+def _given_network(config: ConfigDict, backend: str) -> _Given:
+    """**Raises:** as `detection_step`."""
+    if not (name := config.predict.network):
+        return _Given()
+    field = f"`config.predict.network` (={name!r})"
+    if backend == "xla":
+        raise ValueError(f"{field} needs `config.predict.backend` 'openvino' or 'onnxruntime'")
+    if not pathlib.Path(name).is_file():
+        raise FileNotFoundError(f"{field} must be an ONNX file: --mode=export writes one")
+    import onnx
+
+    try:
+        model = onnx.load(name)
+    except Exception as error:  # of protobuf
+        raise ValueError(f"{field} is no ONNX file ({error})") from error
+    maps = tuple(output.name for output in model.graph.output)
+    if (needed := detection_map(config)) not in maps:
+        raise ValueError(f"{field} has the outputs {', '.join(maps)}, and lacks {needed}, in which text is found")
+    return _Given(model.SerializeToString(), maps)
 
 
 def recognition_step(config: ConfigDict, model: nn.Module, in_xla: Callable[[], Any]) -> Any:
@@ -66,10 +104,10 @@ def recognition_step(config: ConfigDict, model: nn.Module, in_xla: Callable[[], 
             "only 'xla' can, which 'auto' takes"
         )
 
-    def network(variables: Variables, _: Hashable) -> Any:
+    def network(variables: Variables, _: Hashable) -> bytes:
         from dbnet_jax.onnx_graph.networks import recognizer_graph
 
-        return recognizer_graph(model, variables)
+        return bytes(recognizer_graph(model, variables).SerializeToString())
 
     sessions = _Sessions(backend, network)
 
@@ -85,7 +123,7 @@ def recognition_step(config: ConfigDict, model: nn.Module, in_xla: Callable[[], 
 class _Sessions:
     """The prepared networks of one back end. They belong to the variables of the latest call."""
 
-    def __init__(self, backend: str, network: Callable[[Variables, Any], Any]):
+    def __init__(self, backend: str, network: Callable[[Variables, Any], bytes]):
         self._backend, self._network = backend, network
         self._variables: Variables | None = None
         self._open: dict[Hashable, Session] = {}
@@ -97,6 +135,5 @@ class _Sessions:
             if variables is not self._variables:
                 self._variables, self._open = variables, {}
             if key not in self._open:
-                content = self._network(jax.device_get(variables), key).SerializeToString()
-                self._open[key] = open_session(self._backend, content)
+                self._open[key] = open_session(self._backend, self._network(jax.device_get(variables), key))
             return self._open[key]

@@ -1,17 +1,21 @@
 """Writes the weights of a run, or its network for other programs, into one file."""
 
+import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl.app import UsageError
 
 from dbnet_jax.commands.options import Options
+from dbnet_jax.commands.pictures import picture_files
 from dbnet_jax.commands.sources import config_of_weights, set_fields, workdir, workdir_or_weights
-from dbnet_jax.export import export_litert, export_onnx, export_stablehlo, litert, onnx, stablehlo
+from dbnet_jax.export import export_int8, export_litert, export_onnx, export_stablehlo, litert, onnx, stablehlo
 from dbnet_jax.export.weights import export_run, read_words, run_weights
+from dbnet_jax.images.decode import BadPicture, read_picture, reading_options
 from dbnet_jax.messages import check_choice
 from dbnet_jax.training.task import task_of
+from dbnet_jax.typing import Image
 from dbnet_jax.weights.file import SUFFIX, Weights, load_weights
 from dbnet_jax.weights.run_folder import load_config
 
@@ -22,6 +26,7 @@ FORMATS: dict[str, tuple[str, Callable[..., float] | None]] = {
     "stablehlo": (stablehlo.SUFFIX, export_stablehlo),
     "litert": (litert.SUFFIX, export_litert),
 }
+_CALIBRATION = 60  # pictures; more change little
 
 
 def run(options: Options) -> None:
@@ -40,6 +45,8 @@ def run(options: Options) -> None:
             if options.size is None
             else f"--size is for litert: {options.format} takes every size"
         )
+    if options.int8 is not None and options.format != "onnx":
+        raise UsageError(f"--int8 is for --format=onnx: {options.format} has no int8")
     sizes = {} if options.size is None else {"size": options.size}
     words = {} if options.card is None else read_words(options.card)
     if export is None:
@@ -51,9 +58,12 @@ def run(options: Options) -> None:
         print(f"results: {exported.file} and its card, {exported.card}")
         return
     weights, notes = _weights(options, words)
-    difference = export(weights, options.output, **sizes)
+    if options.int8 is not None:
+        difference = export_int8(weights, options.output, _calibration(options, weights, notes))
+    else:
+        difference = export(weights, options.output, **sizes)
     _print(notes)
-    print(f"largest difference to JAX: {difference:.1e}")
+    print(f"{'largest' if options.int8 is None else 'mean'} difference to JAX: {difference:.1e}")
     print(f"results: {options.output}")
 
 
@@ -66,6 +76,16 @@ def _weights(options: Options, words: dict[str, Any]) -> tuple[Weights, list[str
     loaded, config = load_weights(source), config_of_weights(source, options)
     task_of(config).check_predict(config)
     return loaded._replace(config=config, card=loaded.card.extended(words)), []
+
+
+def _calibration(options: Options, weights: Weights, notes: list[str]) -> Iterator[Image]:
+    """At most `_CALIBRATION` pictures, evenly chosen from those of --int8. Bad ones are added to `notes`."""
+    files = picture_files(pathlib.Path(options.int8), pathlib.Path(options.output).parent)
+    for file in files[:: math.ceil(len(files) / _CALIBRATION)]:
+        try:
+            yield read_picture(file, **reading_options(weights.config.predict)).image
+        except BadPicture as error:
+            notes.append(str(error))
 
 
 def _print(notes: list[str]) -> None:

@@ -76,6 +76,7 @@ FLAGS = (
         "safetensors",
     ),
     Flag("size", "export", "HEIGHTxWIDTH", "The size of a picture for litert, as in 736x1312.", _size),
+    Flag("int8", "export", "DIR", "Pictures with which the network for --format=onnx is quantised to int8."),
     Flag("card", "export", "FILE", "A JSON file with more fields of the model card."),
     Flag("count", "inspect", "N", "How many training examples to draw (24).", int, 24),
     Flag("detections", "score", "PATH", "A folder, a zip archive or a detections.json."),

@@ -153,6 +153,7 @@ def _predict() -> ConfigDict:
     # The program that runs the network: "xla"; on a CPU also "onnxruntime", "openvino" (in bfloat16 where the processor
     # has it) or "openvino_float32"; or "auto", the fastest one that is installed.
     predict.backend = "xla"
+    predict.network = ""  # an ONNX file that the back end runs in the place of the weights, such as one in int8
     predict.map = "probability"  # or "binary"
     predict.shape = "quad"  # or "polygon"
     predict.threshold = 0.3  # of the binarization; the paper has 0.2

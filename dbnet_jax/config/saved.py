@@ -23,6 +23,7 @@ FOLDERS = (
     "data.fonts",
     "data.vocabulary",
     "predict.lexicon",
+    "predict.network",
     "init.backbone",
     "init.checkpoint",
 )
