@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from parts import measuring
@@ -23,7 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless")
 PANORAMA_HEIGHT = 1200
-SCREENSHOT, SCENERY = (15_000, 600), (3000, 20_000)  # (height, width)
+SCREENSHOT, LARGE = (15_000, 600), (3000, 20_000)  # (height, width)
 TILES = 1024
 # Fields of `config.predict`.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -48,7 +48,7 @@ def main() -> None:
     if options.memory:
         result["memory"] = [memory(predict) for predict in SETTINGS.values()]
         for name, one in zip(SETTINGS, result["memory"], strict=True):
-            print(f"{name:<20}{one['megabytes']:>8} MB more than the picture{one['seconds']:>8.1f} s")
+            print(f"{name:<18}{one['megabytes']:>8} MB  {one['cpu_seconds']:.1f} CPU s  {one['found']} lines found")
     else:
         result["scores"] = [row for weights in options.weights for row in score(weights, options)]
     measuring.write_json(result, options.json)
@@ -117,29 +117,30 @@ def score(weights: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 def memory(predict: dict[str, Any]) -> dict[str, Any]:
     """`peak` in a process of its own."""
     command = [sys.executable, __file__, "--peak", json.dumps(predict)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
 
 
 def peak(predict: dict[str, Any]) -> dict[str, Any]:
-    """The megabytes that detection needs beside the picture, and its seconds."""
+    """The megabytes that detection needs beside the picture, its CPU seconds, and the lines that it found."""
+    import numpy as np
     from parts import large
 
     from dbnet_jax import Detector
 
-    strip = large.screenshot((SCENERY[0], SCENERY[1] // 20)).image
-    image = strip.repeat(1, axis=0)
-    image = large.np.tile(image, (1, 20, 1))
+    height, width = LARGE
+    image = np.tile(large.screenshot((height, width // 20)).image, (1, 20, 1))
     detector = Detector.from_pretrained("small-line", **predict)
     detector.detect(image[:64, :64])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    before, start = megabytes(), time.process_time()
     found = detector.detect(image)
-    seconds: Callable[[], float] = lambda: time.perf_counter() - start  # noqa: E731
-    return {
-        "seconds": seconds(),
-        "megabytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024,
-        "found": len(found.polygons),
-    }
+    seconds = time.process_time() - start
+    return {"megabytes": megabytes() - before, "cpu_seconds": seconds, "found": len(found.polygons)}
+
+
+def megabytes() -> int:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 if __name__ == "__main__":
