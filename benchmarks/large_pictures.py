@@ -31,10 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tiles": {"tiles": TILES},
     "tiles, own size": {"tiles": TILES, "resize": "none"},
 }
-WEIGHTS: dict[str, dict[str, Any]] = {
-    "small-line": {"size": 800},
-    "small-word": {"size": None},
-}
+WEIGHTS = "small-line"
 
 
 def main() -> None:
@@ -46,11 +43,15 @@ def main() -> None:
     result = measuring.environment(PACKAGES)
     measuring.show_environment(result)
     if options.memory:
-        result["memory"] = [memory(predict) for predict in SETTINGS.values()]
-        for name, one in zip(SETTINGS, result["memory"], strict=True):
-            print(f"{name:<18}{one['megabytes']:>8} MB  {one['cpu_seconds']:.1f} CPU s  {one['found']} lines found")
+        result["memory"] = {}
+        for name, predict in SETTINGS.items():
+            one = result["memory"][name] = memory(predict)
+            print(
+                f"{name:<18}{one['megabytes']:>8} MB  {one['cpu_seconds']:.1f} CPU s  {one['found']} lines found",
+                flush=True,
+            )
     else:
-        result["scores"] = [row for weights in options.weights for row in score(weights, options)]
+        result["scores"] = score(options)
     measuring.write_json(result, options.json)
 
 
@@ -59,7 +60,6 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--td500", help="the folder of MSRA-TD500: its held-out photos, alone and as panoramas")
     parser.add_argument("--sroie", help="the folder of SROIE's scans: its held-out scans, six on a sheet")
-    parser.add_argument("--weights", nargs="+", default=["small-line"], choices=tuple(WEIGHTS))
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=tuple(SETTINGS))
     parser.add_argument("--memory", action="store_true", help="the memory and time of a picture of 20000×3000 instead")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
@@ -90,24 +90,24 @@ def picture_sets(options: argparse.Namespace) -> dict[str, Sequence[Any]]:
     return sets
 
 
-def score(weights: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+def score(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Precision, recall and hmean of each set with each setting, and the seconds of a picture."""
     from dbnet_jax import Detector
     from dbnet_jax.evaluation.evaluator import Evaluator
 
-    detector, rows = Detector.from_pretrained(weights, **WEIGHTS[weights]), []
+    detector, rows = Detector.from_pretrained(WEIGHTS), []
     for name, samples in picture_sets(options).items():
         for setting in options.settings:
             one = detector.with_options(**SETTINGS[setting])
             one.detect(samples[0].image)  # compiles
             start = time.process_time()
             found = Evaluator(samples).run(one)
-            row = {"weights": weights, "set": name, "pictures": len(samples), "setting": setting} | found.metrics
+            row = {"set": name, "pictures": len(samples), "setting": setting} | found.metrics
             row["cpu_seconds"] = (time.process_time() - start) / len(samples)
             row["small"] = found.report.by_size["small"]
             rows.append(row)
             print(
-                f"{weights:<12}{name:<12}{setting:<18}precision {row['precision']:.3f}  recall {row['recall']:.3f}  "
+                f"{name:<12}{setting:<18}precision {row['precision']:.3f}  recall {row['recall']:.3f}  "
                 f"hmean {row['hmean']:.3f}  small {row['small']}  {row['cpu_seconds']:.2f} CPU s",
                 flush=True,
             )
@@ -130,7 +130,7 @@ def peak(predict: dict[str, Any]) -> dict[str, Any]:
 
     height, width = LARGE
     image = np.tile(large.screenshot((height, width // 20)).image, (1, 20, 1))
-    detector = Detector.from_pretrained("small-line", **predict)
+    detector = Detector.from_pretrained(WEIGHTS, **predict)
     detector.detect(image[:64, :64])
     before, start = megabytes(), time.process_time()
     found = detector.detect(image)

@@ -181,7 +181,8 @@ class Detector:
         """The text in any number of pictures. Threads read and post-process while the network runs.
 
         Pictures of one padded shape share batches. `overlapped` states how many pictures are held and how iteration
-        ends. With n looks, n times as many are held, because decoded pictures wait between the looks.
+        ends. With n looks, n times as many are held, because decoded pictures wait between the looks. With
+        `config.predict.tiles`, batches are of the windows of one picture, and fewer pictures are held.
 
         With `config.predict.frames` "all", a path of a file with several frames or pages gives a result for each of
         them, in the file's place.
