@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from absl import logging
 from jax.sharding import Mesh
+from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
 from dbnet_jax.backends.steps import detection_step
@@ -24,6 +25,7 @@ from dbnet_jax.detection.merging import FoundAt, merge_looks
 from dbnet_jax.detection.network import detection_map
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
+from dbnet_jax.detection.tiles import maps_by_windows
 from dbnet_jax.images.decode import Picture, reading_options
 from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
@@ -39,6 +41,10 @@ from dbnet_jax.weights.shipped import DEFAULT, pretrained_path
 Source = Any
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
+
+# Pictures at a time that windows look at, with their decoded pixels: one is read, one is in the network, one waits on
+# either side of it.
+_HELD = 4
 
 
 class Detector:
@@ -175,7 +181,8 @@ class Detector:
         """The text in any number of pictures. Threads read and post-process while the network runs.
 
         Pictures of one padded shape share batches. `overlapped` states how many pictures are held and how iteration
-        ends. With n looks, n times as many are held, because decoded pictures wait between the looks.
+        ends. With n looks, n times as many are held, because decoded pictures wait between the looks. With
+        `config.predict.tiles`, batches are of the windows of one picture, and fewer pictures are held.
 
         With `config.predict.frames` "all", a path of a file with several frames or pages gives a result for each of
         them, in the file's place.
@@ -221,6 +228,8 @@ class Detector:
         Only the result of `keep` is held of a picture that is in its last look.
         """
         batching = {"batch_size": self._batch_size, "least": self._devices}
+        if self._looks.window is not None:
+            batching = {"batch_size": 1, "held": _HELD}  # the batches are of windows
 
         def go_on(look: Look, found: tuple[FoundAt, ...], maps: Maps) -> Look | Result:
             if (following := self._looks.after(look, found)) is not None:
@@ -269,7 +278,18 @@ class Detector:
             now = FoundAt(replace(found, notes=context.notes + found.notes), sizes.seen[0] / sizes.picture[0])
             return finish(context.kept, (*context.found, now), maps)
 
-        return Stages(read, lambda batch: self._eval_step(self._variables, batch, names), done)
+        return Stages(read, functools.partial(self._forward, names=names), done)
+
+    def _forward(self, images: UInt8[np.ndarray, "batch height width 3"], names: tuple[str, ...]) -> dict[str, Any]:
+        """The maps of a batch of looks; through windows, the batch is one look."""
+
+        def step(batch: UInt8[np.ndarray, "batch height width 3"]) -> dict[str, Any]:
+            return self._eval_step(self._variables, batch, names)
+
+        if (window := self._looks.window) is None:
+            return step(images)
+        maps = maps_by_windows(images[0], window, step, batch_size=self._batch_size, least=self._devices)
+        return {name: values[None] for name, values in maps.items()}
 
     def _first_look(self, source: Source) -> Look | ValueError:
         try:
@@ -282,9 +302,15 @@ class Detector:
         return to_picture(source() if callable(source) else source, **self._reading)
 
     def _fit(self, image: Image, size: int) -> tuple[Image, Sizes]:
-        """The picture resized for the network and padded to a common shape."""
+        """The picture resized for the network and padded to a common shape, but for sides that windows cut."""
         sizes = self._looks.sizes(image, size)
-        return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes
+        padded = padded_size(sizes.seen, self.config.predict.resize, size)
+        if (window := self._looks.window) is not None:
+            rows, columns = (
+                pad if pad <= most else seen for pad, most, seen in zip(padded, window, sizes.seen, strict=True)
+            )
+            padded = rows, columns
+        return resize_and_pad(image, sizes.seen, padded), sizes
 
     def _extract(self, maps: Mapping[str, Any], sizes: Sizes) -> Detections:
         predict = self.config.predict

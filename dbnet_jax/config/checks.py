@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.backends import BACKENDS
 from dbnet_jax.detection.looks import KINDS as LOOKS
+from dbnet_jax.detection.tiles import window_of
 from dbnet_jax.images.normalization import NORMALIZATIONS
 from dbnet_jax.images.resize import RULES
 from dbnet_jax.losses.db import BINARY_LOSSES
@@ -104,6 +105,7 @@ def check_predict(predict: ConfigDict) -> None:
     sizes = predict.sizes
     if not sizes or not all(isinstance(one, int) and one > 0 for one in sizes):
         raise ValueError(f"`config.predict.sizes` (={sizes!r}) must be positive and whole, one or more")
+    window_of(predict.tiles)
     if predict.size is None and predict.resize == "official":
         raise ValueError("`config.predict.size` (=None) needs a number with `config.predict.resize` = 'official'")
     if predict.size is not None and predict.looks == "all":

@@ -176,7 +176,10 @@ def _predict() -> ConfigDict:
     predict.sizes = (512, 736, 1152, 1536)  # pixels
     predict.text_height = 48.0  # pixels of the network's input
     predict.stretch_width = config_dict.placeholder(int)  # pixels; None: in proportion, a multiple of 32
-    predict.max_side = 4096  # pixels; a longer side is shrunk to it
+    predict.max_side = 4096  # pixels; a longer side is shrunk to it, but with `tiles`
+    # For large pictures: 1024 or (height, width), multiples of 32 from 512 on. The network sees a look through
+    # overlapping windows of this size, and their maps become one map. None: it sees a look as a whole.
+    predict.tiles = config_dict.placeholder(object)
     # The most pixels of a picture file, also in training and evaluation on own data; None: as many as OpenCV reads.
     predict.max_pixels = config_dict.FieldReference(MAX_PIXELS, field_type=int)
     predict.frames = "first"  # of an animation, pages of a PDF or a TIFF; or "all", each as a picture of its own

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.detection.merging import FoundAt
 from dbnet_jax.detection.picture import Sizes, notes_on_size
 from dbnet_jax.detection.text_size import size_for_text
+from dbnet_jax.detection.tiles import window_of
 from dbnet_jax.images.decode import Picture
 from dbnet_jax.images.resize import resized_size
 from dbnet_jax.typing import Image
@@ -37,7 +38,8 @@ class Looks:
     | None | "fitting" | at `first_size`, then at the entry of `sizes` that its text needs | the last look |
     | None | "all" | at each entry of `sizes` | all looks, merged |
 
-    With `resize` "none" there is one look: pictures keep their size.
+    With `resize` "none" there is one look: pictures keep their size. With `tiles`, `max_side` limits how far a
+    picture is enlarged, and does not shrink it.
 
     **Arguments:** `predict`: the section `config.predict`.
     """
@@ -50,6 +52,8 @@ class Looks:
         self._several = sorted(set(predict.sizes)) if fixed is None and predict.looks == "all" else []
         self.most = len(self._several) or (2 if fixed is None else 1)
         """The most looks at a picture."""
+        self.window = window_of(predict.tiles)
+        """(height, width) of the windows in pixels; None: a look is seen whole."""
 
     def first(self, picture: Picture) -> Look:
         """The first look at a picture."""
@@ -75,7 +79,8 @@ class Looks:
     def sizes(self, image: Image, size: int) -> Sizes:
         """The sizes of the picture and of the resized picture in a look."""
         predict, picture = self._predict, (image.shape[0], image.shape[1])
-        return Sizes(picture, resized_size(picture, predict.resize, size, predict.max_side, predict.stretch_width))
+        max_side = predict.max_side if self.window is None else max(predict.max_side, *picture)
+        return Sizes(picture, resized_size(picture, predict.resize, size, max_side, predict.stretch_width))
 
     def notes(self, sizes: Sizes, size: int) -> tuple[str, ...]:
         """The notes on `sizes` of a look."""

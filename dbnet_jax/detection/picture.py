@@ -53,4 +53,5 @@ def notes_on_size(sizes: Sizes, unlimited: tuple[int, int], max_side: int) -> tu
         return ()
     seen, picture = (f"{width}×{height}" for height, width in (sizes.seen, sizes.picture))
     limit = f"`config.predict.max_side` (={max_side})"
-    return (f"is {picture} pixels, and {limit} shrinks it to {seen}; cut it into parts if text is missing",)
+    hint = "cut it into parts if text is missing, or set `config.predict.tiles`"
+    return (f"is {picture} pixels, and {limit} shrinks it to {seen}; {hint}",)

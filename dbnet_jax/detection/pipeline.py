@@ -53,7 +53,12 @@ def in_flight(batch_size: int) -> int:
 
 
 def overlapped(
-    sources: Iterable[Source], stages: Stages[Source, Context, Result], *, batch_size: int, least: int = 1
+    sources: Iterable[Source],
+    stages: Stages[Source, Context, Result],
+    *,
+    batch_size: int,
+    least: int = 1,
+    held: int | None = None,
 ) -> Generator[Result | ValueError, None, None]:
     """Takes each picture through its stages while other pictures are in other stages.
 
@@ -66,27 +71,33 @@ def overlapped(
 
     **Arguments:**
 
-    - `sources`: the pictures; at most `in_flight(batch_size)` are held.
+    - `sources`: the pictures.
     - `stages`: the functions that each picture passes.
     - `batch_size`: pictures in a batch.
     - `least`: the size of a batch with a single picture.
+    - `held`: the most pictures that are held; None is `in_flight(batch_size)`. Fewer need a `batch_size` of 1.
 
     **Returns:** an iterator over the results, or the errors that `stages.read` returned, in the order of `sources`.
 
     **Raises:** an error of a stage, in its picture's place; an error of `sources`, at once.
     """
-    with contextlib.closing(completed(sources, stages, batch_size=batch_size, least=least)) as futures:
+    with contextlib.closing(completed(sources, stages, batch_size=batch_size, least=least, held=held)) as futures:
         yield from map(Future.result, futures)
 
 
 def completed(
-    sources: Iterable[Source], stages: Stages[Source, Context, Result], *, batch_size: int, least: int = 1
+    sources: Iterable[Source],
+    stages: Stages[Source, Context, Result],
+    *,
+    batch_size: int,
+    least: int = 1,
+    held: int | None = None,
 ) -> Generator[Future[Result | ValueError], None, None]:
     """As `overlapped`, but returns completed futures, which raise the error of a stage when they are asked.
 
     So they can be the sources of a second run, which raises the error in the same place.
     """
-    run = _Run(stages, batch_size, least)
+    run = _Run(stages, batch_size, least, held or in_flight(batch_size))
     try:
         yield from run.completed(iter(sources))
     finally:
@@ -106,8 +117,8 @@ class _Member(Generic[Context, Result]):
 class _Run(Generic[Source, Context, Result]):
     """The pictures in flight, by stage. Only the calling thread changes it, in `completed`."""
 
-    def __init__(self, stages: Stages[Source, Context, Result], batch_size: int, least: int):
-        self._stages, self._batch_size, self._least = stages, batch_size, least
+    def __init__(self, stages: Stages[Source, Context, Result], batch_size: int, least: int, held: int):
+        self._stages, self._batch_size, self._least, self._held = stages, batch_size, least, held
         self._readers = ThreadPoolExecutor(THREADS, "read")
         self._fetcher = ThreadPoolExecutor(1, "fetch")
         self._finishers = ThreadPoolExecutor(THREADS, "finish")
@@ -122,7 +133,7 @@ class _Run(Generic[Source, Context, Result]):
         more = True
         while True:
             claim_process()
-            while more and len(self._pending) < in_flight(self._batch_size):
+            while more and len(self._pending) < self._held:
                 more = self._read_next(sources)
             self._group(last=not more)
             self._send()
@@ -173,9 +184,10 @@ class _Run(Generic[Source, Context, Result]):
         while self._batches and len(self._on_device) < AHEAD:
             batch = self._batches.popleft()
             pixels = [member.pixels for member in batch]
-            full = self._batch_size if len(batch) > 1 else self._least
+            copies = pixels[-1:] * ((self._batch_size if len(batch) > 1 else self._least) - len(pixels))
             try:
-                outputs = self._stages.forward(np.stack(pixels + pixels[-1:] * (full - len(pixels))))
+                alone = len(pixels) == 1 and not copies
+                outputs = self._stages.forward(pixels[0][None] if alone else np.stack(pixels + copies))
             except Exception as error:  # raised in the place of these pictures: earlier results are kept
                 for member in batch:
                     member.result.set_exception(error)

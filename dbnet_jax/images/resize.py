@@ -74,8 +74,13 @@ def _up(value: int, multiple: int) -> int:
 def resize_and_pad(
     image: UInt8[np.ndarray, "height width 3"], resized: tuple[int, int], padded: tuple[int, int]
 ) -> UInt8[np.ndarray, "rows cols 3"]:
-    """The picture at `resized` (height, width) in the top left corner of `padded`, black elsewhere."""
+    """The picture at `resized` (height, width) in the top left corner of `padded`, black elsewhere.
+
+    A picture of this size is returned as it is.
+    """
     if image.shape[:2] != resized:
         image = cv2.resize(image, (resized[1], resized[0]), interpolation=cv2.INTER_LINEAR)
+    if resized == padded:
+        return image
     bottom, right = padded[0] - resized[0], padded[1] - resized[1]
     return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
