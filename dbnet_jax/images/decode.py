@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import os
 from typing import Any
 
@@ -140,12 +141,16 @@ def decode_picture(
         raise BadPicture(f"{name}: {error}") from error
 
 
-def count_frames(path: str | os.PathLike[str], password: str | None = None) -> int:
-    """The frames of an animation or the pages in a file; 1 if it is damaged or locked. **Raises:** OSError."""
-    with open(path, "rb") as file:
-        if is_pdf(file.peek(1024)):
+def count_frames(source: str | os.PathLike[str] | bytes, password: str | None = None) -> int:
+    """The frames of an animation or the pages in a file; 1 if it is damaged or locked. **Raises:** OSError.
+
+    **Arguments:** `source`: the path or the content of the file; `password`: of an encrypted PDF.
+    """
+    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+        start = source if isinstance(source, bytes) else file.peek(1024)
+        if is_pdf(start):
             try:
-                return count_pages(path, password)
+                return count_pages(source, password)
             except ValueError:
                 return 1
         header = read_header(file.read())

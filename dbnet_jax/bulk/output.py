@@ -1,0 +1,69 @@
+"""The files of a job in its folder, on a disk or in a bucket: each is there whole, or not at all."""
+
+import json
+import os
+import pathlib
+import uuid
+from typing import Any
+
+from etils import epath
+
+from dbnet_jax.bulk.listing import is_remote
+from dbnet_jax.bulk.rows import KEY
+from dbnet_jax.files import naming
+
+PLAN = "plan.jsonl"
+PARTIAL = ".partial"
+"""The suffix of files that are being written."""
+
+
+def part_name(shard: int) -> str:
+    """ "part-00017", the name of a shard's files without their suffix."""
+    return f"part-{shard:05}"
+
+
+def put(file: str, content: bytes) -> None:
+    """Writes a file in one move; its folder must exist.
+
+    Another process may be writing the same file: the machine of a shard may count as lost, and go on for a moment. So
+    the file beside it has a name of its own.
+    """
+    if is_remote(file):
+        epath.Path(file).write_bytes(content)  # a bucket shows an object when it is whole
+        return
+    partial = pathlib.Path(f"{file}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    try:
+        with naming(file):
+            with open(partial, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())  # a machine may lose its power
+            partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_part(output: str, shard: int, digest: str) -> dict[str, Any] | None:
+    """What is known of a shard that is done: "pictures" and "unreadable", how many there are.
+
+    **Returns:** None where a file of the shard is missing or damaged, or belongs to another shard.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    part = epath.Path(output) / part_name(shard)
+    try:
+        with part.with_suffix(".parquet").open("rb") as file:
+            about = json.loads((pyarrow.parquet.read_metadata(file).metadata or {})[KEY])
+        whole = about["digest"] == digest and about["json_bytes"] == part.with_suffix(".jsonl").stat().length
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
+        return None
+    return about if whole else None
+
+
+def remove_partial(output: str) -> None:
+    """Removes what killed processes left of files that they were writing."""
+    if not is_remote(output):
+        for file in pathlib.Path(output).glob(f"*{PARTIAL}"):
+            file.unlink(missing_ok=True)
