@@ -13,6 +13,8 @@ from dbnet_jax.bulk.rows import KEY
 from dbnet_jax.files import naming
 
 PLAN = "plan.jsonl"
+TRIES = "tries"
+"""The folder with a file for each shard that a process is doing."""
 PARTIAL = ".partial"
 """The suffix of files that are being written."""
 
@@ -22,11 +24,13 @@ def part_name(shard: int) -> str:
     return f"part-{shard:05}"
 
 
-def put(file: str, content: bytes) -> None:
+def put(file: str, content: bytes, durable: bool = True) -> None:
     """Writes a file in one move; its folder must exist.
 
     Another process may be writing the same file: the machine of a shard may count as lost, and go on for a moment. So
     the file beside it has a name of its own.
+
+    **Arguments:** `file`: its path or address; `content`; `durable`: whether it must outlive a loss of power.
     """
     if is_remote(file):
         epath.Path(file).write_bytes(content)  # a bucket shows an object when it is whole
@@ -37,7 +41,8 @@ def put(file: str, content: bytes) -> None:
             with open(partial, "wb") as stream:
                 stream.write(content)
                 stream.flush()
-                os.fsync(stream.fileno())  # a machine may lose its power
+                if durable:
+                    os.fsync(stream.fileno())
             partial.replace(file)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -62,8 +67,10 @@ def read_part(output: str, shard: int, digest: str) -> dict[str, Any] | None:
     return about if whole else None
 
 
-def remove_partial(output: str) -> None:
-    """Removes what killed processes left of files that they were writing."""
+def clear(output: str) -> None:
+    """Removes what is no result: what killed processes left of files that they were writing, and the notes of tries."""
+    if (tries := epath.Path(output) / TRIES).exists():
+        tries.rmtree()
     if not is_remote(output):
         for file in pathlib.Path(output).glob(f"*{PARTIAL}"):
             file.unlink(missing_ok=True)

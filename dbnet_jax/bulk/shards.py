@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from absl import logging
@@ -20,6 +20,7 @@ Find = Callable[[Iterable[Source]], Generator[Record | ValueError, None, None]]
 """The record, without its name, of each picture in order; of one that cannot be read its error."""
 
 
+@runtime_checkable
 class Models(Protocol):
     """What looks at the pictures. It travels to other processes before it is loaded.
 

@@ -9,10 +9,8 @@ from typing import Any
 
 from etils import epath
 
-from dbnet_jax.bulk.output import part_name, put
+from dbnet_jax.bulk.output import TRIES, part_name, put
 
-FOLDER = "tries"
-"""The folder in the results with a file for each shard that a process is doing."""
 DEATHS = 2
 """After so many deaths at a shard, its pictures are done one at a time; after so many at a picture, it is left out."""
 
@@ -27,7 +25,7 @@ class Tries:
     """
 
     def __init__(self, output: str, shard: int):
-        self._file = epath.Path(output) / FOLDER / f"{part_name(shard)}.json"
+        self._file = epath.Path(output) / TRIES / f"{part_name(shard)}.json"
         self._state: dict[str, Any] = {"deaths": 0, "at": None, "died_at": {}}
 
     @property
@@ -65,7 +63,5 @@ class Tries:
             self._save()
 
     def _save(self) -> None:
-        put(
-            os.fspath(self._file),
-            json.dumps({**self._state, "pid": os.getpid(), "host": socket.gethostname()}).encode(),
-        )
+        about = {**self._state, "pid": os.getpid(), "host": socket.gethostname()}
+        put(os.fspath(self._file), json.dumps(about).encode(), durable=False)

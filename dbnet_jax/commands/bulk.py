@@ -3,17 +3,18 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import jax
 from absl.app import UsageError
 from etils import epath
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from dbnet_jax.bulk.engines import ENGINES, check_packages, run_here, run_on_ray
-from dbnet_jax.bulk.listing import is_remote, list_pictures
+from dbnet_jax.bulk.engines import ENGINES, check_packages, ray_cluster, run_here, run_on_ray
+from dbnet_jax.bulk.listing import Entry, is_remote, list_pictures
 from dbnet_jax.bulk.models import Network, TextModels
-from dbnet_jax.bulk.output import read_part, remove_partial
+from dbnet_jax.bulk.output import clear, read_part
 from dbnet_jax.bulk.plan import Plan, make_plan, open_plan
 from dbnet_jax.bulk.shards import Done, ShardWorker
 from dbnet_jax.commands.options import Options
@@ -35,22 +36,28 @@ def run(options: Options) -> None:
         check_least("workers", options.workers, 1)
     check_packages(options.engine)
     output = options.output if is_remote(options.output) else os.path.abspath(options.output)
-    if options.engine == "ray":
-        import jax
-
-        jax.config.update("jax_platforms", "cpu")  # this process only gives out work: accelerators are the workers'
-    models = _models(options)
     entries = list_pictures(options.inputs, output, options.columns)
+    with contextlib.ExitStack() as stack:
+        if options.engine == "ray":
+            jax.config.update("jax_platforms", "cpu")  # this process only gives out work: accelerators are the workers'
+            stack.enter_context(ray_cluster())
+        done = _run(options, entries, output)
+    pictures, unreadable = sum(one.pictures for one in done), sum(one.unreadable for one in done)
+    print(f"{plural(pictures, 'picture')}, {unreadable:,} of them unreadable (column error)\nresults: {output}")
+    if pictures == unreadable:
+        sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")
+
+
+def _run(options: Options, entries: Sequence[Entry], output: str) -> list[Done]:
+    """Does the job, or what is left of it. **Returns:** all of its shards."""
+    models = _models(options)
     plan = make_plan(entries, options.shard_size, {**models.options(), "columns": options.columns})
     epath.Path(output).mkdir(parents=True, exist_ok=True)
     with contextlib.nullcontext() if is_remote(output) else only_run_in(output, "output"):
         open_plan(output, plan)
         done = _do(plan, ShardWorker(models, output, options.columns), options)
-        remove_partial(output)
-    pictures, unreadable = sum(one.pictures for one in done), sum(one.unreadable for one in done)
-    print(f"{plural(pictures, 'picture')}, {unreadable:,} of them unreadable (column error)\nresults: {output}")
-    if pictures == unreadable:
-        sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")
+        clear(output)
+    return done
 
 
 def _models(options: Options) -> TextModels:
