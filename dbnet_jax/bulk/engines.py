@@ -73,7 +73,7 @@ def run_on_ray(worker: ShardWorker, shards: Sequence[Shard], workers: int | None
     # One block a shard. Texts as JSON: a file name may hold bytes that are no Unicode.
     rows = [{"shard": json.dumps(shard)} for shard in shards]
     done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-        _RayWorker,
+        _RayWorker,  # type: ignore[arg-type]
         fn_constructor_args=(worker,),
         # A second shard that waits in a process would wait in vain for the others, when they have none left.
         compute=ray.data.ActorPoolStrategy(size=min(count, len(rows)), max_tasks_in_flight_per_actor=1),
@@ -85,7 +85,7 @@ def run_on_ray(worker: ShardWorker, shards: Sequence[Shard], workers: int | None
         yield Done(row["shard"], row["pictures"], row["unreadable"])
 
 
-def _resources(nodes: Sequence[dict[str, Any]], workers: int | None) -> tuple[int, dict[str, float]]:
+def _resources(nodes: Sequence[dict[str, Any]], workers: int | None) -> tuple[int, dict[str, Any]]:
     """How many processes there are, and the CPUs and GPUs that Ray keeps for each of them.
 
     One process uses all cores of a CPU, so that it is kept a whole machine.
@@ -94,10 +94,10 @@ def _resources(nodes: Sequence[dict[str, Any]], workers: int | None) -> tuple[in
     gpus = int(sum(machine.get("GPU", 0) for machine in machines))
     count = workers or gpus or len(machines)
     if gpus:
-        return count, {"num_cpus": 1.0, "num_gpus": gpus / max(count, gpus)}
+        return count, {"num_cpus": 1, "num_gpus": gpus / max(count, gpus)}
     # More processes than machines share the cores.
     shared = -(-count // max(1, len(machines)))
-    return count, {"num_cpus": max(1.0, min(machine["CPU"] for machine in machines) // shared)}
+    return count, {"num_cpus": max(1, min(machine["CPU"] for machine in machines) // shared)}
 
 
 @dataclass

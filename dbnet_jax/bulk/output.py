@@ -12,7 +12,7 @@ from dbnet_jax.bulk.listing import is_remote
 from dbnet_jax.bulk.rows import KEY
 from dbnet_jax.files import naming
 
-PLAN = "plan.jsonl"
+PLAN = "plan.json"
 TRIES = "tries"
 """The folder with a file for each shard that a process is doing."""
 PARTIAL = ".partial"

@@ -59,9 +59,8 @@ def open_plan(output: str, plan: Plan) -> None:
             raise FileExistsError(
                 f"`output` (={output!r}) contains {part_name(0)} and no {PLAN}: move it, or choose another folder"
             )
-        head = {"format": _FORMAT, "options": plan.options, "shards": len(plan.shards)}
-        lines = [head, *({"shard": shard.number, "pictures": shard.entries} for shard in plan.shards)]
-        put(f"{output}/{PLAN}", "".join(json.dumps(line) + "\n" for line in lines).encode())
+        saved_plan = {"format": _FORMAT, "options": plan.options, "shards": [shard.entries for shard in plan.shards]}
+        put(f"{output}/{PLAN}", (json.dumps(saved_plan) + "\n").encode())
         return
     saved = _load(folder / PLAN, output)
     changes = _changed_options(saved.options, plan.options) or _changed_pictures(saved, plan)
@@ -74,11 +73,11 @@ def open_plan(output: str, plan: Plan) -> None:
 
 def _load(file: epath.Path, output: str) -> Plan:
     try:
-        head, *lines = map(json.loads, file.read_text().splitlines())
-        if head["format"] != _FORMAT or len(lines) != head["shards"]:
-            raise ValueError("its format is not known")
-        shards = [Shard(line["shard"], "", [Entry(*one) for one in line["pictures"]]) for line in lines]
-        return Plan(head["options"], shards)
+        saved = json.loads(file.read_text())
+        if saved["format"] != _FORMAT:
+            raise ValueError(f"its format is {saved['format']!r}")
+        shards = [[Entry(*entry) for entry in entries] for entries in saved["shards"]]
+        return Plan(saved["options"], [Shard(number, "", entries) for number, entries in enumerate(shards)])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"`output` (={output!r}) contains a {file.name} that is no plan of a job, or is damaged ({error}): "

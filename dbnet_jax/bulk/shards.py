@@ -1,7 +1,7 @@
 """The work of one shard: detection or reading of its pictures, and its two files."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -73,7 +73,7 @@ class ShardWorker:
                 about = self._write(shard, self._records(shard, tries))
         return Done(shard.number, about["pictures"], about["unreadable"])
 
-    def _write(self, shard: Shard, records: list[Record]) -> Mapping[str, Any]:
+    def _write(self, shard: Shard, records: list[Record]) -> dict[str, Any]:
         lines = as_lines(records)
         about = {
             "digest": shard.digest,

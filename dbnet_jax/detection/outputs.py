@@ -98,7 +98,7 @@ def icdar_files(pictures: Sequence[pathlib.PurePath]) -> list[pathlib.PurePath]:
 
 
 def picture_json(size: tuple[int, int], found: Detections) -> dict[str, object]:
-    """A picture of `size` (height, width) as plain values: "height", "width", "detections", and "notes" if there are."""
+    """A picture of `size` (height, width) as plain values: "height", "width", "detections", and "notes" if any."""
     notes = {"notes": list(found.notes)} if found.notes else {}
     return {"height": size[0], "width": size[1], "detections": as_json(found), **notes}
 

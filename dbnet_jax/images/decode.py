@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import io
 import os
 from typing import Any
 
@@ -146,14 +145,18 @@ def count_frames(source: str | os.PathLike[str] | bytes, password: str | None = 
 
     **Arguments:** `source`: the path or the content of the file; `password`: of an encrypted PDF.
     """
-    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-        start = source if isinstance(source, bytes) else file.peek(1024)
-        if is_pdf(start):
-            try:
-                return count_pages(source, password)
-            except ValueError:
-                return 1
-        header = read_header(file.read())
+    if isinstance(source, bytes):
+        data, pdf = source, is_pdf(source)
+    else:
+        with open(source, "rb") as file:
+            pdf = is_pdf(file.peek(1024))
+            data = b"" if pdf else file.read()
+    if pdf:
+        try:
+            return count_pages(source, password)
+        except ValueError:
+            return 1
+    header = read_header(data)
     return 1 if header is None else max(1, header.frames)
 
 

@@ -50,16 +50,16 @@ def test_a_killed_process_loses_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("machines", "workers", "count", "each"),
     [
-        ([{"CPU": 8.0}], None, 1, {"num_cpus": 8.0}),
-        ([{"CPU": 8.0}, {"CPU": 4.0}], None, 2, {"num_cpus": 4.0}),
-        ([{"CPU": 2.0}], 2, 2, {"num_cpus": 1.0}),
-        ([{"CPU": 1.0}], 3, 3, {"num_cpus": 1.0}),
-        ([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}], None, 3, {"num_cpus": 1.0, "num_gpus": 1.0}),
-        ([{"CPU": 8.0, "GPU": 1.0}], 2, 2, {"num_cpus": 1.0, "num_gpus": 0.5}),
-        ([{"CPU": 8.0}, {"memory": 9}], None, 1, {"num_cpus": 8.0}),  # one that only coordinates
+        ([{"CPU": 8}], None, 1, {"num_cpus": 8}),
+        ([{"CPU": 8}, {"CPU": 4}], None, 2, {"num_cpus": 4}),
+        ([{"CPU": 2}], 2, 2, {"num_cpus": 1}),
+        ([{"CPU": 1}], 3, 3, {"num_cpus": 1}),
+        ([{"CPU": 8, "GPU": 2}, {"CPU": 8, "GPU": 1}], None, 3, {"num_cpus": 1, "num_gpus": 1}),
+        ([{"CPU": 8, "GPU": 1}], 2, 2, {"num_cpus": 1, "num_gpus": 0.5}),
+        ([{"CPU": 8}, {"memory": 9}], None, 1, {"num_cpus": 8}),  # one that only coordinates
     ],
 )
 def test_a_machine_or_a_gpu_has_one_process(machines, workers, count, each):
     nodes = [{"Alive": True, "Resources": machine} for machine in machines]
-    nodes.append({"Alive": False, "Resources": {"CPU": 99.0}})
+    nodes.append({"Alive": False, "Resources": {"CPU": 99}})
     assert _resources(nodes, workers) == (count, each)

@@ -231,8 +231,8 @@ def test_a_job_with_another_plan_is_refused(folder, output, changed, said):
 
 def test_a_folder_with_files_of_others_is_refused(folder, output):
     put(f"{output}/part-00000.parquet", b"mine")
-    with pytest.raises(FileExistsError, match=r"part-00000 and no plan\.jsonl"):
+    with pytest.raises(FileExistsError, match=r"part-00000 and no plan\.json"):
         open_plan(output, plan_of(folder))
-    put(f"{output}/plan.jsonl", b'{"plan": "mine"}\n')
-    with pytest.raises(ValueError, match=r"a plan\.jsonl that is no plan of a job"):
+    put(f"{output}/plan.json", b'{"plan": "mine"}\n')
+    with pytest.raises(ValueError, match=r"a plan\.json that is no plan of a job"):
         open_plan(output, plan_of(folder))

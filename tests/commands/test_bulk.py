@@ -18,10 +18,15 @@ from tests.helpers.bulk import Widths, records, write_pictures
 pytest.importorskip("pyarrow")
 
 
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory) -> pathlib.Path:
+    return tiny.save_zeros(tmp_path_factory.mktemp("weights") / "small-word.safetensors").parent
+
+
 @pytest.fixture(autouse=True)
-def widths(monkeypatch, tmp_path) -> None:
+def widths(monkeypatch, shipped) -> None:
     """Weights that exist, and models that need no network."""
-    monkeypatch.setattr(pretrained, "FOLDER", tiny.save_zeros(tmp_path / "weights/small-word.safetensors").parent)
+    monkeypatch.setattr(pretrained, "FOLDER", shipped)
     monkeypatch.setattr("dbnet_jax.bulk.models.TextModels.load", lambda self: Widths().load())
 
 
@@ -53,7 +58,7 @@ def test_it_writes_shards_and_goes_on_where_it_was(cli, photos, tmp_path, monkey
     assert [name for name in sorted(os.listdir(output)) if name.startswith("part")] == parts[:4]
     printed = f"5 pictures, 1 of them unreadable (column error)\nresults: {output}\n"
     assert cli("bulk", str(photos), f"--output={output}", "--shard_size=2") == printed
-    assert sorted(os.listdir(output)) == [".lock", *parts, "plan.jsonl"]
+    assert sorted(os.listdir(output)) == [".lock", *parts, "plan.json"]
     rows = [json.loads(line) for part in parts[::2] for line in (output / part).read_text().splitlines()]
     assert "cannot be decoded" in rows.pop(2)["error"]
     assert rows == [
@@ -63,8 +68,8 @@ def test_it_writes_shards_and_goes_on_where_it_was(cli, photos, tmp_path, monkey
     # Once it is done, the same command looks at nothing.
     monkeypatch.setattr(ShardWorker, "do", None)
     assert cli(*words(photos, output)) == printed
-    with pytest.raises(PlanChanged, match=r"other options: predict\.box_threshold was 0\..*, now 0\.5"):
-        cli(*words(photos, output, "--config.predict.box_threshold=0.5"))
+    with pytest.raises(PlanChanged, match=r"other options: predict\.min_size was 3, now 9"):
+        cli(*words(photos, output, "--config.predict.min_size=9"))
 
 
 def test_results_may_lie_among_the_pictures(cli, photos):

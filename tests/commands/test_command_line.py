@@ -119,7 +119,7 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
         (["predict", "--protocol=iou", "a.jpg"], "--protocol is for score; predict does not take it"),
         (["a.jpg", "--mode=predict", "--count", "3"], "--count is for inspect; predict does not take it"),
         (["evaluate", "--formats=json"], "--formats is for predict and read; evaluate does not take it"),
-        (["train", "--input=x"], "--input is for predict, read and convert; train does not take it"),
+        (["train", "--input=x"], "--input is for predict, read, bulk and convert; train does not take it"),
         (["score", "--workdir=x"], "--workdir is for train, .*; score does not take it"),
         (["inspect", "--coordinator=auto"], "--coordinator is for train and evaluate; inspect"),
         (["train", "--weights=x"], "--weights is refused: training starts from --config.init.checkpoint"),
@@ -128,10 +128,13 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
         (["score", "--config=x"], "--config is refused: score reads no config"),
         (["score", "--config.predict.size=3"], "--config is refused: score reads no config"),
         (["predict", "--mode=train"], "--mode=train contradicts the command predict"),
-        (["--input=photos"], "command is missing: --input is for predict, read and convert; --mode=predict"),
-        (["--weights", "small-word"], "command is missing: --weights is for predict, read, evaluate, export and serve"),
-        (["--workdir=x"], r"command is missing: --mode=predict\|read\|train"),
-        (["--config.train.steps=3"], r"command is missing: --mode=predict\|read\|train"),
+        (["--input=photos"], "command is missing: --input is for predict, read, bulk and convert; --mode=predict"),
+        (
+            ["--weights", "small-word"],
+            "command is missing: --weights is for predict, read, bulk, evaluate, export and serve",
+        ),
+        (["--workdir=x"], r"command is missing: --mode=predict\|read\|bulk\|train"),
+        (["--config.train.steps=3"], r"command is missing: --mode=predict\|read\|bulk\|train"),
     ],
 )
 def test_a_flag_of_another_command_is_refused(words, named):
