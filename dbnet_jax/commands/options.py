@@ -11,13 +11,13 @@ from absl.app import UsageError
 COMMANDS = {
     "predict": ("PICTURE…", "finds text in pictures and PDF files, or in a folder of them"),
     "read": ("PICTURE…", "finds and reads text in pictures: JSON, text, hOCR, ALTO, PDF, a page"),
-    "bulk": ("INPUT… --output=DIR", "finds or reads text in very many pictures, in shards, on one or more machines"),
     "train": ("--config=FILE --workdir=DIR", "trains a detector, or continues a run"),
     "evaluate": ("--workdir=DIR", "scores a run, or --weights, on a data set"),
     "inspect": ("--config=FILE --output=DIR", "draws training examples, and measures their text"),
     "export": ("--workdir=DIR --output=FILE", "writes a run's weights, or its network as ONNX, StableHLO or LiteRT"),
     "convert": ("--input=FILE --workdir=DIR", "makes a run of a PyTorch checkpoint"),
     "serve": ("--port=8080", "finds and reads text in pictures that clients send by HTTP"),
+    "bulk": ("INPUT… --output=DIR", "finds or reads text in very many pictures, in shards, on one or more machines"),
     "score": ("--detections=DIR --truth=DIR", "scores detections in files"),
 }
 """Each command, with its usual arguments and with what it does."""

@@ -133,8 +133,8 @@ def test_a_command_prints_its_own_flags(cli, words, flags):
             ["--weights", "small-word"],
             "command is missing: --weights is for predict, read, bulk, evaluate, export and serve",
         ),
-        (["--workdir=x"], r"command is missing: --mode=predict\|read\|bulk\|train"),
-        (["--config.train.steps=3"], r"command is missing: --mode=predict\|read\|bulk\|train"),
+        (["--workdir=x"], r"command is missing: --mode=predict\|read\|train"),
+        (["--config.train.steps=3"], r"command is missing: --mode=predict\|read\|train"),
     ],
 )
 def test_a_flag_of_another_command_is_refused(words, named):
