@@ -1,13 +1,13 @@
 """The pictures that a bulk job looks at: in folders, patterns, lists, archives and Parquet files."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from etils import epath
-
 from dbnet_jax.bulk.archives import UNREADABLE, Member, archive_kind, members_of
+from dbnet_jax.bulk.places import files_below, is_remote, place, size_of
 from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
 
@@ -83,22 +83,15 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
     return list(entries.values())
 
 
-def is_remote(path: str) -> bool:
-    """Whether the path is an address in a bucket, as gs://bucket/name."""
-    return "://" in path
-
-
 def _inputs_of(text: str, output: str) -> Iterator[_Input]:
     """The input itself, or those of a list."""
     path = text if is_remote(text) else os.path.abspath(os.path.expanduser(text))
     if not path.lower().endswith(_LISTS) or (not is_remote(path) and not os.path.isfile(path)):
         yield _expand(path, output)
         return
-    folder = epath.Path(path).parent
-    for line in epath.Path(path).read_text().splitlines():
-        if line := line.strip():
-            below = line if is_remote(line) else os.fspath(folder / line)
-            yield _expand(below if is_remote(below) else os.path.abspath(below), output, listed=True)
+    for line in filter(None, map(str.strip, place(path).read_text().splitlines())):
+        below = line if is_remote(line) or line.startswith("/") else f"{path.rpartition('/')[0]}/{line}"
+        yield _expand(below if is_remote(below) else os.path.abspath(below), output, listed=True)
 
 
 def _expand(path: str, output: str, listed: bool = False) -> _Input:
@@ -114,32 +107,18 @@ def _expand(path: str, output: str, listed: bool = False) -> _Input:
         return _Input(path.rstrip("/"), list(_below(path.rstrip("/"), output)))
     if not exists and not is_remote(path) and not listed:
         raise FileNotFoundError(f"`input` (={path!r}) is not there")
-    size = os.path.getsize(path) if os.path.isfile(path) else None
+    size = size_of(path) if os.path.isfile(path) else None
     # The members of an archive have their names from it, as the files of a folder have.
     return _Input(path if archive_kind(path) else path.rpartition("/")[0], [_Found(path, size)])
 
 
 def _below(folder: str, output: str) -> Iterator[_Found]:
-    """The pictures, archives and Parquet files below a folder, without hidden ones and without the results."""
-    results = output if is_remote(output) else os.path.realpath(output)
-    for parent, folders, names in epath.Path(folder).walk():
-        here = os.fspath(parent).rstrip("/")
-        real = here if is_remote(here) else os.path.realpath(here)
-        hidden = any(map(is_hidden, _relative(here, folder).split("/"))) if here != folder else False
-        if hidden or real == results or real.startswith(results.rstrip("/") + "/"):
-            folders.clear()
-            continue
-        for name in names:
-            if _is_known(name) and not is_hidden(name):
-                file = f"{here}/{name}"
-                yield _Found(file, _size(file))
-
-
-def _size(file: str) -> int | None:
-    try:
-        return int(epath.Path(file).stat().length) if is_remote(file) else os.path.getsize(file)
-    except OSError:  # a link that leads nowhere; reported where the picture is read
-        return None
+    """The pictures, archives and Parquet files below a folder."""
+    for file in filter(_is_known, files_below(folder, output)):
+        size = None
+        with contextlib.suppress(OSError):  # a link that leads nowhere; reported where the picture is read
+            size = size_of(file)
+        yield _Found(file, size)
 
 
 def _is_known(name: str) -> bool:

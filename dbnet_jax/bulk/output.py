@@ -1,14 +1,13 @@
 """The files of a job in its folder, on a disk or in a bucket: each is there whole, or not at all."""
 
+import contextlib
 import json
 import os
 import pathlib
 import uuid
 from typing import Any
 
-from etils import epath
-
-from dbnet_jax.bulk.listing import is_remote
+from dbnet_jax.bulk.places import is_remote, place, size_of
 from dbnet_jax.bulk.rows import KEY
 from dbnet_jax.files import naming
 
@@ -33,7 +32,7 @@ def put(file: str, content: bytes, durable: bool = True) -> None:
     **Arguments:** `file`: its path or address; `content`; `durable`: whether it must outlive a loss of power.
     """
     if is_remote(file):
-        epath.Path(file).write_bytes(content)  # a bucket shows an object when it is whole
+        place(file).write_bytes(content)  # a bucket shows an object when it is whole
         return
     partial = pathlib.Path(f"{file}.{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:
@@ -57,11 +56,11 @@ def read_part(output: str, shard: int, digest: str) -> dict[str, Any] | None:
     import pyarrow
     import pyarrow.parquet
 
-    part = epath.Path(output) / part_name(shard)
+    part = f"{output}/{part_name(shard)}"
     try:
-        with part.with_suffix(".parquet").open("rb") as file:
+        with place(f"{part}.parquet").open("rb") as file:
             about = json.loads((pyarrow.parquet.read_metadata(file).metadata or {})[KEY])
-        whole = about["digest"] == digest and about["json_bytes"] == part.with_suffix(".jsonl").stat().length
+        whole = about["digest"] == digest and about["json_bytes"] == size_of(f"{part}.jsonl")
     except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
         return None
     return about if whole else None
@@ -69,8 +68,8 @@ def read_part(output: str, shard: int, digest: str) -> dict[str, Any] | None:
 
 def clear(output: str) -> None:
     """Removes what is no result: what killed processes left of files that they were writing, and the notes of tries."""
-    if (tries := epath.Path(output) / TRIES).exists():
-        tries.rmtree()
-    if not is_remote(output):
-        for file in pathlib.Path(output).glob(f"*{PARTIAL}"):
-            file.unlink(missing_ok=True)
+    partial = () if is_remote(output) else pathlib.Path(output).glob(f"*{PARTIAL}")
+    for file in (*partial, *place(f"{output}/{TRIES}").glob("*")):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there is none, or a person's file is in it; a bucket has no folders
+        pathlib.Path(output, TRIES).rmdir()

@@ -5,10 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from etils import epath
-
 from dbnet_jax.bulk.listing import Entry
 from dbnet_jax.bulk.output import PLAN, part_name, put
+from dbnet_jax.bulk.places import place
 from dbnet_jax.messages import plural
 
 _FORMAT = 1
@@ -53,16 +52,15 @@ def open_plan(output: str, plan: Plan) -> None:
 
     **Raises:** PlanChanged, with what has changed; FileExistsError if the folder has results without a plan.
     """
-    folder = epath.Path(output)
-    if not (folder / PLAN).exists():
-        if any((folder / f"{part_name(0)}{suffix}").exists() for suffix in (".parquet", ".jsonl")):
+    if not place(f"{output}/{PLAN}").exists():
+        if any(place(f"{output}/{part_name(0)}{suffix}").exists() for suffix in (".parquet", ".jsonl")):
             raise FileExistsError(
                 f"`output` (={output!r}) contains {part_name(0)} and no {PLAN}: move it, or choose another folder"
             )
         saved_plan = {"format": _FORMAT, "options": plan.options, "shards": [shard.entries for shard in plan.shards]}
         put(f"{output}/{PLAN}", (json.dumps(saved_plan) + "\n").encode())
         return
-    saved = _load(folder / PLAN, output)
+    saved = _load(output)
     changes = _changed_options(saved.options, plan.options) or _changed_pictures(saved, plan)
     if changes:
         raise PlanChanged(
@@ -71,16 +69,16 @@ def open_plan(output: str, plan: Plan) -> None:
         )
 
 
-def _load(file: epath.Path, output: str) -> Plan:
+def _load(output: str) -> Plan:
     try:
-        saved = json.loads(file.read_text())
+        saved = json.loads(place(f"{output}/{PLAN}").read_text())
         if saved["format"] != _FORMAT:
             raise ValueError(f"its format is {saved['format']!r}")
         shards = [[Entry(*entry) for entry in entries] for entries in saved["shards"]]
         return Plan(saved["options"], [Shard(number, "", entries) for number, entries in enumerate(shards)])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"`output` (={output!r}) contains a {file.name} that is no plan of a job, or is damaged ({error}): "
+            f"`output` (={output!r}) contains a {PLAN} that is no plan of a job, or is damaged ({error}): "
             "choose another folder"
         ) from error
 

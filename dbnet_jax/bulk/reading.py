@@ -5,10 +5,9 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from etils import epath
-
 from dbnet_jax.bulk.archives import contents_of
 from dbnet_jax.bulk.listing import Entry
+from dbnet_jax.bulk.places import place
 from dbnet_jax.images.decode import BadPicture, Picture, count_frames, decode_picture
 
 Source = Callable[[], Picture]
@@ -68,7 +67,7 @@ def _picture(
 def _read(entry: Entry) -> bytes:
     """The content of a file. **Raises:** BadPicture for every error: one file of many must not end the others."""
     try:
-        return bytes(epath.Path(entry.file).read_bytes())
+        return bytes(place(entry.file).read_bytes())
     except OSError as error:
         raise BadPicture(f"{entry.name}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import jax
 from absl.app import UsageError
-from etils import epath
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from dbnet_jax.bulk.engines import ENGINES, check_packages, ray_cluster, run_here, run_on_ray
-from dbnet_jax.bulk.listing import Entry, is_remote, list_pictures
+from dbnet_jax.bulk.listing import Entry, list_pictures
 from dbnet_jax.bulk.models import Network, TextModels
 from dbnet_jax.bulk.output import clear, read_part
+from dbnet_jax.bulk.places import is_remote, place
 from dbnet_jax.bulk.plan import Plan, make_plan, open_plan
 from dbnet_jax.bulk.shards import Done, ShardWorker
 from dbnet_jax.commands.options import Options
@@ -52,7 +52,7 @@ def _run(options: Options, entries: Sequence[Entry], output: str) -> list[Done]:
     """Does the job, or what is left of it. **Returns:** all of its shards."""
     models = _models(options)
     plan = make_plan(entries, options.shard_size, {**models.options(), "columns": options.columns})
-    epath.Path(output).mkdir(parents=True, exist_ok=True)
+    place(output).mkdir(parents=True, exist_ok=True)
     with contextlib.nullcontext() if is_remote(output) else only_run_in(output, "output"):
         open_plan(output, plan)
         done = _do(plan, ShardWorker(models, output, options.columns), options)
