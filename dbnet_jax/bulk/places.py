@@ -28,6 +28,8 @@ def files_below(folder: str, results: str) -> Iterator[str]:
     results = results if is_remote(results) else os.path.realpath(results)
     for parent, folders, names in place(folder).walk():
         here = os.fspath(parent).rstrip("/")
+        if is_remote(folder) and not is_remote(here):  # fsspec leaves the scheme out
+            here = f"{folder.partition('://')[0]}://{here}"
         real = here if is_remote(here) else os.path.realpath(here)
         # A bucket may list folders that were taken out of `folders`.
         inner = here[len(folder) :].strip("/").split("/")
