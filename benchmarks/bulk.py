@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from detection import picture_files, write_pictures
 from parts import measuring
@@ -25,14 +25,24 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 PACKAGES = ("jax", "jaxlib", "ray", "pyarrow", "numpy", "opencv-python-headless")
-# Each runs in a process of its own, so that all of them start and load the weights.
+# In a process of its own, as the others, so that all of them start and load the weights.
 PLAIN = """
-import sys
+import sys, time
 from dbnet_jax import Detector, keep_memory
 keep_memory()
-detector = Detector.from_pretrained("small-word", size=int(sys.argv[1]), backend=sys.argv[2])
-print(sum(len(found.polygons) for found in detector.detect_many(sys.argv[3:])))
+size, backend, first, *files = sys.argv[1:]
+detector = Detector.from_pretrained("small-word", size=int(size), backend=backend)
+for number, _ in enumerate(detector.detect_many(files), 1):
+    if number in (int(first), len(files)):
+        print(time.time())
 """
+
+
+class Program(NamedTuple):
+    """A program: its words for a folder of results, and the threads of its network; 0 for one a core."""
+
+    words: Callable[[str], list[str]]
+    threads: int = 0
 
 
 def main() -> None:
@@ -49,9 +59,9 @@ def main() -> None:
         result["pictures"], result["turns"] = len(files), []
         for _ in range(options.repeats):
             for backend in options.backends:
-                for name, words in programs(options, backend, chosen, files).items():
-                    seconds = run(words)
-                    result["turns"].append({"program": name, "backend": backend, "seconds": seconds})
+                for name, program in programs(options, backend, chosen, files).items():
+                    turn = run(program, len(files) - options.shard_size)
+                    result["turns"].append({"program": name, "backend": backend, **turn})
     measuring.show_environment(result)
     show(result)
     measuring.write_json(result, options.json)
@@ -73,45 +83,55 @@ def parse_options() -> argparse.Namespace:
 
 def programs(
     options: argparse.Namespace, backend: str, chosen: pathlib.Path, files: list[pathlib.Path]
-) -> dict[str, Callable[[str], list[str]]]:
-    """The command line of each program, for a folder of results."""
+) -> dict[str, Program]:
+    """The programs that are compared."""
 
     def bulk(*more: str) -> Callable[[str], list[str]]:
         fields = [f"--config.predict.size={options.size}", f"--config.predict.backend={backend}"]
         words = ["run.py", "--mode=bulk", f"--input={chosen}", f"--shard_size={options.shard_size}", *fields, *more]
         return lambda output: [*words, f"--output={output}"]
 
-    plain = ["-c", PLAIN, str(options.size), backend, *map(str, files)]
-    ray = {
-        f"bulk, ray, {n} process{'es' if n > 1 else ''}": bulk("--engine=ray", f"--workers={n}")
-        for n in options.workers
-    }
-    return {"detect_many": lambda output: plain, "bulk, local": bulk(), **ray}
+    plain = ["-c", PLAIN, str(options.size), backend, str(options.shard_size), *map(str, files)]
+    found = {"detect_many": Program(lambda output: plain), "bulk, local": Program(bulk())}
+    for count in options.workers:
+        words = bulk("--engine=ray", f"--workers={count}")
+        found[f"bulk, ray, workers={count}"] = Program(words)
+        if count > 1 and backend == "xla":  # other back ends have no such setting
+            found[f"bulk, ray, workers={count}, one thread each"] = Program(words, threads=1)
+    return found
 
 
-def run(words: Callable[[str], list[str]]) -> float:
-    """The seconds that a program takes, with its start."""
+def run(program: Program, later: int) -> dict[str, float]:
+    """Runs a program.
+
+    **Arguments:** `program`; `later`: the pictures after the first shard.
+
+    **Returns:** the seconds with its start, and the pictures a second after the first shard.
+    """
     with tempfile.TemporaryDirectory() as output:
+        threads = {"NPROC": str(program.threads)} if program.threads else {}
         start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, *words(output)],
+        printed = subprocess.run(
+            [sys.executable, *program.words(output)],
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | threads,
             check=True,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-        )
-        return time.perf_counter() - start
+            text=True,
+        ).stdout
+        seconds = time.perf_counter() - start
+        done = sorted(part.stat().st_mtime for part in pathlib.Path(output).glob("part-*.parquet"))
+        done = done or [float(line) for line in printed.split()]
+    return {"seconds": seconds, "rate": later / (done[-1] - done[0])}
 
 
 def show(result: dict[str, Any]) -> None:
-    """Prints a line for each program."""
-    count = result["pictures"]
+    """Prints a line for each program: the medians."""
     for name, backend in dict.fromkeys((turn["program"], turn["backend"]) for turn in result["turns"]):
-        seconds = statistics.median(
-            turn["seconds"] for turn in result["turns"] if (turn["program"], turn["backend"]) == (name, backend)
-        )
-        print(f"{backend:12} {name:24} {seconds:7.1f} s {count / seconds:6.2f} pictures/s")
+        turns = [turn for turn in result["turns"] if (turn["program"], turn["backend"]) == (name, backend)]
+        seconds, rate = (statistics.median(turn[key] for turn in turns) for key in ("seconds", "rate"))
+        print(f"{backend:12} {name:40} {seconds:7.1f} s, {rate:6.2f} pictures/s after the first shard", flush=True)
 
 
 if __name__ == "__main__":

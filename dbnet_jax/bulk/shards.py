@@ -93,8 +93,9 @@ class ShardWorker:
         if not tries.one_at_a_time:
             try:
                 return list(self._look(self._find, shard.entries))
-            except Exception:
-                logging.exception("%s: its pictures are done one at a time", part_name(shard.number))
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                logging.warning("%s: its pictures are looked at one at a time: %s", part_name(shard.number), what)
         return list(self._carefully(self._find, shard.entries, tries))
 
     def _carefully(self, find: Find, entries: Iterable[Entry], tries: Tries) -> Iterator[Record]:

@@ -19,7 +19,7 @@ from dbnet_jax.bulk.plan import Plan, make_plan, open_plan
 from dbnet_jax.bulk.shards import Done, ShardWorker
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved, load_recognizer, workdir_or_weights
-from dbnet_jax.messages import check_choice, check_least, plural
+from dbnet_jax.messages import Problem, check_choice, check_least, first_lines, plural
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.weights.run_folder import restore_variables
 from dbnet_jax.weights.shipped import DEFAULT
@@ -37,6 +37,8 @@ def run(options: Options) -> None:
     check_packages(options.engine)
     output = options.output if is_remote(options.output) else os.path.abspath(options.output)
     entries = list_pictures(options.inputs, output, options.columns)
+    unlisted = [Problem(entry.name, entry.problem) for entry in entries if entry.problem]
+    print("".join(f"{line}\n" for line in first_lines(unlisted, "in the column error")), end="", file=sys.stderr)
     with contextlib.ExitStack() as stack:
         if options.engine == "ray":
             jax.config.update("jax_platforms", "cpu")  # this process only gives out work: accelerators are the workers'

@@ -82,10 +82,15 @@ def test_two_jobs_do_not_share_a_folder(cli, photos, tmp_path):
         cli(*words(photos, tmp_path / "out"))
 
 
-def test_it_fails_when_nothing_can_be_read(cli, tmp_path):
-    (tmp_path / "no.png").write_bytes(b"no picture")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("no.png", ""), ("no.tar", "no.tar: cannot be read: "), ("no.parquet", "no.parquet: cannot be read: ")],
+)
+def test_it_fails_when_nothing_can_be_read(cli, tmp_path, capsys, name, said):
+    (tmp_path / name).write_bytes(b"no picture")
     with pytest.raises(SystemExit, match="nothing in it could be read as a picture"):
-        cli(*words(tmp_path / "no.png", tmp_path / "out"))
+        cli(*words(tmp_path / name, tmp_path / "out"))
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
