@@ -1,5 +1,6 @@
 """From the entries of a shard to pictures that a detector takes, in their order."""
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +9,9 @@ from typing import Any
 from dbnet_jax.bulk.archives import contents_of
 from dbnet_jax.bulk.listing import Entry
 from dbnet_jax.bulk.places import place
-from dbnet_jax.images.decode import BadPicture, Picture, count_frames, decode_picture
+from dbnet_jax.images.decode import BadPicture, Picture, decode_picture
+from dbnet_jax.images.header import read_header
+from dbnet_jax.images.pdf import count_pages, is_pdf
 
 Source = Callable[[], Picture]
 """Returns the picture, or raises BadPicture."""
@@ -27,18 +30,24 @@ def sources_of(
     for entry, content in _contents(entries, columns):
         read = functools.partial(_picture, entry, content, options)
         count = 1
-        if frames == "all" and not isinstance(content, Exception):
-            try:
+        if frames == "all" and not isinstance(content, Exception) and not entry.problem:
+            with contextlib.suppress(ValueError, MemoryError):  # reported where the picture is read
                 content = _read(entry) if content is None else content
-                count = count_frames(content, options["password"])
-            except (BadPicture, MemoryError):
-                pass  # reported where the picture is read
+                count = _count_frames(content, options["password"])
         if count == 1:
             yield entry.name, read
         else:
             for frame in range(count):
                 name = f"{entry.name}#{frame + 1}"
                 yield name, functools.partial(_picture, entry._replace(name=name), content, options, frame)
+
+
+def _count_frames(content: bytes, password: str | None) -> int:
+    """The frames of an animation or the pages in a file; 1 if it is damaged. **Raises:** ValueError for a PDF."""
+    if is_pdf(content):
+        return count_pages(content, password)
+    header = read_header(content)
+    return 1 if header is None else max(1, header.frames)
 
 
 def _contents(entries: Sequence[Entry], columns: str | None) -> Iterator[tuple[Entry, bytes | Exception | None]]:

@@ -140,23 +140,15 @@ def decode_picture(
         raise BadPicture(f"{name}: {error}") from error
 
 
-def count_frames(source: str | os.PathLike[str] | bytes, password: str | None = None) -> int:
-    """The frames of an animation or the pages in a file; 1 if it is damaged or locked. **Raises:** OSError.
-
-    **Arguments:** `source`: the path or the content of the file; `password`: of an encrypted PDF.
-    """
-    if isinstance(source, bytes):
-        data, pdf = source, is_pdf(source)
-    else:
-        with open(source, "rb") as file:
-            pdf = is_pdf(file.peek(1024))
-            data = b"" if pdf else file.read()
-    if pdf:
-        try:
-            return count_pages(source, password)
-        except ValueError:
-            return 1
-    header = read_header(data)
+def count_frames(path: str | os.PathLike[str], password: str | None = None) -> int:
+    """The frames of an animation or the pages in a file; 1 if it is damaged or locked. **Raises:** OSError."""
+    with open(path, "rb") as file:
+        if is_pdf(file.peek(1024)):
+            try:
+                return count_pages(path, password)
+            except ValueError:
+                return 1
+        header = read_header(file.read())
     return 1 if header is None else max(1, header.frames)
 
 
