@@ -10,7 +10,6 @@ import argparse
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,11 +18,13 @@ from typing import Any, NamedTuple
 
 from detection import picture_files, write_pictures
 from parts import measuring
+from parts.cpu_time import run_and_count
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Before the folder of this file, where other packages' names are.
 sys.path.insert(0, str(ROOT))
 
+KEYS = ("seconds", "rate", "processor")
 PACKAGES = ("jax", "jaxlib", "ray", "pyarrow", "numpy", "opencv-python-headless")
 # In a process of its own, as the others, so that all of them start and load the weights.
 PLAIN = """
@@ -106,32 +107,26 @@ def run(program: Program, later: int) -> dict[str, float]:
 
     **Arguments:** `program`; `later`: the pictures after the first shard.
 
-    **Returns:** the seconds with its start, and the pictures a second after the first shard.
+    **Returns:** the seconds with its start, the pictures a second after the first shard, and the processor seconds.
     """
     with tempfile.TemporaryDirectory() as output:
-        threads = {"NPROC": str(program.threads)} if program.threads else {}
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        if program.threads:
+            environment["NPROC"] = str(program.threads)
         start = time.perf_counter()
-        printed = subprocess.run(
-            [sys.executable, *program.words(output)],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | threads,
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ).stdout
+        printed, processor = run_and_count([sys.executable, *program.words(output)], environment, ROOT)
         seconds = time.perf_counter() - start
         done = sorted(part.stat().st_mtime for part in pathlib.Path(output).glob("part-*.parquet"))
         done = done or [float(line) for line in printed.split()]
-    return {"seconds": seconds, "rate": later / (done[-1] - done[0])}
+    return {"seconds": seconds, "rate": later / (done[-1] - done[0]), "processor": processor}
 
 
 def show(result: dict[str, Any]) -> None:
     """Prints a line for each program: the medians."""
     for name, backend in dict.fromkeys((turn["program"], turn["backend"]) for turn in result["turns"]):
         turns = [turn for turn in result["turns"] if (turn["program"], turn["backend"]) == (name, backend)]
-        seconds, rate = (statistics.median(turn[key] for turn in turns) for key in ("seconds", "rate"))
-        print(f"{backend:12} {name:40} {seconds:7.1f} s, {rate:6.2f} pictures/s after the first shard", flush=True)
+        seconds, rate, processor = (statistics.median(turn[key] for turn in turns) for key in KEYS)
+        print(f"{backend:12} {name:36} {seconds:7.1f} s, {rate:6.2f} pictures/s, {processor:7.1f} s of the processor")
 
 
 if __name__ == "__main__":

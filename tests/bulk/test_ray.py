@@ -36,7 +36,7 @@ def test_a_killed_process_loses_nothing(tmp_path):
     # A cluster of its own, and no token of it in the home of a person.
     environment = os.environ | {"RAY_ADDRESS": "local", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", PROGRAM, str(photos), str(output), str(mark)]
-    run = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=480, check=False)
     assert run.returncode == 0, run.stderr
     assert int(mark.read_text()) > 0  # the process that was killed
     shards = [f"Done(shard={shard}, pictures=2, unreadable=0)" for shard in range(4)]
