@@ -17,10 +17,11 @@ COMMANDS = {
     "export": ("--workdir=DIR --output=FILE", "writes a run's weights, or its network as ONNX, StableHLO or LiteRT"),
     "convert": ("--input=FILE --workdir=DIR", "makes a run of a PyTorch checkpoint"),
     "serve": ("--port=8080", "finds and reads text in pictures that clients send by HTTP"),
+    "bulk": ("INPUT… --output=DIR", "finds or reads text in very many pictures, in shards, on one or more machines"),
     "score": ("--detections=DIR --truth=DIR", "scores detections in files"),
 }
 """Each command, with its usual arguments and with what it does."""
-_OF_PICTURES = ("predict", "read")  # commands whose words are pictures
+_OF_PICTURES = ("predict", "read", "bulk")  # commands whose words are pictures
 
 HELP = (
     "usage: dbnet-jax COMMAND [FLAGS]\n\n"
@@ -58,12 +59,25 @@ def _size(text: str) -> tuple[int, int]:
 
 FLAGS = (
     Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
-    Flag("workdir", "train evaluate predict inspect export convert", "DIR", "The folder of a run."),
-    Flag("recognizer", "read evaluate serve", "NAME", "Shipped weights of a recogniser (small-latin), a file, a run."),
-    Flag("weights", "predict read evaluate export serve", "NAME", "Shipped weights (small-word), or a file of export."),
+    Flag("workdir", "train evaluate predict bulk inspect export convert", "DIR", "The folder of a run."),
+    Flag(
+        "recognizer",
+        "read bulk evaluate serve",
+        "NAME",
+        "Shipped weights of a recogniser (small-latin), a file, a run.",
+    ),
+    Flag(
+        "weights",
+        "predict read bulk evaluate export serve",
+        "NAME",
+        "Shipped weights (small-word), or a file of export.",
+    ),
     Flag("input", "predict read", "PATH", "A picture or a PDF, or a folder of them."),
+    Flag("input", "bulk", "PATH", "A folder, a pattern, a .tar or .zip, a .parquet, or a list of them (.txt)."),
     Flag("input", "convert", "FILE", "A PyTorch checkpoint, .pth or .safetensors."),
-    Flag("output", "predict read evaluate inspect", "DIR", "The folder for results, if not in --workdir or runs/."),
+    Flag(
+        "output", "predict read bulk evaluate inspect", "DIR", "The folder for results, if not in --workdir or runs/."
+    ),
     Flag("output", "export", "FILE", "The file, for example small-word.safetensors or small-word.onnx."),
     Flag("output", "score", "DIR", "A folder for results; without it, they are only printed."),
     Flag("formats", "predict read", "NAMES", "The kinds of results, as in json,page; all without it."),
@@ -78,6 +92,12 @@ FLAGS = (
     Flag("size", "export", "HEIGHTxWIDTH", "The size of a picture for litert, as in 736x1312.", _size),
     Flag("int8", "export", "DIR", "Pictures with which the network for --format=onnx is quantised to int8."),
     Flag("card", "export", "FILE", "A JSON file with more fields of the model card."),
+    Flag(
+        "engine", "bulk", "NAME", "local, this process (the default); or ray, the machines of a cluster.", str, "local"
+    ),
+    Flag("workers", "bulk", "N", "How many processes of ray; one a machine, or one a GPU, without it.", int),
+    Flag("shard_size", "bulk", "N", "How many pictures a part of the results has (100).", int, 100),
+    Flag("columns", "bulk", "BYTES,NAME", "Columns of Parquet files, if their names are not usual ones."),
     Flag("count", "inspect", "N", "How many training examples to draw (24).", int, 24),
     Flag("detections", "score", "PATH", "A folder, a zip archive or a detections.json."),
     Flag("truth", "score", "PATH", "A folder or a zip archive."),

@@ -55,9 +55,7 @@ class JsonWriter(Writer):
         return [JSON]
 
     def add(self, name: str, found: DetectedPicture) -> None:
-        height, width = found.image.shape[:2]
-        notes = {"notes": list(found.detections.notes)} if found.detections.notes else {}
-        self._pictures[name] = {"height": height, "width": width, "detections": as_json(found.detections), **notes}
+        self._pictures[name] = picture_json(found.image.shape[:2], found.detections)
 
     def close(self, skipped: Mapping[str, str]) -> None:
         text = json.dumps({"pictures": self._pictures, "skipped": skipped}, indent=1)
@@ -97,6 +95,12 @@ def icdar_files(pictures: Sequence[pathlib.PurePath]) -> list[pathlib.PurePath]:
         return chosen.with_name(f"res_{chosen.name}.txt")
 
     return [file(picture) for picture in pictures]
+
+
+def picture_json(size: tuple[int, int], found: Detections) -> dict[str, object]:
+    """A picture of `size` (height, width) as plain values: "height", "width", "detections", and "notes" if any."""
+    notes = {"notes": list(found.notes)} if found.notes else {}
+    return {"height": size[0], "width": size[1], "detections": as_json(found), **notes}
 
 
 def as_json(found: Detections) -> list[dict[str, object]]:

@@ -29,11 +29,13 @@ class WorkdirInUse(OSError):
 
 
 @contextlib.contextmanager
-def only_run_in(workdir: str | os.PathLike[str]) -> Iterator[None]:
+def only_run_in(workdir: str | os.PathLike[str], argument: str = "workdir") -> Iterator[None]:
     """Keeps other runs out of `workdir`, which is made where there is none. Reading from it stays possible.
 
     Of a run on many hosts, process 0 locks for all. The system releases the lock when the process ends, also by a kill.
     Where the file system has no locks, a warning is logged and nothing is locked.
+
+    **Arguments:** `workdir`; `argument`: its name in messages.
 
     **Raises:** WorkdirInUse, with the host and the process of the other run.
     """
@@ -44,7 +46,7 @@ def only_run_in(workdir: str | os.PathLike[str]) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _lock(descriptor, file)
+        _lock(descriptor, file, argument)
         with naming(file):
             os.ftruncate(descriptor, 0)
             os.write(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
@@ -54,18 +56,18 @@ def only_run_in(workdir: str | os.PathLike[str]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, file: pathlib.Path) -> None:
+def _lock(descriptor: int, file: pathlib.Path, argument: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkdirInUse(
-            f"`workdir` (={os.fspath(file.parent)!r}) is in use by another run, {_owner(descriptor)}: wait for its "
-            "end, stop it, or name another workdir"
+            f"`{argument}` (={os.fspath(file.parent)!r}) is in use by another run, {_owner(descriptor)}: wait for its "
+            f"end, stop it, or name another {argument}"
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        logging.warning("%s cannot be locked (%s): start no second run in this workdir", file, error.strerror)
+        logging.warning("%s cannot be locked (%s): start no second run in this folder", file, error.strerror)
 
 
 def _owner(descriptor: int) -> str:
