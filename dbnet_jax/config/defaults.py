@@ -177,7 +177,7 @@ def _predict() -> ConfigDict:
     predict.text_height = 48.0  # pixels of the network's input
     predict.stretch_width = config_dict.placeholder(int)  # pixels; None: in proportion, a multiple of 32
     predict.max_side = 4096  # pixels; a longer side is shrunk to it, but with `tiles`
-    # For large pictures: 1024 or (height, width), multiples of 32 from 512 on. The network sees a look through
+    # For large pictures: 1024 or (height, width), multiples of 32 from 64 on. The network sees a look through
     # overlapping windows of this size, and their maps become one map. None: it sees a look as a whole.
     predict.tiles = config_dict.placeholder(object)
     # The most pixels of a picture file, also in training and evaluation on own data; None: as many as OpenCV reads.
