@@ -16,7 +16,7 @@ from dbnet_jax.config.saved import changes_since, save_config
 from dbnet_jax.messages import plural
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.sharding import data_mesh, replicated, to_global
+from dbnet_jax.sharding import data_mesh, gather, replicated, to_global
 from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, has_checkpoint
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.training.log import FiniteCheck, TrainLog
@@ -119,6 +119,7 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
                     log.step(step, check, lambda seen: schedule(seen // train.accumulate), train_step.cost)
 
                 if step % steps_per_epoch == 0:
+                    bad_samples.exchange(gather)
                     log.message(bad_samples.report())
                 if is_due(step, train.picture_every):
                     with log.stage("picture"), saved_if_it_fails(checkpoints, state, check, log):
@@ -141,6 +142,7 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
                         checkpoints.wait()
                     log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
                     raise SystemExit(preemption.exit_code)
+            bad_samples.exchange(gather)
             log.message(bad_samples.report())
 
         # ------------------------------------------------------------ report

@@ -32,6 +32,11 @@ def joined() -> bool:
     return jax is not None and jax.distributed.is_initialized()
 
 
+def speaks() -> bool:
+    """Whether this process prints the results: it is alone, or it is process 0."""
+    return not joined() or sys.modules["jax"].process_index() == 0
+
+
 def leave(message: str, code: int = 1) -> None:
     """Prints the message and ends this process at once where it is one of many.
 
