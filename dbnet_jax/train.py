@@ -128,6 +128,9 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
                 stopping = preemption.reached(step)
                 if (step == total_steps or is_due(step, train.evaluate_every)) and not stopping:
                     check.now()
+                    if jax.process_count() > 1:
+                        # One that ends in the evaluation ends the others, and they save together or not at all.
+                        checkpoints.save(state)
                     with log.stage("evaluation"), saved_if_it_fails(checkpoints, state, check, log):
                         predictor = predictor.with_variables(local_variables(state, local_mesh))
                         evaluation = evaluator.run(predictor, preemption.stop_here)

@@ -24,6 +24,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def say(text: str) -> None:
+    print(f"launch: {text}", file=sys.stderr, flush=True)
+
+
 class Group:
     """The processes of one attempt."""
 
@@ -33,6 +37,7 @@ class Group:
         self.processes = [
             subprocess.Popen([*common, f"--process_id={index}"], start_new_session=True) for index in range(count)
         ]
+        say(f"processes {' '.join(str(process.pid) for process in self.processes)}")
 
     def stop(self) -> None:
         for process in self.processes:
@@ -78,7 +83,7 @@ def main() -> None:
         if not code or told or not left:
             # A shell adds 128 to the number of the signal that ended a process.
             sys.exit(128 - code if code < 0 else code)
-        print(f"launch: a process ended with status {code}: all start again", file=sys.stderr, flush=True)
+        say(f"a process ended with status {code}: all start again")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from absl.app import UsageError
 
 from dbnet_jax.commands.options import Options
 
-_HEARTBEAT_SECONDS = 20
+_HEARTBEAT_SECONDS = 60
 """A process that was silent for so long counts as ended, and JAX ends the others."""
 _FLAGS = "--coordinator=HOST:PORT --num_processes=N --process_id=I"
 # What the messages of JAX contain when another process is gone.
