@@ -121,7 +121,7 @@ class BadSamples:
             skipped = {name: one for name, one in self._skipped.items() if name not in self._exchanged}
             listed = {one.problem for one in self._skipped.values()} | self._exchanged
             others = [problem for problem in self._problems.listed() if problem not in listed]
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"name": name, "label": one.label, "problem": dataclasses.asdict(one.problem)}
             for name, one in skipped.items()
         ]

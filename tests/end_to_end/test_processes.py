@@ -26,7 +26,7 @@ def start_pair(workdir: pathlib.Path, extra: str) -> list[subprocess.Popen[str]]
     ]
 
 
-def test_two_processes_train_what_one_does_and_go_on_when_one_is_killed_or_told_to_stop(tmp_path):
+def test_two_processes_train_what_one_does_and_a_second_pair_goes_on_until_one_is_told_to_stop(tmp_path):
     for process in start_pair(tmp_path / "two", EXTRA):
         tiny.finish(process)
     train_and_evaluate(tiny.config(EXTRA), tmp_path / "one")
@@ -37,50 +37,45 @@ def test_two_processes_train_what_one_does_and_go_on_when_one_is_killed_or_told_
     np.testing.assert_allclose(one, two, rtol=1e-5)
     one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
     assert one["images"] == two["images"] == 4
-    assert_a_kill_resumes_all_and_a_signal_to_one_saves_on_both(tmp_path / "two")
+    assert_a_signal_to_one_saves_on_both(tmp_path / "two")
 
 
-def assert_a_kill_resumes_all_and_a_signal_to_one_saves_on_both(workdir: pathlib.Path) -> None:
+def assert_a_signal_to_one_saves_on_both(workdir: pathlib.Path) -> None:
     """A pair goes on from the three steps of the last one; by the path without TensorFlow, which that did not take."""
-    # Nothing but a signal makes it save.
+    # Nothing but the signal makes it save.
     never = "steps=100000,checkpoint_every=100000,evaluate_every=100000,picture_every=100000"
-    fields = f"{tiny.FIELDS},{EXTRA},{never},pixels=device,canvas=(64,64)"
-    command = [sys.executable, "run.py", f"--config=configs/quickstart.py:{fields}", f"--workdir={workdir}"]
-    launch = subprocess.Popen(
-        [sys.executable, "scripts/launch_local.py", "--restarts=1", "2", *command],
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    _, killed = reach(launch, workdir, steps=5)
-    before = tiny.losses(workdir)
-    os.kill(killed, signal.SIGKILL)
-    _, told = reach(launch, workdir, steps=5)
-    assert told != killed
-    again = tiny.losses(workdir)
-    # Not a bit differs in the steps that were taken twice.
-    assert [line["loss"] for line in again[:5]] == [line["loss"] for line in before[:5]]
-    os.kill(told, signal.SIGINT)  # it tells both by SIGTERM
-    output = tiny.finish(launch, code=143)
+    pair = start_pair(workdir, f"{EXTRA},{never},pixels=device,canvas=(64,64)")
+    while len(tiny.losses(workdir)) < 5:
+        assert all(process.poll() is None for process in pair), [process.communicate()[0] for process in pair]
+        time.sleep(0.05)
+    pair[1].send_signal(signal.SIGINT)  # it tells both by SIGTERM
+    outputs = [tiny.finish(process, code=143) for process in pair]
     saved = max(int(folder.name) for folder in (workdir / "checkpoints").glob("[0-9]*"))
-    assert f"step {saved} is saved" in output
+    assert f"step {saved} is saved" in outputs[0]
     assert [line["step"] for line in tiny.losses(workdir)] == list(range(1, saved + 1))
     assert all(np.isfinite(array).all() for array in tiny.weights(workdir))
 
 
-def reach(launch: subprocess.Popen[str], workdir: pathlib.Path, steps: int) -> list[int]:
-    """The processes of the next attempt, when it has resumed and taken some steps."""
-    assert launch.stdout is not None
-    printed = []
-    for line in launch.stdout:
-        printed.append(line)
-        if line.startswith("launch: processes "):
-            processes = [int(word) for word in line.split()[2:]]
-        if line.startswith("step 3/"):  # the lines of later steps are dropped by now
-            break
-    while len(tiny.losses(workdir)) < steps:
-        assert launch.poll() is None, printed
-        time.sleep(0.05)
-    return processes
+def test_a_process_that_is_killed_ends_the_others_and_all_resume_with_the_same_steps(tmp_path):
+    command = [sys.executable, "-m", "tests.helpers.toy_task", str(tmp_path)]
+    launch = subprocess.Popen(
+        [sys.executable, "scripts/launch_local.py", "--restarts=1", "2", *command],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "TOY_SECONDS": "0.1"},
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert launch.stderr is not None
+    processes = launch.stderr.readline().removeprefix("launch: processes ").split()
+    while not (tmp_path / "metrics.jsonl").exists() or len(before := tiny.losses(tmp_path)) < 7:
+        assert launch.poll() is None, launch.stderr.read()
+        time.sleep(0.02)
+    os.kill(int(processes[1]), signal.SIGKILL)
+    _, printed = launch.communicate(timeout=240)
+    assert launch.returncode == 0, printed
+    assert printed.count("launch: processes ") == 1
+    after = tiny.losses(tmp_path)
+    assert [line["step"] for line in after] == list(range(1, 25))
+    # Not a bit differs in the steps that were taken twice.
+    assert [line["loss"] for line in after[: len(before)]] == [line["loss"] for line in before]
