@@ -16,11 +16,12 @@ from dbnet_jax.config.saved import changes_since, save_config
 from dbnet_jax.messages import plural
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
-from dbnet_jax.sharding import data_mesh, replicated, to_global
+from dbnet_jax.sharding import data_mesh, gather, replicated, to_global
 from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, has_checkpoint
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.training.log import FiniteCheck, TrainLog
 from dbnet_jax.training.preemption import Preemption
+from dbnet_jax.training.profiling import Profile
 from dbnet_jax.training.state import TrainState, create_state
 from dbnet_jax.training.step import make_train_step
 from dbnet_jax.training.step_cost import MeasuredStep
@@ -97,6 +98,7 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
         with (
             TrainLog(workdir, first_step, total_steps, train.batch_size, every=max(1, train.log_every)) as log,
             Preemption(checkpoints.reached_preemption) as preemption,
+            Profile(workdir, train.profile_steps, check.now, log.message) as profile,
         ):
             epoch = f"{plural(train_set.pass_length, 'picture')} an epoch to train on"
             log.message(f"{epoch}, {len(eval_set)} to score on; {plural(mesh.size, 'device')}")
@@ -106,16 +108,18 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
             unscored = first_step > 0 and not checkpoints.is_scored(first_step)
             for step in range(first_step if unscored else first_step + 1, total_steps + 1):
                 if step > first_step:
-                    with log.stage("data"), saved_if_it_fails(checkpoints, state, check, log):
-                        batch, names = next(batches)
-                    with log.stage("step"):
-                        state, metrics = train_step(state, to_global(mesh, batch), resident)
-                        check.later(step, metrics, names)
+                    with profile.step(step):
+                        with log.stage("data"), saved_if_it_fails(checkpoints, state, check, log):
+                            batch, names = next(batches)
+                        with log.stage("step"):
+                            state, metrics = train_step(state, to_global(mesh, batch), resident)
+                            check.later(step, metrics, names)
                     if step == first_step + 1:
                         log.message(str(train_step.cost))
                     log.step(step, check, lambda seen: schedule(seen // train.accumulate), train_step.cost)
 
                 if step % steps_per_epoch == 0:
+                    bad_samples.exchange(gather)
                     log.message(bad_samples.report())
                 if is_due(step, train.picture_every):
                     with log.stage("picture"), saved_if_it_fails(checkpoints, state, check, log):
@@ -124,6 +128,9 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
                 stopping = preemption.reached(step)
                 if (step == total_steps or is_due(step, train.evaluate_every)) and not stopping:
                     check.now()
+                    if jax.process_count() > 1:
+                        # One that ends in the evaluation ends the others, and they save together or not at all.
+                        checkpoints.save(state)
                     with log.stage("evaluation"), saved_if_it_fails(checkpoints, state, check, log):
                         predictor = predictor.with_variables(local_variables(state, local_mesh))
                         evaluation = evaluator.run(predictor, preemption.stop_here)
@@ -138,6 +145,7 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
                         checkpoints.wait()
                     log.message(f"told to stop: step {step} is saved, and the same command goes on from there")
                     raise SystemExit(preemption.exit_code)
+            bad_samples.exchange(gather)
             log.message(bad_samples.report())
 
         # ------------------------------------------------------------ report

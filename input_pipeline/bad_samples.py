@@ -1,11 +1,20 @@
 """Counts and lists what is wrong with the data; too many unusable pictures, or none with text, stop the run."""
 
+import dataclasses
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem, Problems, count_problems, plural, summary_line
 from input_pipeline.datasets.sample import Dataset
+
+
+class _Skipped(NamedTuple):
+    """A skipped picture: the label of its own data set, "" where sets are not mixed, and why it is skipped."""
+
+    label: str
+    problem: Problem
 
 
 class TooManyBadSamples(ValueError):
@@ -53,7 +62,8 @@ class BadSamples:
 
     - `total`: pictures in the data set.
     - `max_share`: the largest share of the pictures, and of the pictures of each of several mixed sets, that may be
-        unusable. Where several processes read the data, each counts the pictures that it read itself.
+        unusable. Where several processes read the data, each counts the pictures that it read itself, and those that
+        the others had found at the last `exchange`.
     - `stop`: whether `add` raises past the limit; otherwise `stops` keeps the message.
     - `needs_text`: whether `add_example` raises after a whole pass without text that counts.
     """
@@ -61,7 +71,8 @@ class BadSamples:
     def __init__(self, total: int, max_share: float, *, stop: bool = True, needs_text: bool = False):
         self._total, self._max_share, self._stop = total, max_share, stop
         self._lock = threading.Lock()
-        self._skipped: set[str] = set()
+        self._skipped: dict[str, _Skipped] = {}  # by its name
+        self._exchanged: set[str | Problem] = set()  # names and problems that all processes have
         self._counts: dict[str, int] = {}  # of each of the mixed sets, by its label
         self._problems = Problems()
         self._reported = 0
@@ -81,10 +92,7 @@ class BadSamples:
         """
         label, total = origin or ("", self._total)
         with self._lock:
-            if name not in self._skipped:
-                self._skipped.add(name)
-                self._counts[label] = self._counts.get(label, 0) + 1
-                self._problems.add(Problem.at(name, reason))
+            self._skip(name, _Skipped(label, Problem.at(name, reason)))
             count = self._counts[label]
         if count <= self._max_share * total:
             return
@@ -95,6 +103,37 @@ class BadSamples:
         )
         if self._stop:
             raise TooManyBadSamples(f"{self.stops}:\n{self.report(everything=True)}")
+
+    def _skip(self, name: str, skipped: "_Skipped") -> None:
+        if name not in self._skipped:
+            self._skipped[name] = skipped
+            self._counts[skipped.label] = self._counts.get(skipped.label, 0) + 1
+            self._problems.add(skipped.problem)
+
+    def exchange(self, gather: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        """Adds what the other processes found, so that each of them counts and reports the same.
+
+        All processes must call it at the same step.
+
+        **Arguments:** `gather`: from the rows of this process to those of all, see `dbnet_jax.sharding.gather`.
+        """
+        with self._lock:
+            skipped = {name: one for name, one in self._skipped.items() if name not in self._exchanged}
+            listed = {one.problem for one in self._skipped.values()} | self._exchanged
+            others = [problem for problem in self._problems.listed() if problem not in listed]
+        rows: list[dict[str, Any]] = [
+            {"name": name, "label": one.label, "problem": dataclasses.asdict(one.problem)}
+            for name, one in skipped.items()
+        ]
+        rows = gather(rows + [{"problem": dataclasses.asdict(problem)} for problem in others])
+        with self._lock:
+            for row in rows:
+                problem = Problem(**row["problem"])
+                if "name" in row:
+                    self._skip(row["name"], _Skipped(row["label"], problem))
+                else:
+                    self._problems.add(problem)
+                self._exchanged.add(row.get("name", problem))
 
     def add_example(self, *, has_text: bool) -> None:
         """A picture is used for an example; `has_text`: whether any text of it counts.

@@ -71,7 +71,6 @@ def dispatch(options: Options) -> None:
     logging.set_verbosity(logging.WARNING)
     # Damage of a picture is found and listed; Pillow's own words of it come without the picture's name.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-    if options.coordinator:
-        hosts.join(options)
+    hosts.join(options)
     # A command is imported when it runs: JAX and TensorFlow take seconds.
     importlib.import_module(f"dbnet_jax.commands.{options.mode}").run(options)

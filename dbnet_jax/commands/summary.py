@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dbnet_jax.commands import hosts
 from dbnet_jax.messages import Problem, first_lines
 
 
 def print_evaluation(summary: Mapping[str, Any], folder: str) -> None:
-    """Prints the first problems and the numbers of an evaluation, and the name of its page."""
+    """Prints the first problems and the numbers of an evaluation, and its page. Process 0 prints for all."""
+    if not hosts.speaks():
+        return
     problems = [Problem("", message) for message in summary.get("messages", [])]
     for line in first_lines(problems, f"in {folder}/evaluation.json"):
         print(line)

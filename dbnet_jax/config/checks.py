@@ -16,6 +16,7 @@ from dbnet_jax.losses.db import BINARY_LOSSES
 from dbnet_jax.messages import check_choice, check_least
 from dbnet_jax.optimizer import KINDS
 from dbnet_jax.postprocess import UNCLIP_RATIOS
+from dbnet_jax.training.profiling import parse_window
 
 # The choices of a field. `model_from_config` checks the fields of `model`.
 WORDS = {
@@ -73,6 +74,7 @@ def check_common(config: ConfigDict) -> None:
             check_least(f"config.{field}", _value(config, field), least)
     if not config.train.steps and not config.train.epochs > 0:
         raise ValueError(f"`config.train.epochs` (={config.train.epochs}) must be positive, or `config.train.steps`")
+    parse_window(config.train.profile_steps)
 
 
 def check_training(config: ConfigDict) -> None:

@@ -130,6 +130,8 @@ def _train() -> ConfigDict:
     train.checkpoint_every = 500  # batches; here and below 0 means never
     train.evaluate_every = 5000  # batches; the end of the run is always evaluated
     train.picture_every = 1000  # batches; pictures for TensorBoard
+    # "10:15" writes a profile of five steps, for TensorBoard, when this process has taken 10 steps. "": none.
+    train.profile_steps = ""
     train.keep_checkpoints = 2  # the latest checkpoints; the checkpoint of best hmean is always kept
     return train
 

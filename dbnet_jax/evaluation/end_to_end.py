@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from dbnet_jax.evaluation.evaluator import Evaluation, gather
+from dbnet_jax.evaluation.evaluator import Evaluation
 from dbnet_jax.evaluation.reading import EndToEnd, ReadWord, evaluate_reading
 from dbnet_jax.postprocess import Detections
+from dbnet_jax.sharding import gather
 from dbnet_jax.typing import Image
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -11,7 +10,6 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import jax
 import numpy as np
 from absl import logging
-from jax.experimental import multihost_utils
 from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 
@@ -20,6 +18,7 @@ from dbnet_jax.evaluation.breakdown import ScoreReport, make_score_report
 from dbnet_jax.evaluation.reading import EndToEnd
 from dbnet_jax.messages import Problem, check_choice, count_problems, first_lines, plural
 from dbnet_jax.postprocess import Detections
+from dbnet_jax.sharding import gather
 
 
 @runtime_checkable
@@ -246,16 +245,3 @@ def _row(truth: dict[str, Any], found: Detections) -> dict[str, Any]:
 
 def _polygons(rows: list[list[list[float]]]) -> list[Float[np.ndarray, "_ 2"]]:
     return [np.array(row, np.float32).reshape(-1, 2) for row in rows]
-
-
-def gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of all processes, on every one of them."""
-    if jax.process_count() == 1:
-        return rows
-    data = np.frombuffer(json.dumps(rows).encode(), np.uint8)
-    lengths = multihost_utils.process_allgather(np.array([data.size]))
-    padded = np.zeros(int(lengths.max()), np.uint8)
-    padded[: data.size] = data
-    everything = multihost_utils.process_allgather(padded)
-    parts = zip(everything, np.ravel(lengths), strict=True)
-    return [row for part, length in parts for row in json.loads(part[:length].tobytes())]

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import jax
 
-from dbnet_jax.evaluation.evaluator import check_share, gather
+from dbnet_jax.evaluation.evaluator import check_share
 from dbnet_jax.evaluation.words import evaluate_words
 from dbnet_jax.images.crops import cut_word
 from dbnet_jax.messages import Problem
 from dbnet_jax.models.recognition.encoders import HEIGHT
+from dbnet_jax.sharding import gather
 
 _AT_ONCE = 256  # words that are read together
 

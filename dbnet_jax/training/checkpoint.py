@@ -152,7 +152,10 @@ class Checkpoints:
     def _add_score(self, step: int, score: float) -> None:
         """Orbax adds no score to a checkpoint. The only one must not be deleted to be written anew."""
         self.wait()
-        if self.is_scored(step):
+        scored = self.is_scored(step)
+        # Process 0 writes when all have looked: one that looked later would find the score, and not wait below.
+        multihost_utils.sync_global_devices("every process has looked for the score")
+        if scored:
             return
         if jax.process_index() == 0:
             files.write_score(self._folder / str(step), self._metric, score)

@@ -7,7 +7,7 @@ import signal
 import jax
 import pytest
 
-from dbnet_jax.commands import hosts, main
+from dbnet_jax.commands import hosts, main, options
 from dbnet_jax.training.preemption import Preemption
 
 
@@ -55,6 +55,41 @@ def test_alone_the_words_of_an_error_stay(monkeypatch):
     monkeypatch.setattr(main, "dispatch", fail)
     with pytest.raises(SystemExit, match=r"^ValueError: UNKNOWN: Gloo"):
         main.run(["predict", "photo.jpg"], pathlib.Path())
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--num_processes=4"], "--num_processes=4 needs --coordinator: without it, this process is a run of its own"),
+        (["--process_id=0"], "--process_id=0 needs --coordinator"),
+        (["--coordinator=", "--num_processes=2", "--process_id=0"], "--coordinator= must be HOST:PORT"),
+        (["--coordinator=10.0.0.2", "--num_processes=2", "--process_id=0"], "--coordinator=10.0.0.2 must be HOST:PORT"),
+        (["--coordinator=a:1", "--num_processes=2", "--process_id=2"], "--process_id=2 must be 0 or more, and less"),
+        (["--coordinator=a:1", "--num_processes=2", "--process_id=-1"], "--process_id=-1 must be 0 or more"),
+        (["--coordinator=a:1", "--num_processes=0", "--process_id=0"], "--num_processes=0 must be 1 or more"),
+        (["--coordinator=auto"], "--coordinator=auto found no cluster .*: give --coordinator=HOST:PORT"),
+        (["--coordinator=a:1", "--process_id=0"], "--coordinator=a:1 found no cluster .*processes.*: give --coord"),
+    ],
+)
+def test_flags_that_join_no_run_are_refused_before_anything_starts(monkeypatch, flags, said):
+    def initialize(address: str | None, **how: object) -> None:
+        raise ValueError("the number of processes must be defined")  # as JAX does outside of a cluster
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    with pytest.raises(SystemExit, match=said):
+        main.run(["train", "--config=configs/quickstart.py", *flags], pathlib.Path())
+
+
+def test_all_three_flags_are_taken_as_they_are_and_auto_leaves_the_choice_to_jax(monkeypatch):
+    """On Slurm, JAX would take one GPU of the host for this process."""
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda address, **how: asked.append({"address": address} | how))
+    for flags in (["--coordinator=a:1", "--num_processes=2", "--process_id=1"], ["--coordinator=auto"]):
+        hosts.join(options.parse(["train", "--config=x.py", *flags], pathlib.Path()))
+    assert [one["address"] for one in asked] == ["a:1", None]
+    assert [one["num_processes"] for one in asked] == [2, None]
+    assert [one["process_id"] for one in asked] == [1, None]
+    assert [one["cluster_detection_method"] for one in asked] == ["deactivate", None]
 
 
 def test_ctrl_c_on_one_host_tells_all_of_them(monkeypatch, capfd):

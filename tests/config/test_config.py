@@ -46,6 +46,7 @@ def test_the_commands_of_the_reproduction_page_are_configs_that_can_train():
         ("keep_checkpoints=0", r"`config.train.keep_checkpoints` \(=0\) must be 1 or more"),
         ("cache=disk", r"`config.data.cache` \(='disk'\) must be one of 'none', 'host', 'device'"),
         ("steps=-1", r"`config.train.steps` \(=-1\) must be 0 or more"),
+        ("profile_steps=15:10", r"`config.train.profile_steps` \(='15:10'\) must be START:END as in 10:15"),
         ("steps=0,epochs=0", r"`config.train.epochs` \(=0.0\) must be positive"),
     ],
 )

@@ -1,15 +1,18 @@
 """Many hosts: two processes through `jax.distributed` are one run."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
 
 from dbnet_jax.train import train_and_evaluate
 from tests.helpers import tiny_run as tiny
+from tests.helpers.paths import ROOT
 
 # Plain SGD: AdamW divides by the root of tiny second moments, which blows the noise of a sum's order up.
 EXTRA = "optimizer=sgd,learning_rate=0.001,ema_decay=0.0,steps=3"
@@ -51,3 +54,28 @@ def assert_a_signal_to_one_saves_on_both(workdir: pathlib.Path) -> None:
     assert f"step {saved} is saved" in outputs[0]
     assert [line["step"] for line in tiny.losses(workdir)] == list(range(1, saved + 1))
     assert all(np.isfinite(array).all() for array in tiny.weights(workdir))
+
+
+def test_a_process_that_is_killed_ends_the_others_and_all_resume_with_the_same_steps(tmp_path):
+    command = [sys.executable, "-m", "tests.helpers.toy_task", str(tmp_path)]
+    launch = subprocess.Popen(
+        [sys.executable, "scripts/launch_local.py", "--restarts=1", "2", *command],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "TOY_SECONDS": "0.1"},
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert launch.stderr is not None
+    processes = launch.stderr.readline().removeprefix("launch: processes ").split()
+    while not (tmp_path / "metrics.jsonl").exists() or len(before := tiny.losses(tmp_path)) < 7:
+        assert launch.poll() is None, launch.stderr.read()
+        time.sleep(0.02)
+    os.kill(int(processes[1]), signal.SIGKILL)
+    _, printed = launch.communicate(timeout=240)
+    assert launch.returncode == 0, printed
+    assert printed.count("launch: processes ") == 1
+    after = tiny.losses(tmp_path)
+    assert [line["step"] for line in after] == list(range(1, 25))
+    # Not a bit differs in the steps that were taken twice.
+    assert [line["loss"] for line in after[: len(before)]] == [line["loss"] for line in before]

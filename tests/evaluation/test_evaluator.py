@@ -252,24 +252,6 @@ def test_processes_share_the_pictures_and_score_the_whole(detector, monkeypatch)
         assert (found.indices, found.names, found.skipped) == (expected.indices, expected.names, expected.skipped)
 
 
-def test_rows_of_unequal_length_travel_between_processes(monkeypatch):
-    shares = [[{"name": "a"}], [], [{"name": "straße"}, {"name": "b", "polygons": [[[1.5, 2.0]]]}]]
-    sizes: list[int] = []
-
-    def allgather(array: np.ndarray) -> np.ndarray:
-        """What the other processes would have brought."""
-        if array.shape == (1,) and array.dtype != np.uint8:
-            sizes.append(int(array[0]))
-            return np.array([[len(evaluator_module.json.dumps(share).encode())] for share in shares])
-        encoded = [np.frombuffer(evaluator_module.json.dumps(share).encode(), np.uint8) for share in shares]
-        return np.stack([np.pad(data, (0, len(array) - len(data))) for data in encoded])
-
-    monkeypatch.setattr(jax, "process_count", lambda: 3)
-    monkeypatch.setattr(evaluator_module.multihost_utils, "process_allgather", allgather)
-    for share in shares:
-        assert evaluator_module.gather(share) == [row for one in shares for row in one]
-
-
 @pytest.mark.parametrize("name", ["evaluation.json", "predictions/index.html"])
 def test_a_report_of_a_person_is_refused(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,8 +1,14 @@
-"""A task that knows nothing of text: a line through points. As a program, it trains a run in the folder it is given."""
+"""A task that knows nothing of text: a line through points.
+
+As a program, it trains a run in the folder it is given, also as one of many processes by the flags of `run.py`.
+TOY_SECONDS makes each of its steps last longer.
+"""
 
 import json
+import os
 import pathlib
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -101,6 +107,7 @@ class Line(Task):
         for step in range(first_step, sys.maxsize):
             chosen = np.random.default_rng((config.seed, step)).integers(0, len(dataset), config.train.batch_size)
             points = np.array([dataset[int(index)] for index in chosen], np.float32)
+            time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
             yield {"x": points[:, :1], "y": points[:, 1:]}, [str(index) for index in chosen]
 
     def model(self, config: ConfigDict) -> Model:
@@ -144,6 +151,12 @@ def config() -> ConfigDict:
 
 
 if __name__ == "__main__":
+    from dbnet_jax.commands import hosts, main, options
     from dbnet_jax.train import train_and_evaluate
 
-    train_and_evaluate(config(), sys.argv[1])
+    def dispatch(given: options.Options) -> None:
+        hosts.join(given)
+        train_and_evaluate(config(), sys.argv[1])
+
+    main.dispatch = dispatch
+    main.run(["train", *sys.argv[2:]], pathlib.Path())

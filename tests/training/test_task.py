@@ -23,8 +23,9 @@ from tests.helpers.paths import ROOT
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of the toy task, in one go, and what it returned."""
-    folder = tmp_path_factory.mktemp("toy")
-    return folder, train_and_evaluate(toy_task.config(), folder)
+    folder, config = tmp_path_factory.mktemp("toy"), toy_task.config()
+    config.train.profile_steps = "3:5"
+    return folder, train_and_evaluate(config, folder)
 
 
 def start(folder):
@@ -39,6 +40,7 @@ def test_it_learns_and_its_best_checkpoint_is_by_its_own_metric(run):
         scores = {step: checkpoints._manager.metrics(step)["nearness"] for step in (12, 24)}
         assert checkpoints._manager.best_step() == max(scores, key=scores.get)
     assert found["nearness"] == max(scores.values())
+    assert list((folder / "tensorboard/plugins/profile/steps_4_5").glob("*.xplane.pb"))
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bits(run, tmp_path):
