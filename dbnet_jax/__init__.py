@@ -4,7 +4,13 @@
 detector, and `keep_memory` makes them faster on a CPU.
 """
 
+import os
+
 from etils import epy
+
+# Orbax reaches a bucket by etils, which takes TensorFlow's own way where TensorFlow is installed. That way has other
+# credentials than the rest of this package, and reads this variable when the first path is asked for.
+os.environ.setdefault("EPATH_USE_TF", "false")
 
 # A name is imported when it is first used: the input pipeline imports `dbnet_jax.geometry`, and must not wait for JAX.
 with epy.lazy_api_imports(globals()):
