@@ -14,6 +14,7 @@ import pathlib
 import posixpath
 import re
 import tempfile
+import types
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import IO, Any, NamedTuple
@@ -44,6 +45,8 @@ _SERVICES = {
         "`aws configure` stores some, and so do AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
     ),
 }
+# What errors about credentials have in their class or their text.
+_CREDENTIALS = re.compile(r"(?i)credential|refresherror|access ?key ?id|signature")
 # `pathlib` makes one slash of two.
 _URL = re.compile(rf"({'|'.join(_SERVICES)}):/{{1,2}}([^/].*)")
 
@@ -196,9 +199,11 @@ class BucketPath(PosixGPath, pathlib.PosixPath):  # type: ignore[misc]
             if not missing_ok:
                 raise
 
-    def modified(self) -> float:
-        """When the object was written, in seconds since 1970."""
-        return float(self._ask("modified").timestamp())
+    def stat(self) -> Any:
+        """The size of an object in bytes, `st_size`, and when it was written, `st_mtime` and `st_mtime_ns`."""
+        found = self._ask("info")
+        seconds = (found.get("mtime") or found["LastModified"]).timestamp()
+        return types.SimpleNamespace(st_size=found["size"], st_mtime=seconds, st_mtime_ns=int(seconds * 1e9))
 
     def rename(self, target: AnyPath) -> "BucketPath":
         """Copies a folder or a file object by object, and removes it then: a bucket cannot rename."""
@@ -215,7 +220,7 @@ def local_copy(path: pathlib.Path) -> pathlib.Path:
 
     For libraries that open a file by its name. An object that has changed since is copied again.
     """
-    return _copied(path, path.modified()) if isinstance(path, BucketPath) else path
+    return _copied(path, path.stat().st_mtime) if isinstance(path, BucketPath) else path
 
 
 @functools.lru_cache(8)
@@ -228,11 +233,6 @@ def _copied(path: BucketPath, written: float) -> pathlib.Path:
 @functools.cache
 def _copies() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="dbnet_jax-")
-
-
-def modified(path: pathlib.Path) -> float:
-    """When a file was written, in seconds since 1970."""
-    return path.modified() if isinstance(path, BucketPath) else path.stat().st_mtime
 
 
 @functools.cache
@@ -276,7 +276,7 @@ def _in_words(error: Exception, path: str) -> BucketError:
     kind = type(error).__name__
     if kind == "FileNotFoundError" or "NoSuchBucket" in said:
         return BucketError(f"{path}: there is no such bucket in {service.name}; create it, or correct its name")
-    if "redential" in f"{kind} {said}" or getattr(error, "code", None) == 401 or "InvalidAccessKeyId" in said:
+    if getattr(error, "code", None) == 401 or _CREDENTIALS.search(f"{kind} {said}"):
         return BucketError(f"{path}: {service.name} takes no credentials from here ({said}): {service.credentials}")
     if isinstance(error, PermissionError) or "Forbidden" in said or "AccessDenied" in said:
         return BucketError(f"{path}: the credentials have no permission to read, list or write there ({said})")

@@ -184,7 +184,6 @@ def saved_if_it_fails(checkpoints: Checkpoints, state: TrainState, check: Finite
             mended = " once the data is mended" if isinstance(error, TooManyBadSamples) else ""
             saved = f"step {int(state.step)} is saved, and the same command goes on from there{mended}"
             try:
-                log.flush()
                 checkpoints.save(state)
                 checkpoints.wait()
             except CheckpointNotSaved as failure:

@@ -60,6 +60,24 @@ def official_weights(shared: pathlib.Path) -> Callable[[str], dict[str, np.ndarr
     return make
 
 
+@pytest.fixture(scope="session")
+def storage() -> Iterator[str]:
+    """The URL of a bucket of an emulated Google Cloud Storage; tests that need it skip without its packages."""
+    pytest.importorskip("gcp_storage_emulator")
+    pytest.importorskip("gcsfs")
+    from tests.helpers.buckets import start_storage
+
+    yield from start_storage()
+
+
+@pytest.fixture
+def bucket(storage: str, request: pytest.FixtureRequest) -> pathlib.Path:
+    """A path in a bucket for one test."""
+    from dbnet_jax.paths import as_path
+
+    return as_path(f"{storage}/{request.node.name}")
+
+
 @pytest.fixture
 def as_users_run_it() -> Iterator[None]:
     """No shape checker, which only the tests have, and which would raise first."""

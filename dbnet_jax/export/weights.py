@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import changed_fields, config_from_json, without_paths
-from dbnet_jax.paths import as_path, modified
+from dbnet_jax.paths import as_path
 from dbnet_jax.training.checkpoint_files import saved_at, set_aside_at
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import Weights, save_weights
@@ -134,7 +134,7 @@ def _measured(
     if not file.is_file():
         return (), [f"the card has no scores, {file} is not there: {again}"]
     checkpoints, now = workdir / "checkpoints", config.predict.to_dict()
-    written = modified(file)
+    written = file.stat().st_mtime
     if damaged or written < set_aside_at(checkpoints):
         return (), [f"the card has no scores: {file} may be of a damaged checkpoint; remove that one, then {again}"]
     try:

@@ -15,13 +15,13 @@ import re
 from collections.abc import Collection
 
 from dbnet_jax.files import write_json
-from dbnet_jax.paths import in_bucket, modified
+from dbnet_jax.paths import in_bucket
 
 _DIGESTS = "digests.json"
 _METRICS = "metrics/metrics"  # Orbax's own place
 _HANDLERS = "_CHECKPOINT_METADATA"  # Orbax's list of the items
 MARKS = (_DIGESTS, "commit_success.txt")
-"""The files of which a complete checkpoint in a bucket has one. On a disk, a folder gets its name when it is complete."""
+"""Files of which a complete checkpoint in a bucket has one. On a disk, a folder gets its name when it is complete."""
 
 
 class DamagedCheckpoint(ValueError):
@@ -40,7 +40,7 @@ def saved_steps(folder: pathlib.Path) -> list[int]:
 
 def saved_at(folder: pathlib.Path) -> float:
     """When a checkpoint was complete, in seconds since 1970."""
-    return modified(folder / _DIGESTS if in_bucket(folder) else folder)
+    return (folder / _DIGESTS if in_bucket(folder) else folder).stat().st_mtime
 
 
 def write_digests(folder: pathlib.Path) -> None:
@@ -126,7 +126,7 @@ def set_aside_at(folder: pathlib.Path) -> float:
     if not aside:
         return 0.0
     # In a bucket, a rename writes all files anew. On a disk, it changes the folder around it.
-    return max(map(saved_at, aside)) if in_bucket(folder) else modified(folder)
+    return max(map(saved_at, aside)) if in_bucket(folder) else folder.stat().st_mtime
 
 
 def _digest(file: pathlib.Path) -> str:

@@ -176,8 +176,12 @@ class _EventFile:
     """
 
     def __init__(self, folder: Path, resume_step: int | None) -> None:
+        from tensorboardX import event_file_writer, record_writer
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+        if in_bucket(folder):  # the package's own writers need other libraries than the rest of a run
+            record_writer.register_writer_factory(str(folder).partition(":")[0], _Objects())
+        self._new_writer = event_file_writer.EventsWriter
         folder.mkdir(exist_ok=True)
         self._folder, self._flushed, self._count = folder, 0.0, 0
         # Event files are named by the second: the suffix keeps a run resumed at once from writing over the first.
@@ -189,13 +193,9 @@ class _EventFile:
             self._writer.write_event(Event(step=resume_step + 1, wall_time=time.time(), session_log=session))
 
     def _open(self) -> Any:
-        from tensorboardX import event_file_writer, record_writer
-
-        for scheme in ("gs", "s3"):  # the package's own writers need other libraries than the rest of a run
-            record_writer.register_writer_factory(scheme, _Objects())
         # In a bucket, later files have a number, for the same reason.
         number, self._bytes, self._count = f".{self._count}" if self._count else "", 0, self._count + 1
-        return event_file_writer.EventsWriter(str(self._folder / "events"), self._suffix + number)
+        return self._new_writer(str(self._folder / "events"), self._suffix + number)
 
     def add(self, step: int, values: Sequence[Mapping[str, Any]]) -> None:
         """Writes values of a step, each the fields of a `Summary.Value`."""
