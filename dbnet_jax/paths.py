@@ -17,7 +17,7 @@ import tempfile
 import types
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from etils.epath.gpath import PosixGPath
 
@@ -167,11 +167,11 @@ class BucketPath(PosixGPath, pathlib.PosixPath):  # type: ignore[misc]
         found = self._children(list(self._ask("find", detail=True).values()))
         yield from (path for path in found if fnmatchcase(path.name, pattern))
 
-    def open(self, mode: str = "rb", **_: Any) -> IO[Any]:  # type: ignore[override]
+    def open(self, mode: str = "rb", **_: Any) -> Any:  # type: ignore[override]
         """The content as an open file, read whole. Only "rb": `write_bytes` writes."""
         if mode != "rb":
             raise ValueError(f"`mode` (={mode!r}) must be 'rb' in a bucket")
-        return io.BufferedReader(io.BytesIO(self.read_bytes()))  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(self.read_bytes()))  # type: ignore[arg-type,unused-ignore]
 
     def read_bytes(self) -> bytes:
         return bytes(self._ask("cat_file"))
@@ -238,9 +238,6 @@ def _copies() -> tempfile.TemporaryDirectory[str]:
 @functools.cache
 def _file_system(scheme: str) -> Any:
     service = _SERVICES[scheme]
-    # By default gcsfs asks for the kind of a bucket before each file, by another protocol, which emulators lack, and
-    # for which many roles have no permission. It is read when gcsfs is imported.
-    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     try:
         importlib.import_module(service.module)
     except ImportError as error:

@@ -63,8 +63,8 @@ def official_weights(shared: pathlib.Path) -> Callable[[str], dict[str, np.ndarr
 @pytest.fixture(scope="session")
 def storage() -> Iterator[str]:
     """The URL of a bucket of an emulated Google Cloud Storage; tests that need it skip without its packages."""
-    pytest.importorskip("gcp_storage_emulator")
-    pytest.importorskip("gcsfs")
+    if not all(map(importlib.util.find_spec, ("gcp_storage_emulator", "gcsfs"))):
+        pytest.skip("needs the packages gcsfs and gcp-storage-emulator")
     from tests.helpers.buckets import start_storage
 
     yield from start_storage()

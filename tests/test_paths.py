@@ -49,7 +49,9 @@ def test_a_bucket_answers_as_a_disk_does(bucket, tmp_path):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(name.encode() + b"\r\n")
         names = sorted(path.relative_to(folder).as_posix() for path in folder.iterdir())
-        kinds = [[(folder / name).is_file(), (folder / name).is_dir()] for name in ("a", "b.txt", "a/1.txt", "no", "a/n")]
+        kinds = [
+            [(folder / name).is_file(), (folder / name).is_dir()] for name in ("a", "b.txt", "a/1.txt", "no", "a/n")
+        ]
         found = [sorted(path.name for path in folder.glob(pattern)) for pattern in ("*", "*.txt", "a*/*.txt", "no/*")]
         below = sorted(path.name for path in folder.rglob("*.txt"))
         text = (folder / "a/1.txt").read_text(), (folder / "a [1]/c*.txt").read_bytes()
@@ -107,7 +109,11 @@ def _error(name: str, text: str = "", **fields: object) -> Exception:
 @pytest.mark.parametrize(
     ("scheme", "error", "said"),
     [
-        ("gs", _error("HttpError", "Anonymous caller does not have access, 401", code=401), "takes no credentials.*gcloud"),
+        (
+            "gs",
+            _error("HttpError", "Anonymous caller does not have access, 401", code=401),
+            "takes no credentials.*gcloud",
+        ),
         ("gs", _error("DefaultCredentialsError", "not found"), "takes no credentials.*gcloud auth"),
         ("gs", _error("RefreshError", "Reauthentication is needed"), "takes no credentials.*gcloud auth"),
         ("gs", OSError("Forbidden: b/package/o\nno access"), "no permission to read, list or write"),
@@ -115,7 +121,11 @@ def _error(name: str, text: str = "", **fields: object) -> Exception:
         ("s3", PermissionError("The AWS Access Key Id you provided does not exist"), "takes no credentials"),
         ("s3", PermissionError("Access Denied"), "no permission to read, list or write"),
         ("s3", FileNotFoundError("The specified bucket does not exist"), "there is no such bucket"),
-        ("s3", _error("EndpointConnectionError", "Could not connect"), "cannot be used .EndpointConnectionError: Could"),
+        (
+            "s3",
+            _error("EndpointConnectionError", "Could not connect"),
+            "cannot be used .EndpointConnectionError: Could",
+        ),
     ],
 )
 def test_each_refusal_of_a_bucket_is_one_sentence_with_what_to_do(scheme, error, said, monkeypatch):
