@@ -17,7 +17,8 @@ from dbnet_jax.messages import plural
 from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh, replicated, to_global
-from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, check_place, has_checkpoint
+from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, has_checkpoint
+from dbnet_jax.training.checkpoint_files import check_place
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.training.log import FiniteCheck, TrainLog
 from dbnet_jax.training.preemption import Preemption

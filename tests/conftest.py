@@ -70,6 +70,24 @@ def storage() -> Iterator[str]:
     yield from start_storage()
 
 
+@pytest.fixture(scope="session")
+def s3_storage() -> Iterator[str]:
+    """As `storage`, of an emulated S3."""
+    if not all(map(importlib.util.find_spec, ("moto", "flask", "flask_cors", "s3fs"))):
+        pytest.skip("needs the packages s3fs and moto")
+    from tests.helpers.buckets import start_s3
+
+    yield from start_s3()
+
+
+@pytest.fixture(params=["storage", "s3_storage"], ids=["gs", "s3"])
+def each_bucket(request: pytest.FixtureRequest) -> pathlib.Path:
+    """A path in a bucket of each kind for one test."""
+    from dbnet_jax.paths import as_path
+
+    return as_path(f"{request.getfixturevalue(request.param)}/{request.node.originalname}")
+
+
 @pytest.fixture
 def bucket(storage: str, request: pytest.FixtureRequest) -> pathlib.Path:
     """A path in a bucket for one test."""

@@ -3,6 +3,7 @@
 import pathlib
 import pickle
 import sys
+import time
 import types
 
 import pytest
@@ -42,9 +43,9 @@ def test_parts_of_a_bucket_path_are_those_of_its_name():
     assert not in_bucket(path.relative_to(path.parent))
 
 
-def test_a_bucket_answers_as_a_disk_does(bucket, tmp_path):
+def test_a_bucket_answers_as_a_disk_does(each_bucket, tmp_path):
     answers = []
-    for folder in (bucket, tmp_path):
+    for folder in (each_bucket, tmp_path):
         for name in ("b.txt", "a/1.txt", "a/2.jpg", "a [1]/c*.txt", "a/d/3.txt"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(name.encode() + b"\r\n")
@@ -69,6 +70,7 @@ def test_a_bucket_answers_as_a_disk_does(bucket, tmp_path):
 def test_an_object_that_changed_is_copied_to_the_disk_again(bucket):
     for content in (b"old", b"new"):
         (bucket / "weights.bin").write_bytes(content)
+        time.sleep(0.01)  # the emulator's clock is the computer's
         assert local_copy(bucket / "weights.bin").read_bytes() == content
 
 
@@ -86,9 +88,11 @@ def test_files_of_a_person_are_not_overwritten_and_those_of_a_run_are_replaced(b
         check_files(bucket, {"text": ["mine.txt/1.txt"]})
 
 
-def test_a_bucket_that_is_not_there_is_said_to_be_missing(storage):
-    with pytest.raises(BucketError, match=r"^gs://nowhere: there is no such bucket in Google Cloud Storage"):
-        as_path("gs://nowhere/run")
+@pytest.mark.parametrize(("server", "url"), [("storage", "gs://nowhere"), ("s3_storage", "s3://nowhere")])
+def test_a_bucket_that_is_not_there_is_said_to_be_missing(server, url, request):
+    request.getfixturevalue(server)
+    with pytest.raises(BucketError, match=rf"^{url}: there is no such bucket in (Google Cloud Storage|S3); create it"):
+        as_path(f"{url}/run")
 
 
 @pytest.mark.parametrize("scheme", ["gs", "s3"])

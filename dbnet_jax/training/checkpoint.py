@@ -54,17 +54,6 @@ def has_checkpoint(workdir: str | os.PathLike[str]) -> bool:
     return bool(files.saved_steps(as_path(workdir) / "checkpoints"))
 
 
-def check_place(workdir: str | os.PathLike[str]) -> None:
-    """**Raises:** ValueError where no checkpoint can be in `workdir`; BucketError as `as_path`."""
-    if in_bucket(workdir) and not os.fspath(workdir).startswith("gs://"):
-        raise ValueError(
-            f"`workdir` (={os.fspath(workdir)!r}) must be a folder or in a gs:// bucket: Orbax saves no checkpoint in "
-            "other buckets. Train in a folder, or in one that mountpoint-s3 shows of the bucket, and copy it there "
-            "afterwards"
-        )
-    as_path(workdir)
-
-
 class Checkpoints:
     """The checkpoints of a run; a context manager that ends when all that it started is saved.
 
@@ -80,7 +69,7 @@ class Checkpoints:
 
     def __init__(self, workdir: str | os.PathLike[str], keep: int = 2, metric: str = "hmean"):
         self._metric, self._keep = metric, keep
-        check_place(workdir)
+        files.check_place(workdir)
         self._folder = as_path(workdir).resolve() / "checkpoints"
         self._mirror = CheckpointMirror(self._folder) if in_bucket(self._folder) else None
         self._pushed: Future[None] | None = None

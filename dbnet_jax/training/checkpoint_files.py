@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection
 
 from dbnet_jax.files import write_json
-from dbnet_jax.paths import in_bucket
+from dbnet_jax.paths import as_path, in_bucket
 
 _DIGESTS = "digests.json"
 _METRICS = "metrics/metrics"  # Orbax's own place
@@ -26,6 +26,17 @@ MARKS = (_DIGESTS, "commit_success.txt")
 
 class DamagedCheckpoint(ValueError):
     """A file of a checkpoint is missing, or has other bytes than were saved."""
+
+
+def check_place(workdir: str | os.PathLike[str]) -> None:
+    """**Raises:** ValueError where no checkpoint can be in `workdir`; BucketError as `as_path`."""
+    if in_bucket(workdir) and not os.fspath(workdir).startswith("gs://"):
+        raise ValueError(
+            f"`workdir` (={os.fspath(workdir)!r}) must be a folder or in a gs:// bucket: Orbax saves no checkpoint in "
+            "other buckets. Train in a folder, or in one that mountpoint-s3 shows of the bucket, and copy it there "
+            "afterwards"
+        )
+    as_path(workdir)
 
 
 def saved_steps(folder: pathlib.Path) -> list[int]:

@@ -9,7 +9,7 @@ from input_pipeline.datasets import open_dataset
 from tests.helpers import benchmark_labels, own_labels
 from tests.helpers.buckets import upload
 
-OWN = ("paddleocr", "coco_text", "hiertext", "labelme", "pascal_voc", "icdar_folder", "label_studio")
+OWN = ("coco_text", "hiertext", "labelme", "pascal_voc", "icdar_folder", "label_studio")
 BENCHMARKS = ("icdar2015", "total_text", "synthtext")
 
 
@@ -61,6 +61,11 @@ def test_names_of_other_spellings_are_found_and_missing_pictures_are_listed(buck
             found.append([states, [str(problem).replace(str(folder), "DIR") for problem in dataset.problems]])
         assert found[0] == found[1]
         assert any("é" in unicodedata.normalize("NFC", state) for state in found[0][0])
+
+
+def test_a_list_of_labels_in_s3_is_read(each_bucket, tmp_path):
+    own_labels.make("paddleocr", tmp_path, [1, 2])
+    assert read("paddleocr", upload(tmp_path, str(each_bucket))) == read("paddleocr", tmp_path)
 
 
 @pytest.mark.parametrize(("name", "said"), [("word_lmdb", "LMDB maps"), ("icdar2015", "no trainval pictures")])

@@ -36,3 +36,21 @@ def upload(folder: pathlib.Path, url: str) -> pathlib.Path:
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
     """All files below a folder, on a disk or in a bucket, by their names from there."""
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def start_s3() -> Iterator[str]:
+    """As `start_storage`, for S3."""
+    import requests
+    from moto.server import ThreadedMotoServer
+
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
+    os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    try:
+        requests.put(f"{url}/bucket", timeout=10).raise_for_status()
+        yield "s3://bucket"
+    finally:
+        server.stop()
