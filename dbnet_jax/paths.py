@@ -141,7 +141,7 @@ class BucketPath(PosixGPath, pathlib.PosixPath):  # type: ignore[misc]
     def expanduser(self) -> "BucketPath":
         return self
 
-    def iterdir(self) -> Iterator["BucketPath"]:
+    def iterdir(self) -> Iterator["BucketPath"]:  # type: ignore[override]
         yield from self._children(self._ask("ls", detail=True))
 
     def _children(self, listed: list[dict[str, Any]]) -> Iterator["BucketPath"]:
@@ -199,7 +199,7 @@ class BucketPath(PosixGPath, pathlib.PosixPath):  # type: ignore[misc]
             if not missing_ok:
                 raise
 
-    def stat(self) -> Any:
+    def stat(self) -> Any:  # type: ignore[override]
         """The size of an object in bytes, `st_size`, and when it was written, `st_mtime` and `st_mtime_ns`."""
         found = self._ask("info")
         seconds = (found.get("mtime") or found["LastModified"]).timestamp()

@@ -94,5 +94,7 @@ def test_metrics_are_not_appended_to_and_a_kill_loses_no_line_of_a_checkpoint(bu
 
 
 def test_training_in_another_bucket_is_refused_at_once():
-    with pytest.raises(ValueError, match=r"`workdir` \(='s3://bucket/run'\).*Orbax saves no checkpoint.*copy it there"):
+    with pytest.raises(
+        ValueError, match=r"`workdir` \(='s3://bucket/run'\).*Orbax saves no checkpoint.*copy it there afterwards"
+    ):
         train_and_evaluate(tiny.config(), "s3://bucket/run")
