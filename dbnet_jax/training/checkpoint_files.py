@@ -33,8 +33,8 @@ def check_place(workdir: str | os.PathLike[str]) -> None:
     if in_bucket(workdir) and not os.fspath(workdir).startswith("gs://"):
         raise ValueError(
             f"`workdir` (={os.fspath(workdir)!r}) must be a folder or in a gs:// bucket: Orbax saves no checkpoint in "
-            "other buckets. Train in a folder, and copy it there afterwards, as with `aws s3 sync`; docs/buckets.md has "
-            "other ways"
+            "other buckets. Train in a folder, and copy it there afterwards, for example by `aws s3 sync`; "
+            "docs/buckets.md has other ways"
         )
     as_path(workdir)
 
