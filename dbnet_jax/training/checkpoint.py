@@ -166,7 +166,7 @@ class Checkpoints:
 
     def _fetch(self) -> None:
         if self._mirror is not None:
-            self._mirror.fetch()
+            self._mirror.fetch(anew=self._written == self._folder)
 
     def _push(self) -> None:
         """Copies what is saved to the bucket. Runs beside the training."""

@@ -26,8 +26,13 @@ class CheckpointMirror:
         self.folder.mkdir()
         self._known: set[int] = set()  # steps that the folder has or had
 
-    def fetch(self) -> None:
-        """Copies the checkpoints that the folder lacks from the bucket."""
+    def fetch(self, *, anew: bool = False) -> None:
+        """Copies the checkpoints that the folder lacks from the bucket.
+
+        **Arguments:** `anew`: copies all of them, because others write into the bucket.
+        """
+        for step in list(self._known) if anew else ():
+            self.forget(step)
         for step in saved_steps(self._source):
             if step not in self._known:
                 _copy(self._source / str(step), self.folder / f"{step}.partial")
