@@ -67,6 +67,13 @@ def test_a_bucket_answers_as_a_disk_does(each_bucket, tmp_path):
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize("content", [b"", b"\r", b"a\r", b"a\n", b"a\r\n\r", bytes(range(256)) * 40, b"\n--==0==\r"])
+def test_every_content_comes_back_as_it_was_written(content, each_bucket):
+    (each_bucket / "content.bin").write_bytes(content)
+    assert (each_bucket / "content.bin").read_bytes() == content
+    assert (each_bucket / "content.bin").stat().st_size == len(content)
+
+
 def test_an_object_that_changed_is_copied_to_the_disk_again(bucket):
     for content in (b"old", b"new"):
         (bucket / "weights.bin").write_bytes(content)
