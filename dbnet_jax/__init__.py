@@ -4,7 +4,15 @@
 detector, and `keep_memory` makes them faster on a CPU.
 """
 
+import os
+
 from etils import epy
+
+# Before the packages are imported that read these variables. Orbax reaches a bucket by etils, which takes TensorFlow's
+# own way where TensorFlow is installed. That way has other credentials than gcsfs, and asks no emulator.
+os.environ.setdefault("EPATH_USE_TF", "false")
+# gcsfs asks for the kind of a bucket with each request, by a protocol that emulators lack. Many roles may not ask.
+os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 # A name is imported when it is first used: the input pipeline imports `dbnet_jax.geometry`, and must not wait for JAX.
 with epy.lazy_api_imports(globals()):

@@ -4,8 +4,11 @@ import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Mapping
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
+
+from dbnet_jax.paths import as_path, in_bucket
 
 MANIFEST = ".dbnet_jax.json"
 """Lists the files that runs wrote into a folder of results."""
@@ -29,7 +32,12 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def lacking_room(folder: str | os.PathLike[str], size: int, count: int) -> str:
-    """What the disk of `folder` lacks for `count` files of `size` bytes in all, in words; "" where it has room."""
+    """What the disk of `folder` lacks for `count` files of `size` bytes in all, in words; "" where it has room.
+
+    A bucket has room.
+    """
+    if in_bucket(folder):
+        return ""
     disk = os.statvfs(folder)
     # Some file systems count neither blocks nor files.
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < size:
@@ -40,14 +48,17 @@ def lacking_room(folder: str | os.PathLike[str], size: int, count: int) -> str:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Writes the file beside its place and moves it there; its folder must exist.
+    """Writes the file beside its place and moves it there; its folder must exist. A bucket has it whole at once.
 
     A text is written in UTF-8; a file name in it that is no text keeps its bytes as escapes.
     """
-    path = pathlib.Path(path)
-    partial = path.with_name(path.name + ".partial")
+    path = as_path(path)
     if isinstance(content, str):
         content = content.encode("utf-8", errors="backslashreplace")
+    if in_bucket(path):
+        path.write_bytes(content)
+        return
+    partial = path.with_name(path.name + ".partial")
     try:
         with naming(path):
             partial.write_bytes(content)
@@ -55,6 +66,24 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def partial_of(path: pathlib.Path) -> pathlib.Path:
+    """Where a file grows until it is complete: beside its place, or on the disk where its place is in a bucket."""
+    if not in_bucket(path):
+        return path.with_name(path.name + ".partial")
+    descriptor, name = tempfile.mkstemp(path.suffix)
+    os.close(descriptor)
+    return pathlib.Path(name)
+
+
+def complete(partial: pathlib.Path, path: pathlib.Path) -> None:
+    """Moves a file of `partial_of` to its place."""
+    if in_bucket(path):
+        path.write_bytes(partial.read_bytes())
+        partial.unlink()
+    else:
+        partial.replace(path)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -75,13 +104,13 @@ def check_files(
 
     **Raises:** FileExistsError when one of the files exists, and `MANIFEST` does not list it.
     """
-    folder = pathlib.Path(folder)
+    folder = as_path(folder)
     listed = {file for files in _read_manifest(folder).values() for file in files}
     planned = [file for files in outputs.values() for file in files]
     # A file may stand where a folder is needed.
     needed = dict.fromkeys(parent for file in planned for parent in pathlib.PurePath(file).parents[:-1])
-    strangers = [str(name) for name in needed if os.path.lexists(folder / name) and not (folder / name).is_dir()]
-    strangers += [file for file in planned if file not in listed and os.path.lexists(folder / file)]
+    strangers = [str(name) for name in _existing(folder, map(str, needed)) if not (folder / name).is_dir()]
+    strangers += [file for file in _existing(folder, planned) if file not in listed]
     if strangers:
         more = len(strangers) - _MOST_LISTED
         names = ", ".join(strangers[:_MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
@@ -99,9 +128,9 @@ def claim_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collection
     **Raises:** as `check_files`.
     """
     check_files(folder, outputs)
-    earlier = _read_manifest(pathlib.Path(folder))
+    earlier = _read_manifest(as_path(folder))
     claimed = {name: sorted({*earlier.get(name, []), *files}) for name, files in outputs.items()}
-    write_json(pathlib.Path(folder) / MANIFEST, earlier | claimed)
+    write_json(as_path(folder) / MANIFEST, earlier | claimed)
 
 
 def replace_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collection[str]]) -> None:
@@ -117,7 +146,7 @@ def replace_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collecti
     - `outputs`: the files that this run wrote, by the name of the output, as paths from `folder`. The files of other
         outputs stay.
     """
-    folder = pathlib.Path(folder)
+    folder = as_path(folder)
     earlier = _read_manifest(folder)
     listed = earlier | {name: sorted(files) for name, files in outputs.items()}
     write_json(folder / MANIFEST, listed)
@@ -125,9 +154,29 @@ def replace_files(folder: str | os.PathLike[str], outputs: Mapping[str, Collecti
     for name in {file for files in earlier.values() for file in files} - kept:
         file = folder / name
         # A damaged list may contain any name, also one that `file.is_file` cannot ask for.
-        if os.path.isfile(file) and file.parent.resolve().is_relative_to(folder.resolve()):
+        if _is_file(file) and file.parent.resolve().is_relative_to(folder.resolve()):
             file.unlink()
             _remove_empty(file.parent, folder)
+
+
+def _is_file(file: pathlib.Path) -> bool:
+    return file.is_file() if in_bucket(file) else os.path.isfile(file)
+
+
+def _existing(folder: pathlib.Path, names: Iterable[str]) -> list[str]:
+    """Those of some paths below a folder where something is, also a link that leads nowhere."""
+    if not in_bucket(folder):
+        return [name for name in names if os.path.lexists(folder / name)]
+    # A listing of each folder: a question about each file would cost a request.
+    listed: dict[pathlib.Path, set[pathlib.Path]] = {}
+    found = []
+    for name in names:
+        path = folder / name
+        if path.parent not in listed:
+            listed[path.parent] = set(path.parent.glob("*"))
+        if path in listed[path.parent]:
+            found.append(name)
+    return found
 
 
 def _remove_empty(inner: pathlib.Path, folder: pathlib.Path) -> None:

@@ -18,6 +18,7 @@ from dbnet_jax.models.variables import Variables
 from dbnet_jax.optimizer import make_optimizer, poly_schedule
 from dbnet_jax.sharding import data_mesh, gather, replicated, to_global
 from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints, has_checkpoint
+from dbnet_jax.training.checkpoint_files import check_place
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.training.log import FiniteCheck, TrainLog
 from dbnet_jax.training.preemption import Preemption
@@ -37,8 +38,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     **Arguments:**
 
     - `config`: an experiment; `dbnet_jax/config/defaults.py` documents every field.
-    - `workdir`: takes `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and
-        `predictions/index.html`.
+    - `workdir`: a folder, or a path in a bucket, "gs://bucket/run". It takes `config.json`, `checkpoints/`,
+        `metrics.jsonl`, `tensorboard/`, `evaluation.json` and `predictions/index.html`.
 
     **Returns:** what `evaluation.json` holds, see `Task.report`.
 
@@ -47,8 +48,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> d
     NonFiniteLoss; TooManyBadSamples; SystemExit after SIGTERM, all saved; CheckpointNotSaved; DamagedCheckpoint when
     no checkpoint of the run is whole.
     """
-    if "://" in os.fspath(workdir):
-        raise ValueError(f"`workdir` (={os.fspath(workdir)!r}) must be a folder: mount the bucket, and name the mount")
+    check_place(workdir)
     task_of(config).check(config)
     config = task_of(config).complete(config)
     with only_run_in(workdir):
@@ -139,6 +139,7 @@ def _train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike[str]) -> 
                 elif stopping or is_due(step, train.checkpoint_every):
                     check.now()
                     with log.stage("checkpoint"):
+                        log.flush()
                         checkpoints.save(state)
                 if stopping:
                     with log.stage("checkpoint"):

@@ -60,6 +60,42 @@ def official_weights(shared: pathlib.Path) -> Callable[[str], dict[str, np.ndarr
     return make
 
 
+@pytest.fixture(scope="session")
+def storage() -> Iterator[str]:
+    """The URL of a bucket of an emulated Google Cloud Storage; tests that need it skip without its packages."""
+    if not all(map(importlib.util.find_spec, ("gcp_storage_emulator", "gcsfs"))):
+        pytest.skip("needs the packages gcsfs and gcp-storage-emulator")
+    from tests.helpers.buckets import start_storage
+
+    yield from start_storage()
+
+
+@pytest.fixture(scope="session")
+def s3_storage() -> Iterator[str]:
+    """As `storage`, of an emulated S3."""
+    if not all(map(importlib.util.find_spec, ("moto", "flask", "flask_cors", "s3fs"))):
+        pytest.skip("needs the packages s3fs and moto")
+    from tests.helpers.buckets import start_s3
+
+    yield from start_s3()
+
+
+@pytest.fixture(params=["storage", "s3_storage"], ids=["gs", "s3"])
+def each_bucket(request: pytest.FixtureRequest) -> pathlib.Path:
+    """A path in a bucket of each kind for one test."""
+    from dbnet_jax.paths import as_path
+
+    return as_path(f"{request.getfixturevalue(request.param)}/{request.node.originalname}")
+
+
+@pytest.fixture
+def bucket(storage: str, request: pytest.FixtureRequest) -> pathlib.Path:
+    """A path in a bucket for one test."""
+    from dbnet_jax.paths import as_path
+
+    return as_path(f"{storage}/{request.node.name}")
+
+
 @pytest.fixture
 def as_users_run_it() -> Iterator[None]:
     """No shape checker, which only the tests have, and which would raise first."""

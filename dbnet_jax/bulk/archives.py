@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from dbnet_jax.bulk.places import place
+from dbnet_jax.paths import as_path, open_in_parts
 
 if TYPE_CHECKING:
     import pyarrow
@@ -116,7 +116,7 @@ def _tar_contents(
 @contextlib.contextmanager
 def _unpacked(file: str) -> Iterator[BinaryIO]:
     """The bytes of a tar, without its compression; seeking forward is cheap."""
-    with place(file).open("rb") as raw:
+    with open_in_parts(as_path(file)) as raw:
         start = raw.read(6)
         raw.seek(0)
         opener = next((opener for mark, opener in _PACKED if start.startswith(mark)), None)
@@ -129,7 +129,7 @@ def _unpacked(file: str) -> Iterator[BinaryIO]:
 
 # ---------------------------------------------------------------- zip
 def _zip_members(file: str) -> Iterator[Member]:
-    with place(file).open("rb") as raw, zipfile.ZipFile(raw) as archive:
+    with open_in_parts(as_path(file)) as raw, zipfile.ZipFile(raw) as archive:
         last = {info.filename: info for info in archive.infolist() if not info.is_dir()}
         for name, info in last.items():
             yield Member(name, name, info.file_size)
@@ -138,7 +138,7 @@ def _zip_members(file: str) -> Iterator[Member]:
 def _zip_contents(
     file: str, places: Sequence[tuple[str | int, int | None]], columns: str | None
 ) -> Iterator[bytes | Exception]:
-    with place(file).open("rb") as raw, zipfile.ZipFile(raw) as archive:
+    with open_in_parts(as_path(file)) as raw, zipfile.ZipFile(raw) as archive:
         for name, _ in places:
             try:
                 yield archive.read(str(name))
@@ -185,7 +185,7 @@ def _row_contents(
 def _parquet(file: str) -> Iterator[Any]:
     import pyarrow.parquet
 
-    with place(file).open("rb") as raw:
+    with open_in_parts(as_path(file)) as raw:
         yield pyarrow.parquet.ParquetFile(raw)
 
 

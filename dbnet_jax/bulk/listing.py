@@ -1,15 +1,15 @@
 """The pictures that a bulk job looks at: in folders, patterns, lists, archives and Parquet files."""
 
-import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from dbnet_jax.bulk.archives import UNREADABLE, Member, archive_kind, members_of
-from dbnet_jax.bulk.places import files_below, is_remote, place, size_of
+from dbnet_jax.bulk.places import files_below, size_of
 from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
+from dbnet_jax.paths import as_path, in_bucket
 
 _LISTS = (".txt", ".lst")
 _WILD = re.compile(r"[*?\[]")
@@ -85,27 +85,27 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
 
 def _inputs_of(text: str, output: str) -> Iterator[_Input]:
     """The input itself, or those of a list."""
-    path = text if is_remote(text) else os.path.abspath(os.path.expanduser(text))
-    if not path.lower().endswith(_LISTS) or (not is_remote(path) and not os.path.isfile(path)):
+    path = text if in_bucket(text) else os.path.abspath(os.path.expanduser(text))
+    if not path.lower().endswith(_LISTS) or (not in_bucket(path) and not os.path.isfile(path)):
         yield _expand(path, output)
         return
-    for line in filter(None, map(str.strip, place(path).read_text().splitlines())):
-        below = line if is_remote(line) or line.startswith("/") else f"{path.rpartition('/')[0]}/{line}"
-        yield _expand(below if is_remote(below) else os.path.abspath(below), output, listed=True)
+    for line in filter(None, map(str.strip, as_path(path).read_text().splitlines())):
+        below = line if in_bucket(line) or line.startswith("/") else f"{path.rpartition('/')[0]}/{line}"
+        yield _expand(below if in_bucket(below) else os.path.abspath(below), output, listed=True)
 
 
 def _expand(path: str, output: str, listed: bool = False) -> _Input:
     """The files of one input. A file of a list that is missing is found to be so where it is read."""
-    exists = not is_remote(path) and os.path.lexists(path)
+    exists = not in_bucket(path) and os.path.lexists(path)
     if exists and os.path.isdir(path):
         return _Input(path, list(_below(path, output)))
     if not exists and (wild := _WILD.search(path)):
         base = path[: wild.start()].rpartition("/")[0] or "/"
         matches = _matcher(path[len(base) :].lstrip("/"))
         return _Input(base, [one for one in _below(base, output) if matches(_relative(one.file, base))])
-    if not exists and is_remote(path) and not _is_known(path):
+    if not exists and in_bucket(path) and not _is_known(path):
         return _Input(path.rstrip("/"), list(_below(path.rstrip("/"), output)))
-    if not exists and not is_remote(path) and not listed:
+    if not exists and not in_bucket(path) and not listed:
         raise FileNotFoundError(f"`input` (={path!r}) is not there")
     size = size_of(path) if os.path.isfile(path) else None
     # The members of an archive have their names from it, as the files of a folder have.
@@ -114,11 +114,7 @@ def _expand(path: str, output: str, listed: bool = False) -> _Input:
 
 def _below(folder: str, output: str) -> Iterator[_Found]:
     """The pictures, archives and Parquet files below a folder."""
-    for file in filter(_is_known, files_below(folder, output)):
-        size = None
-        with contextlib.suppress(OSError):  # a link that leads nowhere; reported where the picture is read
-            size = size_of(file)
-        yield _Found(file, size)
+    yield from (_Found(file, size) for file, size in files_below(folder, output) if _is_known(file))
 
 
 def _is_known(name: str) -> bool:

@@ -7,9 +7,10 @@ import pathlib
 import uuid
 from typing import Any
 
-from dbnet_jax.bulk.places import is_remote, place, size_of
+from dbnet_jax.bulk.places import size_of
 from dbnet_jax.bulk.rows import KEY
 from dbnet_jax.files import naming
+from dbnet_jax.paths import as_path, in_bucket
 
 PLAN = "plan.json"
 TRIES = "tries"
@@ -31,8 +32,8 @@ def put(file: str, content: bytes, durable: bool = True) -> None:
 
     **Arguments:** `file`: its path or address; `content`; `durable`: whether it must outlive a loss of power.
     """
-    if is_remote(file):
-        place(file).write_bytes(content)  # a bucket shows an object when it is whole
+    if in_bucket(file):
+        as_path(file).write_bytes(content)  # a bucket shows an object when it is whole
         return
     partial = pathlib.Path(f"{file}.{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:
@@ -58,7 +59,7 @@ def read_part(output: str, shard: int, digest: str) -> dict[str, Any] | None:
 
     part = f"{output}/{part_name(shard)}"
     try:
-        with place(f"{part}.parquet").open("rb") as file:
+        with as_path(f"{part}.parquet").open("rb") as file:
             about = json.loads((pyarrow.parquet.read_metadata(file).metadata or {})[KEY])
         whole = about["digest"] == digest and about["json_bytes"] == size_of(f"{part}.jsonl")
     except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
@@ -68,8 +69,8 @@ def read_part(output: str, shard: int, digest: str) -> dict[str, Any] | None:
 
 def clear(output: str) -> None:
     """Removes what is no result: what killed processes left of files that they were writing, and the notes of tries."""
-    partial = () if is_remote(output) else pathlib.Path(output).glob(f"*{PARTIAL}")
-    for file in (*partial, *place(f"{output}/{TRIES}").glob("*")):
+    partial = () if in_bucket(output) else pathlib.Path(output).glob(f"*{PARTIAL}")
+    for file in (*partial, *as_path(f"{output}/{TRIES}").glob("*")):
         file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # there is none, or a person's file is in it; a bucket has no folders
         pathlib.Path(output, TRIES).rmdir()

@@ -1,39 +1,37 @@
 """Files and folders of a job, on a disk or in a bucket, by their paths and addresses as texts."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
-from etils import epath
-
-from dbnet_jax.file_names import is_hidden
-
-
-def is_remote(path: str) -> bool:
-    """Whether the path is an address in a bucket, as gs://bucket/name."""
-    return "://" in path
-
-
-def place(path: str) -> epath.Path:
-    """The path, with the methods of `pathlib.Path`."""
-    return epath.Path(path)
+from dbnet_jax.file_names import is_hidden, visible_below
+from dbnet_jax.paths import BucketPath, as_path
 
 
 def size_of(file: str) -> int:
     """The bytes of a file. **Raises:** OSError."""
-    return int(place(file).stat().length) if is_remote(file) else os.path.getsize(file)
+    return int(as_path(file).stat().st_size)
 
 
-def files_below(folder: str, results: str) -> Iterator[str]:
-    """The files in a folder and in the folders in it, without hidden ones and those in the folder `results`."""
-    results = results if is_remote(results) else os.path.realpath(results)
-    for parent, folders, names in place(folder).walk():
-        here = os.fspath(parent).rstrip("/")
-        if is_remote(folder) and not is_remote(here):  # fsspec leaves the scheme out
-            here = f"{folder.partition('://')[0]}://{here}"
-        real = here if is_remote(here) else os.path.realpath(here)
-        # A bucket may list folders that were taken out of `folders`.
-        inner = here[len(folder) :].strip("/").split("/")
-        if any(map(is_hidden, inner)) or f"{real}/".startswith(f"{results.rstrip('/')}/"):
+def files_below(folder: str, results: str) -> Iterator[tuple[str, int | None]]:
+    """The files in a folder and in the folders in it, without hidden ones and those in the folder `results`.
+
+    **Returns:** each file and its bytes; None of a link that leads nowhere.
+    """
+    top = as_path(folder)
+    if isinstance(top, BucketPath):
+        for path in visible_below(top):
+            if isinstance(path, BucketPath) and not str(path).startswith(f"{results.rstrip('/')}/"):
+                yield str(path), path.listed_size
+        return
+    results = os.path.realpath(results)
+    for here, folders, names in os.walk(top):
+        if f"{os.path.realpath(here)}/".startswith(f"{results}/"):
             folders.clear()
             continue
-        yield from (f"{here}/{name}" for name in names if not is_hidden(name))
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for file in (os.path.join(here, name) for name in names if not is_hidden(name)):
+            size = None
+            with contextlib.suppress(OSError):
+                size = os.path.getsize(file)
+            yield file, size

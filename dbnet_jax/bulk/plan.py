@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from dbnet_jax.bulk.listing import Entry
 from dbnet_jax.bulk.output import PLAN, part_name, put
-from dbnet_jax.bulk.places import place
 from dbnet_jax.messages import plural
+from dbnet_jax.paths import as_path
 
 _FORMAT = 1
 _MOST_LISTED = 3
@@ -52,8 +52,8 @@ def open_plan(output: str, plan: Plan) -> None:
 
     **Raises:** PlanChanged, with what has changed; FileExistsError if the folder has results without a plan.
     """
-    if not place(f"{output}/{PLAN}").exists():
-        if any(place(f"{output}/{part_name(0)}{suffix}").exists() for suffix in (".parquet", ".jsonl")):
+    if not as_path(f"{output}/{PLAN}").exists():
+        if any(as_path(f"{output}/{part_name(0)}{suffix}").exists() for suffix in (".parquet", ".jsonl")):
             raise FileExistsError(
                 f"`output` (={output!r}) contains {part_name(0)} and no {PLAN}: move it, or choose another folder"
             )
@@ -71,7 +71,7 @@ def open_plan(output: str, plan: Plan) -> None:
 
 def _load(output: str) -> Plan:
     try:
-        saved = json.loads(place(f"{output}/{PLAN}").read_text())
+        saved = json.loads(as_path(f"{output}/{PLAN}").read_text())
         if saved["format"] != _FORMAT:
             raise ValueError(f"its format is {saved['format']!r}")
         shards = [[Entry(*entry) for entry in entries] for entries in saved["shards"]]

@@ -8,10 +8,10 @@ from typing import Any
 
 from dbnet_jax.bulk.archives import contents_of
 from dbnet_jax.bulk.listing import Entry
-from dbnet_jax.bulk.places import place
 from dbnet_jax.images.decode import BadPicture, Picture, decode_picture
 from dbnet_jax.images.header import read_header
 from dbnet_jax.images.pdf import count_pages, is_pdf
+from dbnet_jax.paths import as_path
 
 Source = Callable[[], Picture]
 """Returns the picture, or raises BadPicture."""
@@ -76,7 +76,7 @@ def _picture(
 def _read(entry: Entry) -> bytes:
     """The content of a file. **Raises:** BadPicture for every error: one file of many must not end the others."""
     try:
-        return bytes(place(entry.file).read_bytes())
+        return bytes(as_path(entry.file).read_bytes())
     except OSError as error:
         raise BadPicture(f"{entry.name}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:

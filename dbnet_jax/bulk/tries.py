@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from dbnet_jax.bulk.output import TRIES, part_name, put
-from dbnet_jax.bulk.places import place
+from dbnet_jax.paths import as_path
 
 DEATHS = 2
 """After so many deaths at a shard, its pictures are done one at a time; after so many at a picture, it is left out."""
@@ -24,7 +24,7 @@ class Tries:
     """
 
     def __init__(self, output: str, shard: int):
-        self._file = place(f"{output}/{TRIES}/{part_name(shard)}.json")
+        self._file = as_path(f"{output}/{TRIES}/{part_name(shard)}.json")
         self._state: dict[str, Any] = {"deaths": 0, "at": None, "died_at": {}}
 
     @property

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Int
 
+from dbnet_jax.paths import as_path
+
 _FOLDER = pathlib.Path(str(importlib.resources.files("dbnet_jax"))) / "characters"
 BLANK = 0
 """The class that stands for no character."""
@@ -90,7 +92,7 @@ def load_characters(name_or_file: str | os.PathLike[str]) -> CharacterSet:
     name = os.fspath(name_or_file)
     if name.startswith(LITERAL):
         return CharacterSet(composed(name.removeprefix(LITERAL)))
-    file = _FOLDER / f"{name}.txt" if name in character_sets() else pathlib.Path(name).expanduser()
+    file = _FOLDER / f"{name}.txt" if name in character_sets() else as_path(name).expanduser()
     if not file.is_file():
         raise ValueError(f"`config.model.characters` (={name!r}) must be one of {character_sets()}, or a text file")
     try:

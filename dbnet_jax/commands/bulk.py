@@ -14,12 +14,12 @@ from dbnet_jax.bulk.engines import ENGINES, check_packages, ray_cluster, run_her
 from dbnet_jax.bulk.listing import Entry, list_pictures
 from dbnet_jax.bulk.models import Network, TextModels
 from dbnet_jax.bulk.output import clear, read_part
-from dbnet_jax.bulk.places import is_remote, place
 from dbnet_jax.bulk.plan import Plan, make_plan, open_plan
 from dbnet_jax.bulk.shards import Done, ShardWorker
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.sources import config_of_weights, config_or_saved, load_recognizer, workdir_or_weights
 from dbnet_jax.messages import Problem, check_choice, check_least, first_lines, plural
+from dbnet_jax.paths import as_path, in_bucket
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.weights.run_folder import restore_variables
 from dbnet_jax.weights.shipped import DEFAULT
@@ -35,7 +35,7 @@ def run(options: Options) -> None:
     if options.workers is not None:
         check_least("workers", options.workers, 1)
     check_packages(options.engine)
-    output = options.output if is_remote(options.output) else os.path.abspath(options.output)
+    output = options.output if in_bucket(options.output) else os.path.abspath(options.output)
     entries = list_pictures(options.inputs, output, options.columns)
     unlisted = [Problem(entry.name, entry.problem) for entry in entries if entry.problem]
     print("".join(f"{line}\n" for line in first_lines(unlisted, "in the column error")), end="", file=sys.stderr)
@@ -54,8 +54,8 @@ def _run(options: Options, entries: Sequence[Entry], output: str) -> list[Done]:
     """Does the job, or what is left of it. **Returns:** all of its shards."""
     models = _models(options)
     plan = make_plan(entries, options.shard_size, {**models.options(), "columns": options.columns})
-    place(output).mkdir(parents=True, exist_ok=True)
-    with contextlib.nullcontext() if is_remote(output) else only_run_in(output, "output"):
+    as_path(output).mkdir(parents=True, exist_ok=True)
+    with contextlib.nullcontext() if in_bucket(output) else only_run_in(output, "output"):
         open_plan(output, plan)
         done = _do(plan, ShardWorker(models, output, options.columns), options)
         clear(output)

@@ -16,6 +16,8 @@ from absl.app import UsageError
 from dbnet_jax.commands import hosts
 from dbnet_jax.commands.interrupts import ctrl_c_ends
 from dbnet_jax.commands.options import HELP, Options, make_parser, parse
+from dbnet_jax.paths import as_path
+from dbnet_jax.training.checkpoint_files import check_place
 
 # Errors whose message says to a person what to do.
 _SPOKEN = (OSError, ValueError, FloatingPointError, ImportError)
@@ -71,6 +73,10 @@ def dispatch(options: Options) -> None:
     logging.set_verbosity(logging.WARNING)
     # Damage of a picture is found and listed; Pillow's own words of it come without the picture's name.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    if options.workdir is not None:
+        check_place(options.workdir)
+    for path in options.paths():
+        as_path(path)  # a bucket that cannot be used ends the command before it has worked for hours
     hosts.join(options)
     # A command is imported when it runs: JAX and TensorFlow take seconds.
     importlib.import_module(f"dbnet_jax.commands.{options.mode}").run(options)

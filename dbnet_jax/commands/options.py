@@ -132,6 +132,11 @@ class Options(argparse.Namespace):
     - `runs`: the folder for results of commands without `--workdir` and `--output`.
     """
 
+    def paths(self) -> list[str]:
+        """The files and folders that the flags name; names of shipped weights are among them."""
+        named = (getattr(self, name) for name in (*_PATHS, "recognizer"))
+        return [*(path for path in named if path is not None), *self.inputs]
+
 
 class _Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that leaves the end of the process to its caller."""

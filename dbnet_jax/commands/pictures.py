@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.commands.options import Options
 from dbnet_jax.file_names import visible_below
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, Picture, count_frames, read_picture
+from dbnet_jax.paths import as_path, in_bucket, root_of
 
 Frame = tuple[pathlib.Path, int | None]
 """A picture file, and its frame or page from 0; None is the first one, with a note if there are more."""
@@ -20,12 +21,19 @@ _SUFFIXES = PICTURE_SUFFIXES | {".pdf"}
 def pictures_of(
     sources: Sequence[str | os.PathLike[str]], output: pathlib.Path
 ) -> tuple[pathlib.Path, list[pathlib.Path]]:
-    """The folder that contains all pictures of the sources, and the pictures. **Raises:** as `picture_files`."""
-    paths = [pathlib.Path(source) for source in sources]
+    """The folder that contains all pictures of the sources, and the pictures. **Raises:** as `picture_files`.
+
+    Several sources must have such a folder: two buckets have none.
+    """
+    paths = [as_path(source) for source in sources]
     if len(paths) > 1:
-        paths = [pathlib.Path(os.path.abspath(path)) for path in paths]
+        paths = [path if in_bucket(path) else pathlib.Path(os.path.abspath(path)) for path in paths]
     roots = [path if path.is_dir() else path.parent for path in paths]
-    root = roots[0] if len(roots) == 1 else pathlib.Path(os.path.commonpath(roots))
+    if len({root_of(path) for path in paths}) > 1:
+        raise ValueError(f"`input` (={', '.join(map(str, paths))}) must be on one disk, or in one bucket")
+    root = roots[0]
+    while not all(one.is_relative_to(root) for one in roots):
+        root = root.parent
     return root, list(dict.fromkeys(file for path in paths for file in picture_files(path, output)))
 
 
@@ -44,12 +52,16 @@ def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Pa
     named = (file for file in visible_below(source) if file.suffix.lower() in _SUFFIXES)
     files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
     if results.is_relative_to(root):
-        # Unlike `resolve`, `realpath` takes links that lead round in a circle.
-        files = [file for file in files if not pathlib.Path(os.path.realpath(file)).is_relative_to(results)]
+        files = [file for file in files if not _real(file).is_relative_to(results)]
     if not files:
         kinds = ", ".join(sorted(_SUFFIXES))
         raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
     return files
+
+
+def _real(file: pathlib.Path) -> pathlib.Path:
+    # Unlike `resolve`, `realpath` takes links that lead round in a circle.
+    return file if in_bucket(file) else pathlib.Path(os.path.realpath(file))
 
 
 def _leads_nowhere(file: pathlib.Path) -> bool:
@@ -88,6 +100,6 @@ def read_file(file: pathlib.Path, **options: Any) -> Picture:
 
 def results_folder(options: Options, kind: str) -> pathlib.Path:
     """The folder for results on the pictures of a command line: in `runs`, and not beside the pictures."""
-    first = pathlib.Path(options.inputs[0]).resolve()
+    first = as_path(options.inputs[0]).resolve()
     name = first.parent.name if len(options.inputs) > 1 else first.name if first.is_dir() else first.stem
     return pathlib.Path(options.runs) / kind / name

@@ -19,6 +19,7 @@ from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files
 from dbnet_jax.images.decode import reading_options
 from dbnet_jax.pages.predictions import PageWriter
+from dbnet_jax.paths import as_path
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.weights.run_folder import restore_variables
 from dbnet_jax.weights.shipped import DEFAULT
@@ -66,7 +67,7 @@ def predict_files(
     """
     if unknown := [name for name in formats if name not in WRITERS]:
         raise ValueError(f"`formats` (={','.join(formats)}): {unknown[0]!r} is none of {', '.join(WRITERS)}")
-    output = pathlib.Path(output)
+    output = as_path(output)
     sources = [source] if isinstance(source, str | os.PathLike) else source
     root, files = pictures_of(sources, output)
     frames = each_frame(files, detector.config.predict)

@@ -19,6 +19,7 @@ from dbnet_jax.files import claim_files, replace_files, write_atomically
 from dbnet_jax.images.decode import Picture, reading_options
 from dbnet_jax.pages.page import PAGE
 from dbnet_jax.pages.reading import ReadingPage
+from dbnet_jax.paths import as_path
 from dbnet_jax.reader import Page, Reader
 from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
 from dbnet_jax.training.cpu_memory import keep_memory
@@ -138,7 +139,7 @@ def run(options: Options) -> None:
     recognizer = load_recognizer(options.recognizer or RECOGNIZER, options)
     config = config_of_weights(detector_file, options)
     detector = Detector(config, restore_variables(config, detector_file))
-    output = pathlib.Path(options.output or results_folder(options, "readings"))
+    output = as_path(options.output or results_folder(options, "readings"))
     formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
     pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)
     for name, page in pages.items():

@@ -29,6 +29,7 @@ from dbnet_jax.messages import Problem, check_choice, count_problems, first_line
 from dbnet_jax.pages.page import PAGE, problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.parsing.folders import enumerate_names
 from input_pipeline.datasets.sample import Annotation
@@ -111,7 +112,7 @@ def score_files(
     page = None
     if output is not None:
         title = f"{Path(detections).name} against {Path(truth).name}"
-        page = _write(Path(output), title, summary, report, problems, truths, rows)
+        page = _write(as_path(output), title, summary, report, problems, truths, rows)
     return FileScores(summary | report.summary(), problems, page)
 
 

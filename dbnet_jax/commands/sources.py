@@ -1,13 +1,12 @@
 """The run or the weights that the flags name, and the config that they make."""
 
-import pathlib
-
 from absl.app import UsageError
 from ml_collections import ConfigDict
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.config.defaults import default_config
 from dbnet_jax.config.fields import find_field, read_config, set_field, split_arg
+from dbnet_jax.paths import as_path
 from dbnet_jax.recognition.recognizer import Recognizer
 from dbnet_jax.weights.run_folder import load_config, restore_variables, with_data_of
 from dbnet_jax.weights.shipped import find_weights
@@ -24,7 +23,7 @@ def workdir_or_weights(options: Options, default: str | None = None) -> str:
     """The run's folder, or the file of weights. **Raises:** UsageError when the flags name both, or none."""
     if options.workdir is not None and options.weights is not None:
         raise UsageError("--workdir and --weights both name a detector; --output names the folder for results")
-    if options.workdir is not None and pathlib.Path(options.workdir).is_file():
+    if options.workdir is not None and as_path(options.workdir).is_file():
         raise UsageError(f"--workdir={options.workdir} is a file: --weights takes a file that --mode=export wrote")
     if options.workdir is not None:
         return options.workdir
@@ -74,7 +73,7 @@ def run_or_weights(name: str, argument: str, task: str) -> str:
 
     **Raises:** UsageError when it is for another task; otherwise as `find_weights`.
     """
-    source = name if pathlib.Path(name).is_dir() else str(find_weights(name, argument))
+    source = name if as_path(name).is_dir() else str(find_weights(name, argument))
     if (found := load_config(source, argument).task) != task:
         other = {"detection": "--weights", "recognition": "--recognizer"}.get(found, "another flag")
         raise UsageError(f"--{argument}={name} is refused: it is for {found}; {other} takes it")

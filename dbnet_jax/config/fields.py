@@ -19,6 +19,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.defaults import default_config
+from dbnet_jax.paths import in_bucket
 
 # Fields with a default, in which None means another choice.
 _NULLABLE = ("predict.size", "predict.max_pixels")
@@ -32,6 +33,8 @@ def read_config(name: str) -> ConfigDict:
     **Raises:** FileNotFoundError when there is no such file; ValueError when it has no function `get_config`, and as
     `apply_arg`.
     """
+    if in_bucket(name):
+        raise ValueError(f"--config={name} must be on a disk: it is a program")
     file, colon, arg = name.partition(":")
     path = pathlib.Path(file).expanduser()
     if not path.is_file():

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.config.fields import assign
 from dbnet_jax.files import write_json
+from dbnet_jax.paths import as_path
 from dbnet_jax.training.task import get_task, task_of
 
 FOLDERS = (
@@ -74,7 +75,7 @@ def read_config_json(file: pathlib.Path) -> ConfigDict:
 def save_config(config: ConfigDict, workdir: str | os.PathLike[str]) -> None:
     """Writes `<workdir>/config.json`, which `Detector.from_checkpoint` reads beside the weights."""
     if jax.process_index() == 0:
-        folder = pathlib.Path(workdir)
+        folder = as_path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", config.to_dict())
 
@@ -127,7 +128,7 @@ def changes_since(config: ConfigDict, workdir: str | os.PathLike[str]) -> str:
 
     **Returns:** "" when nothing changed; that the `config.json` of the run is damaged, where it is.
     """
-    file = pathlib.Path(workdir) / "config.json"
+    file = as_path(workdir) / "config.json"
     if not file.is_file():
         return ""
     try:

@@ -9,6 +9,7 @@ import zipfile
 from dbnet_jax.config.saved import without_paths
 from dbnet_jax.export.program import Network
 from dbnet_jax.files import write_atomically
+from dbnet_jax.paths import as_path
 from dbnet_jax.weights.model_card import ModelCard
 
 
@@ -40,7 +41,7 @@ def with_archive(content: bytes, texts: dict[str, str]) -> bytes:
 
 def checked_path(path: str | os.PathLike[str], suffix: str) -> pathlib.Path:
     """The path. **Raises:** ValueError if it has another suffix; IsADirectoryError if it is a folder."""
-    path = pathlib.Path(path)
+    path = as_path(path)
     if path.suffix != suffix:
         raise ValueError(f"`path` (={os.fspath(path)!r}) must end in {suffix}")
     if path.is_dir():

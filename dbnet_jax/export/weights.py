@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from dbnet_jax.config.saved import changed_fields, config_from_json, without_paths
+from dbnet_jax.paths import as_path
+from dbnet_jax.training.checkpoint_files import saved_at, set_aside_at
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import Weights, save_weights
 from dbnet_jax.weights.model_card import CardScore, ModelCard
@@ -48,7 +50,7 @@ def export_run(
     **Raises:** FileNotFoundError when there is no run or no checkpoint; ValueError when `config` is not the run's, or
     none to detect with, and as `restore_checkpoint` and `ModelCard.from_dict`; otherwise as `save_weights`.
     """
-    output = pathlib.Path(output)
+    output = as_path(output)
     (config, variables, card), notes = run_weights(workdir, output.stem, config, words or {})
     return Exported(output, save_weights(output, variables, config, card), notes)
 
@@ -66,7 +68,7 @@ def run_weights(
     _check_changes(config, saved)
     shown = without_paths(saved)
     variables, step, damaged = restore_checkpoint(config, workdir)
-    scores, notes = _measured(pathlib.Path(workdir), config, step, damaged)
+    scores, notes = _measured(as_path(workdir), config, step, damaged)
     trained = step > 0  # `--mode=convert` makes checkpoint 0
     card = ModelCard(
         name=name,
@@ -81,7 +83,7 @@ def run_weights(
 
 def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Fields of a card from a JSON file. **Raises:** FileNotFoundError; ValueError when it holds none."""
-    path, named = pathlib.Path(path), f"`card` (={os.fspath(path)!r})"
+    path, named = as_path(path), f"`card` (={os.fspath(path)!r})"
     if not path.is_file():
         raise FileNotFoundError(f"{named} is {'a folder, not a file' if path.is_dir() else 'not there'}")
     try:
@@ -132,8 +134,8 @@ def _measured(
     if not file.is_file():
         return (), [f"the card has no scores, {file} is not there: {again}"]
     checkpoints, now = workdir / "checkpoints", config.predict.to_dict()
-    aside = any(checkpoints.glob("*.damaged*")) and file.stat().st_mtime < checkpoints.stat().st_mtime
-    if damaged or aside:
+    written = file.stat().st_mtime
+    if damaged or written < set_aside_at(checkpoints):
         return (), [f"the card has no scores: {file} may be of a damaged checkpoint; remove that one, then {again}"]
     try:
         fields, score = _evaluation(file, config)
@@ -142,7 +144,7 @@ def _measured(
     # Neither of these two changes a score: pictures to score are read by their data set.
     if fields | {name: now[name] for name in ("follow_exif", "batch_size")} != now:
         return (), [f"the card has no scores: {file} was measured with other fields of `config.predict`; {again}"]
-    if file.stat().st_mtime < (checkpoints / str(step)).stat().st_mtime:
+    if written < saved_at(checkpoints / str(step)):
         return (), [f"the card has no scores: {file} is older than the checkpoint of step {step}; {again}"]
     return (score,), []
 

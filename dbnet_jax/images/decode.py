@@ -16,6 +16,7 @@ from dbnet_jax.images.jpeg import decode_jpeg
 from dbnet_jax.images.limits import check_size
 from dbnet_jax.images.pdf import DPI, count_pages, is_pdf, render_page
 from dbnet_jax.images.pixels import to_rgb
+from dbnet_jax.paths import as_path, in_bucket
 
 # Files with these suffixes are pictures. HEIC, of telephones, cannot be read; it is here so that it is listed.
 PICTURE_SUFFIXES = {
@@ -69,9 +70,10 @@ def read_picture(
 ) -> Picture:
     """The picture in a file; see `decode_picture`. **Raises:** FileNotFoundError, BadPicture."""
     name = os.fspath(path)
-    with open(path, "rb") as file:
+    with as_path(path).open("rb") as file:
         if is_pdf(file.peek(1024)):
-            return _pdf_picture(path, name, frame, dpi=dpi, max_pixels=max_pixels, password=password)
+            source = file.read() if in_bucket(path) else path
+            return _pdf_picture(source, name, frame, dpi=dpi, max_pixels=max_pixels, password=password)
         try:
             data = file.read()
         except MemoryError as error:
@@ -142,10 +144,10 @@ def decode_picture(
 
 def count_frames(path: str | os.PathLike[str], password: str | None = None) -> int:
     """The frames of an animation or the pages in a file; 1 if it is damaged or locked. **Raises:** OSError."""
-    with open(path, "rb") as file:
+    with as_path(path).open("rb") as file:
         if is_pdf(file.peek(1024)):
             try:
-                return count_pages(path, password)
+                return count_pages(file.read() if in_bucket(path) else path, password)
             except ValueError:
                 return 1
         header = read_header(file.read())

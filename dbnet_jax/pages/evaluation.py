@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,13 +16,14 @@ from dbnet_jax.messages import summary_line
 from dbnet_jax.pages.page import PAGE, command_line, problem_list
 from dbnet_jax.pages.results import ResultPicture, write_results_page
 from dbnet_jax.pages.scores import matches_of, score_sections, shown_pictures_row
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image
 
 
 def check_report(folder: str | os.PathLike[str]) -> None:
     """**Raises:** FileExistsError when `write_report` would overwrite files in `folder` that no run wrote."""
     check_files(folder, {"evaluation": ["evaluation.json"]})
-    check_files(pathlib.Path(folder) / "predictions", {"page": [PAGE]})
+    check_files(as_path(folder) / "predictions", {"page": [PAGE]})
 
 
 def write_report(
@@ -60,7 +60,7 @@ def write_report(
         everything["measured_with"]["recognizer"] = evaluation.reading.recognizer
     if jax.process_index() > 0:
         return everything
-    folder = pathlib.Path(workdir)
+    folder = as_path(workdir)
     page_summary = summary | {
         "seconds": evaluation.seconds,
         "command": command_line(),  # contains every field that it set

@@ -20,6 +20,7 @@ from dbnet_jax.messages import Problem, first_lines
 from dbnet_jax.pages.figure import Figure, color_scale, write_figure
 from dbnet_jax.pages.page import MOST_LISTED, LegendItem, file_stem, row, write_page
 from dbnet_jax.pages.plots import Bins, Series, Values, even_bins, histogram, octave_bins, whole_bins
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image, Map, Polygon
 
 # Label map → what the page calls it.
@@ -123,7 +124,7 @@ def write_inspection_page(
 
     **Returns:** the path of the page.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     cards = [_card(folder, index, example) for index, example in enumerate(examples, start=1)]
     listed = problems()

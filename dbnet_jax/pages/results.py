@@ -15,6 +15,7 @@ from dbnet_jax.files import replace_files
 from dbnet_jax.images import drawing
 from dbnet_jax.pages.figure import Figure, color_scale, write_figure
 from dbnet_jax.pages.page import LegendItem, file_stem, row, write_page
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image, Map, Polygon
 
 Indices = Sequence[int | np.integer] | Int[np.ndarray, "_"]
@@ -111,7 +112,7 @@ class ResultsPage:
     """
 
     def __init__(self, folder: str | os.PathLike[str], title: str) -> None:
-        self._folder, self._title = Path(folder), title
+        self._folder, self._title = as_path(folder), title
         (self._folder / "pictures").mkdir(parents=True, exist_ok=True)
         self._cards: list[_Card] = []
         self._kinds: set[str] = set()

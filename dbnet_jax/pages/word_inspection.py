@@ -16,6 +16,7 @@ from dbnet_jax.pages.figure import write_figure
 from dbnet_jax.pages.inspection import Plot
 from dbnet_jax.pages.page import LegendItem, file_stem, row, write_page
 from dbnet_jax.pages.plots import Bins, Series, Values, histogram, octave_bins, whole_bins
+from dbnet_jax.paths import as_path
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def write_word_inspection_page(
     facts: Mapping[str, str],
 ) -> Path:
     """Writes `<folder>/index.html` and its pictures. **Arguments** and **Returns:** as `write_inspection_page`."""
-    folder = Path(folder)
+    folder = as_path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     shown = []
     for index, example in enumerate(examples, start=1):

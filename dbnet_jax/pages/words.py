@@ -18,6 +18,7 @@ from dbnet_jax.messages import count_problems, summary_line
 from dbnet_jax.models.recognition.encoders import HEIGHT
 from dbnet_jax.pages.figure import write_figure
 from dbnet_jax.pages.page import command_line, file_stem, problem_list, row, write_page
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image
 
 _LENGTHS = ((1, 3), (3, 5), (5, 8), (8, 13), (13, 1000))
@@ -51,7 +52,7 @@ def write_word_report(
         },
     }
     if jax.process_index() == 0:
-        folder = pathlib.Path(workdir)
+        folder = as_path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
         replace_files(folder, {"evaluation": ["evaluation.json"]})
         write_json(folder / "evaluation.json", everything)

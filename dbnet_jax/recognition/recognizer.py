@@ -31,6 +31,7 @@ from dbnet_jax.messages import check_choice, plural
 from dbnet_jax.models.recognition import create_recognizer
 from dbnet_jax.models.recognition.encoders import HEIGHT, column_counts
 from dbnet_jax.models.variables import Variables
+from dbnet_jax.paths import as_path
 from dbnet_jax.recognition import decoding
 from dbnet_jax.sharding import batch_sharded, replicated
 from dbnet_jax.weights.run_folder import load_config, restore_variables
@@ -242,8 +243,8 @@ def _read_lexicon(file: str, characters: CharacterSet) -> dict[str, list[int]]:
     """
     field = f"`config.predict.lexicon` (={file!r})"
     try:
-        with open(os.path.expanduser(file), encoding="utf-8-sig") as opened:
-            words = list(dict.fromkeys(composed(opened.read()).split()))
+        text = as_path(file).expanduser().read_text(encoding="utf-8-sig")
+        words = list(dict.fromkeys(composed(text).split()))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{field} is not there") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,8 @@ import jax.numpy as jnp  # also registers bfloat16 with NumPy, which safetensors
 import numpy as np
 from safetensors.numpy import load_file
 
+from dbnet_jax.paths import as_path, local_copy
+
 # The keys under which training programs save the state dict. The averaged weights come first, because their run was
 # evaluated with them.
 WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net", "params")
@@ -51,7 +53,7 @@ def read_state_dict(path_or_state_dict: PathOrStateDict, name: str = "path") -> 
         content: Any = path_or_state_dict
         where = "the state dict"
     else:
-        content = _read_file(pathlib.Path(path_or_state_dict), name)
+        content = _read_file(as_path(path_or_state_dict), name)
         where = repr(os.fspath(path_or_state_dict))
     for _ in range(_DEEPEST):
         wrapped = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]]
@@ -64,7 +66,7 @@ def read_state_dict(path_or_state_dict: PathOrStateDict, name: str = "path") -> 
 
 def check_file(path: str | os.PathLike[str], name: str) -> pathlib.Path:
     """The path, if it is a file. **Raises:** FileNotFoundError; `name` is the argument's name in the message."""
-    path = pathlib.Path(path)
+    path = as_path(path)
     if path.is_dir():
         hint = "; a run's workdir is for `config.init.checkpoint`" if (path / "config.json").is_file() else ""
         raise FileNotFoundError(f"`{name}` (={str(path)!r}) is a folder, not a file of weights{hint}")
@@ -74,8 +76,8 @@ def check_file(path: str | os.PathLike[str], name: str) -> pathlib.Path:
 
 
 def _read_file(path: pathlib.Path, name: str) -> Mapping[Any, Any]:
-    check_file(path, name)
     named = f"`{name}` (={str(path)!r})"
+    path = local_copy(check_file(path, name))
     content = _read_safetensors(path, named) if path.suffix == ".safetensors" else _read_torch(path, named)
     if not isinstance(content, Mapping):
         raise ValueError(f"{named} holds a {type(content).__name__}, not a state dict")

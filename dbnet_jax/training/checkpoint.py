@@ -14,6 +14,7 @@ import logging as python_logging
 import os
 import pathlib
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -26,7 +27,9 @@ from orbax.checkpoint import checkpoint_managers as policies
 from dbnet_jax.files import lacking_room
 from dbnet_jax.messages import check_choice
 from dbnet_jax.models.variables import Variables
+from dbnet_jax.paths import as_path, in_bucket
 from dbnet_jax.training import checkpoint_files as files
+from dbnet_jax.training.checkpoint_mirror import CheckpointMirror
 from dbnet_jax.training.checkpoint_reading import Found, Wanted, find_whole, reason
 from dbnet_jax.training.state import TrainState
 
@@ -48,7 +51,7 @@ class CheckpointNotSaved(OSError):
 
 def has_checkpoint(workdir: str | os.PathLike[str]) -> bool:
     """Whether a run in `workdir` has saved something; looks only, and makes no folder."""
-    return bool(files.saved_steps(pathlib.Path(workdir) / "checkpoints"))
+    return bool(files.saved_steps(as_path(workdir) / "checkpoints"))
 
 
 class Checkpoints:
@@ -66,15 +69,30 @@ class Checkpoints:
 
     def __init__(self, workdir: str | os.PathLike[str], keep: int = 2, metric: str = "hmean"):
         self._metric, self._keep = metric, keep
-        self._folder = pathlib.Path(workdir).resolve() / "checkpoints"
+        files.check_place(workdir)
+        self._folder = as_path(workdir).resolve() / "checkpoints"
+        self._mirror = CheckpointMirror(self._folder) if in_bucket(self._folder) else None
+        self._pushed: Future[None] | None = None
         self._opened: ocp.CheckpointManager | None = None
         self._saving, self._failed = 0, False
         self.damaged: dict[int, str] = {}
 
     @property
+    def _local(self) -> pathlib.Path:
+        """The folder that Orbax reads."""
+        return self._folder if self._mirror is None else self._mirror.folder
+
+    @property
+    def _written(self) -> pathlib.Path:
+        """The folder that Orbax writes. Of many processes, each writes its part, and no disk has all of them."""
+        return self._folder if jax.process_count() > 1 else self._local
+
+    @property
     def _manager(self) -> ocp.CheckpointManager:
         """Writes the checkpoints. Who only reads does without: it makes folders, and a damaged checkpoint ends it."""
         if self._opened is None:
+            if self._written != self._folder:
+                self._fetch()
             best = policies.BestN(get_metric_fn=self._score, n=1, keep_checkpoints_without_metrics=False)
             options = ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(self._keep), best]),
@@ -91,7 +109,7 @@ class Checkpoints:
             for item in ("model", "average", "training"):
                 handler = ocp.PyTreeCheckpointHandler(type_handler_registry=_saved_types())
                 registry.add(item, ocp.args.PyTreeSave, handler)
-            self._opened = ocp.CheckpointManager(self._folder, options=options, handler_registry=registry)
+            self._opened = ocp.CheckpointManager(os.fspath(self._written), options=options, handler_registry=registry)
         return self._opened
 
     def _score(self, metrics: Any) -> float:
@@ -99,7 +117,9 @@ class Checkpoints:
 
     def _write_digests(self) -> None:
         """Called when all files of a checkpoint are written, and before its folder gets its name."""
-        for folder in self._folder.glob(f"{self._saving}{ocp.utils.TMP_DIR_SUFFIX}*"):
+        # In a bucket its folder has its name from the beginning, and gets the mark of a complete one.
+        suffix = "" if in_bucket(self._written) else f"{ocp.utils.TMP_DIR_SUFFIX}*"
+        for folder in self._written.glob(f"{self._saving}{suffix}"):
             files.write_digests(folder)
 
     def save(self, state: TrainState, score: float | None = None) -> None:
@@ -139,6 +159,20 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.Composite(**saves), metrics=metrics, force=True)
         except Exception as error:
             raise self._not_saved(error) from error
+        if self._written != self._folder:
+            pool = ThreadPoolExecutor(1)
+            self._pushed = pool.submit(self._push)
+            pool.shutdown(wait=False)
+
+    def _fetch(self) -> None:
+        if self._mirror is not None:
+            self._mirror.fetch(anew=self._written == self._folder)
+
+    def _push(self) -> None:
+        """Copies what is saved to the bucket. Runs beside the training."""
+        assert self._mirror is not None
+        self._manager.wait_until_finished()
+        self._mirror.push()
 
     def _check_room(self, items: dict[str, Any]) -> None:
         """**Raises:** CheckpointNotSaved on a full disk; Orbax may hang there, and its threads print their errors."""
@@ -158,7 +192,8 @@ class Checkpoints:
         if scored:
             return
         if jax.process_index() == 0:
-            files.write_score(self._folder / str(step), self._metric, score)
+            for folder in {self._folder, self._written}:
+                files.write_score(folder / str(step), self._metric, score)
         multihost_utils.sync_global_devices("the score is written")
         self._manager.reload()
 
@@ -168,6 +203,8 @@ class Checkpoints:
             return
         try:
             self._opened.wait_until_finished()
+            if self._pushed is not None:
+                self._pushed.result()
         except Exception as error:
             raise self._not_saved(error) from error
 
@@ -178,7 +215,7 @@ class Checkpoints:
 
     def is_scored(self, step: int) -> bool:
         """Whether the checkpoint of `step` has been evaluated."""
-        return files.read_score(self._folder / str(step), self._metric) is not None
+        return files.read_score(self._written / str(step), self._metric) is not None
 
     def restore(self, state: TrainState) -> TrainState | None:
         """The latest checkpoint in the place of `state`, with its shapes and shardings; None when there is none.
@@ -212,6 +249,8 @@ class Checkpoints:
             for step in self.damaged:
                 aside = files.set_aside(self._folder / str(step))
                 logging.warning("%s is kept: remove it where nobody needs it", aside)
+                if self._mirror is not None:
+                    self._mirror.forget(step)
         multihost_utils.sync_global_devices("the damaged checkpoints are renamed")
 
     def restore_variables(self, like: Variables, which: str = "best") -> tuple[Variables, int]:
@@ -237,7 +276,11 @@ class Checkpoints:
 
     def _find(self, which: str, wanted: Wanted) -> Found | None:
         self.wait()
-        found = find_whole(self._folder, None if which == "latest" else self._metric, wanted)
+        self._fetch()
+        try:
+            found = find_whole(self._local, None if which == "latest" else self._metric, wanted)
+        except ValueError as error:
+            raise type(error)(str(error).replace(str(self._local), str(self._folder))) from error
         if found is None:
             return None
         self.damaged = found.damaged
@@ -266,6 +309,8 @@ class Checkpoints:
                 # Of a save that failed, it may raise the error once more.
                 with contextlib.suppress(*([Exception] if self._failed else [])):
                     self._opened.close()
+            if self._mirror is not None:
+                self._mirror.close()
 
 
 def _saved_types() -> Any:

@@ -15,25 +15,48 @@ import re
 from collections.abc import Collection
 
 from dbnet_jax.files import write_json
+from dbnet_jax.paths import as_path, in_bucket
 
 _DIGESTS = "digests.json"
 _METRICS = "metrics/metrics"  # Orbax's own place
 _HANDLERS = "_CHECKPOINT_METADATA"  # Orbax's list of the items
+MARKS = (_DIGESTS, "commit_success.txt")
+"""Files of which a complete checkpoint in a bucket has one. On a disk, a folder gets its name when it is complete."""
 
 
 class DamagedCheckpoint(ValueError):
     """A file of a checkpoint is missing, or has other bytes than were saved."""
 
 
+def check_place(workdir: str | os.PathLike[str]) -> None:
+    """**Raises:** ValueError where no checkpoint can be in `workdir`; BucketError as `as_path`."""
+    if in_bucket(workdir) and not os.fspath(workdir).startswith("gs://"):
+        raise ValueError(
+            f"`workdir` (={os.fspath(workdir)!r}) must be a folder or in a gs:// bucket: Orbax saves no checkpoint in "
+            "other buckets. Train in a folder, and copy it there afterwards, for example by `aws s3 sync`; "
+            "docs/buckets.md has other ways"
+        )
+    as_path(workdir)
+
+
 def saved_steps(folder: pathlib.Path) -> list[int]:
-    """The steps of the checkpoints in a folder, damaged ones too; the newest first."""
-    names = [path.name for path in folder.glob("*")]
-    return sorted((int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name)), reverse=True)
+    """The steps of the checkpoints in a folder, damaged ones too; the newest first.
+
+    In a bucket, a step without one of `MARKS` is one whose save was killed, and is no checkpoint.
+    """
+    steps = [path for path in folder.glob("*") if re.fullmatch("0|[1-9][0-9]*", path.name)]
+    complete = [path for path in steps if not in_bucket(path) or any((path / mark).is_file() for mark in MARKS)]
+    return sorted((int(path.name) for path in complete), reverse=True)
+
+
+def saved_at(folder: pathlib.Path) -> float:
+    """When a checkpoint was complete, in seconds since 1970."""
+    return (folder / _DIGESTS if in_bucket(folder) else folder).stat().st_mtime
 
 
 def write_digests(folder: pathlib.Path) -> None:
     """Writes the digests of all files of the items into the folder of their checkpoint."""
-    files = sorted(path for path in folder.glob("*/**/*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.parent != folder and path.is_file())
     write_json(folder / _DIGESTS, {path.relative_to(folder).as_posix(): _digest(path) for path in files})
 
 
@@ -108,9 +131,18 @@ def set_aside(folder: pathlib.Path) -> pathlib.Path:
     return folder.rename(aside)
 
 
+def set_aside_at(folder: pathlib.Path) -> float:
+    """When the last damaged checkpoint of a folder was renamed, in seconds since 1970; 0 without one."""
+    aside = list(folder.glob("*.damaged*"))
+    if not aside:
+        return 0.0
+    # In a bucket, a rename writes all files anew. On a disk, it changes the folder around it.
+    return max(map(saved_at, aside)) if in_bucket(folder) else folder.stat().st_mtime
+
+
 def _digest(file: pathlib.Path) -> str:
     try:
-        with open(file, "rb") as opened:
+        with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except PermissionError:
         raise

@@ -12,6 +12,7 @@ import jax
 from absl import logging
 
 from dbnet_jax.files import naming
+from dbnet_jax.paths import in_bucket
 
 try:
     import fcntl
@@ -33,13 +34,14 @@ def only_run_in(workdir: str | os.PathLike[str], argument: str = "workdir") -> I
     """Keeps other runs out of `workdir`, which is made where there is none. Reading from it stays possible.
 
     Of a run on many hosts, process 0 locks for all. The system releases the lock when the process ends, also by a kill.
-    Where the file system has no locks, a warning is logged and nothing is locked.
+    Where the file system has no locks, a warning is logged and nothing is locked. A bucket has none, and its runs are
+    for their owner to keep apart.
 
     **Arguments:** `workdir`; `argument`: its name in messages.
 
     **Raises:** WorkdirInUse, with the host and the process of the other run.
     """
-    if jax.process_index() > 0 or fcntl is None:
+    if jax.process_index() > 0 or fcntl is None or in_bucket(workdir):
         yield
         return
     file = pathlib.Path(workdir) / LOCK

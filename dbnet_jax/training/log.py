@@ -120,6 +120,7 @@ class TrainLog:
     def evaluation(self, step: int, evaluation: Evaluation) -> None:
         """Logs the numbers of an evaluation and prints them, and lists the samples that it could not read."""
         self._metrics.scalars(step, {f"evaluation/{key}": value for key, value in evaluation.metrics.items()})
+        self.flush()
         words = "  ".join(f"{key} {value:.4f}" for key, value in evaluation.metrics.items())
         self.message(f"step {step}: {words}  ({evaluation.count} pictures in {evaluation.seconds:.0f} s)")
         for line in first_lines(evaluation.lost, "in evaluation.json at the end"):
@@ -128,6 +129,10 @@ class TrainLog:
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None:
         """Shows a picture in TensorBoard."""
         self._metrics.picture(step, name, image)
+
+    def flush(self) -> None:
+        """Writes out what is pending: a resumed run needs all lines up to its checkpoint."""
+        self._metrics.flush()
 
     def message(self, text: str) -> None:
         """Prints a line; nothing for an empty text."""

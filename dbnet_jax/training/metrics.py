@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any, Protocol, SupportsFloat
 
 import cv2
 import numpy as np
@@ -14,12 +14,43 @@ from absl import logging
 from jaxtyping import UInt8
 
 from dbnet_jax.files import naming, write_atomically
+from dbnet_jax.paths import as_path, in_bucket
 
-_FLUSH_SECONDS = 15  # between two writes to TensorBoard's file
+_FLUSH_SECONDS = 15  # between two writes to TensorBoard's file, and to an object in a bucket
+_LARGE = 2**24  # bytes of TensorBoard's object in a bucket, after which the next one begins
+
+
+class _Growing(Protocol):
+    """What grows while a run logs: a file on a disk, or an object in a bucket."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Object:
+    """An object in a bucket that grows. A bucket cannot append: each flush writes it anew, and whole."""
+
+    def __init__(self, path: Path, content: bytes = b"") -> None:
+        self._path, self._content, self._written = path, bytearray(content), len(content)
+
+    def write(self, data: bytes) -> int:
+        self._content += data
+        return len(data)
+
+    def flush(self) -> None:
+        if len(self._content) > self._written:
+            self._path.write_bytes(bytes(self._content))
+            self._written = len(self._content)
+
+    def close(self) -> None:
+        self.flush()
 
 
 class MetricsLog:
-    """Appends to `<workdir>/metrics.jsonl` and `<workdir>/tensorboard`.
+    """Appends to `<workdir>/metrics.jsonl` and `<workdir>/tensorboard`; in a bucket every few seconds, and at `flush`.
 
     A killed run may have logged steps after its last checkpoint, which the restarted run will take again.
     `resume_step` drops those, so that every step stands in the file once and in order.
@@ -38,16 +69,17 @@ class MetricsLog:
     def __init__(
         self, workdir: str | os.PathLike[str], *, enabled: bool = True, resume_step: int | None = None
     ) -> None:
-        self._file = None
+        self._file: _Growing | None = None
+        self._flushed = 0.0
         self._tensorboard: _EventFile | None = None
         if not enabled:
             return
-        folder = Path(workdir)
+        folder = as_path(workdir)
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "metrics.jsonl"
-        _trim(self._path, resume_step)
+        kept = _trim(self._path, resume_step)
         # Without a buffer: what a full disk did not take is not written again when the file is closed.
-        self._file = self._path.open("ab", buffering=0)
+        self._file = _Object(self._path, kept) if in_bucket(self._path) else self._path.open("ab", buffering=0)
         self._tensorboard = _open_tensorboard(folder / "tensorboard", resume_step)
 
     def scalars(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
@@ -66,6 +98,9 @@ class MetricsLog:
         with naming(self._path):
             while rest:  # a disk that gets full takes a part
                 rest = rest[self._file.write(rest) :]
+            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+                self._file.flush()
+                self._flushed = time.monotonic()
         if self._tensorboard is not None:
             self._tensorboard.add(int(step), [{"tag": name, "simple_value": value} for name, value in numbers.items()])
 
@@ -83,6 +118,11 @@ class MetricsLog:
         content = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png.tobytes())
         self._tensorboard.add(int(step), [{"tag": name, "image": content}])
 
+    def flush(self) -> None:
+        """Writes out what is pending."""
+        if self._file is not None:
+            self._file.flush()
+
     def close(self) -> None:
         """Writes out what is pending; may be called twice."""
         if self._file is not None:
@@ -99,10 +139,13 @@ class MetricsLog:
         self.close()
 
 
-def _trim(path: Path, resume_step: int | None) -> None:
-    """Drops the lines after `resume_step` and torn ones; the file is replaced in one move."""
+def _trim(path: Path, resume_step: int | None) -> bytes:
+    """Drops the lines after `resume_step` and torn ones; the file is replaced in one move.
+
+    **Returns:** the lines that are left.
+    """
     if not path.exists():
-        return
+        return b""
     lines = path.read_bytes().splitlines(keepends=True)
     steps = [_step(line) for line in lines]
     kept = [
@@ -112,8 +155,10 @@ def _trim(path: Path, resume_step: int | None) -> None:
     ]
     if None in steps:
         logging.warning("%s: dropped %d unreadable line(s)", path, steps.count(None))
+    content = b"".join(kept)
     if kept != lines:
-        write_atomically(path, b"".join(kept))
+        write_atomically(path, content)
+    return content
 
 
 def _step(line: bytes) -> int | None:
@@ -131,18 +176,26 @@ class _EventFile:
     """
 
     def __init__(self, folder: Path, resume_step: int | None) -> None:
-        from tensorboardX import event_file_writer
+        from tensorboardX import event_file_writer, record_writer
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+        if in_bucket(folder):  # the package's own writers need other libraries than the rest of a run
+            record_writer.register_writer_factory(str(folder).partition(":")[0], _Objects())
+        self._new_writer = event_file_writer.EventsWriter
         folder.mkdir(exist_ok=True)
+        self._folder, self._flushed, self._count = folder, 0.0, 0
         # Event files are named by the second: the suffix keeps a run resumed at once from writing over the first.
-        suffix = "" if resume_step is None else f".from{resume_step}"
-        self._folder, self._flushed = folder, 0.0
-        self._writer = event_file_writer.EventsWriter(str(folder / "events"), suffix)
+        self._suffix = "" if resume_step is None else f".from{resume_step}"
+        self._writer = self._open()
         if resume_step is not None:
             # TensorBoard hides the steps of earlier files from this step on.
             session = SessionLog(status=SessionLog.START)
             self._writer.write_event(Event(step=resume_step + 1, wall_time=time.time(), session_log=session))
+
+    def _open(self) -> Any:
+        # In a bucket, later files have a number, for the same reason.
+        number, self._bytes, self._count = f".{self._count}" if self._count else "", 0, self._count + 1
+        return self._new_writer(str(self._folder / "events"), self._suffix + number)
 
     def add(self, step: int, values: Sequence[Mapping[str, Any]]) -> None:
         """Writes values of a step, each the fields of a `Summary.Value`."""
@@ -151,7 +204,12 @@ class _EventFile:
 
         summary = Summary(value=[Summary.Value(**value) for value in values])
         with naming(self._folder):
-            self._writer.write_event(Event(step=step, wall_time=time.time(), summary=summary))
+            event = Event(step=step, wall_time=time.time(), summary=summary)
+            self._writer.write_event(event)
+            self._bytes += event.ByteSize()
+            if in_bucket(self._folder) and self._bytes > _LARGE:
+                self._writer.close()
+                self._writer = self._open()
             if time.monotonic() - self._flushed > _FLUSH_SECONDS:
                 self._writer.flush()
                 self._flushed = time.monotonic()
@@ -159,6 +217,13 @@ class _EventFile:
     def close(self) -> None:
         with naming(self._folder):
             self._writer.close()
+
+
+class _Objects:
+    """Opens TensorBoard's files in a bucket for tensorboardX."""
+
+    def open(self, path: str) -> _Object:
+        return _Object(as_path(path))
 
 
 def _open_tensorboard(folder: Path, resume_step: int | None) -> _EventFile | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from dbnet_jax.files import naming
+from dbnet_jax.files import complete, naming, partial_of
 from dbnet_jax.images import drawing
 from dbnet_jax.images.crops import text_sides
 from dbnet_jax.reader import Line, Page
@@ -30,7 +30,7 @@ _CATALOG, _PAGES, _FONT, _CID_FONT, _DESCRIPTOR, _FONT_FILE, _UNICODE, _GLYPHS =
 class SearchablePdfs:
     """A searchable PDF for each of several files, whose pages come one after another.
 
-    Memory holds one page. A file has its name when it is complete, and is beside it with `.partial` until then.
+    Memory holds one page. A file has its name when it is complete, see `partial_of`.
 
     **Arguments:** `folder`: of the files, made where there is none; `dpi`: pixels of a picture that are an inch.
     """
@@ -62,8 +62,8 @@ class _Document:
     """One PDF file, written from its beginning to its end."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        self._path, self._partial = path, path.with_name(path.name + ".partial")
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._partial = path, partial_of(path)
         self._pages: list[int] = []
         self._offsets: dict[int, int] = {}
         self._next = _GLYPHS + 1
@@ -101,7 +101,7 @@ class _Document:
                 self._write(_CATALOG, f"<< /Type /Catalog /Pages {_PAGES} 0 R >>")
                 self._write_end()
                 self._file.close()
-                self._partial.replace(self._path)
+                complete(self._partial, self._path)
         except BaseException:
             self._file.close()
             self._partial.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from safetensors.numpy import save
 from dbnet_jax.config.saved import config_from_json, unknown_fields, without_paths
 from dbnet_jax.files import write_atomically
 from dbnet_jax.models.variables import Shapes, Variables, differences, listed, shapes_of
+from dbnet_jax.paths import as_path, local_copy
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.digest import KEY, weights_digest
 from dbnet_jax.weights.model_card import ModelCard
@@ -64,7 +65,7 @@ def save_weights(
     **Raises:** ValueError if the variables do not fit the config, a weight is not finite, or the path has another
     suffix; FileExistsError if NAME.md exists without the weights file, so that it is no card. Nothing is written then.
     """
-    path = pathlib.Path(path)
+    path = as_path(path)
     written = _card_beside(path)
     if dtype not in _DTYPES:
         raise ValueError(f"`dtype` (={dtype!r}) must be one of {_DTYPES}")
@@ -157,11 +158,11 @@ def _named(path: str | os.PathLike[str]) -> str:
 
 @contextmanager
 def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
-    path = pathlib.Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{_named(path)} is {'a folder, not a file' if path.is_dir() else 'not there'}")
     try:
-        opened = safe_open(path, framework="numpy")
+        opened = safe_open(local_copy(path), framework="numpy")
     except SafetensorError as error:
         raise ValueError(f"{_named(path)} is no whole .safetensors file ({error}): {_GET}") from error
     with opened as file:

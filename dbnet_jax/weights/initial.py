@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.config.saved import changed_fields
 from dbnet_jax.messages import plural
 from dbnet_jax.models.variables import Shapes, Variables, differences, is_narrower, listed, shapes_of, variable_shapes
+from dbnet_jax.paths import as_path
 from dbnet_jax.torch_weights import load_backbone_weights, load_torch_weights
 from dbnet_jax.torch_weights.convert import describe
 from dbnet_jax.torch_weights.files import read_state_dict
@@ -79,7 +80,7 @@ def initial_variables(config: ConfigDict, model: nn.Module) -> Variables | None:
 
 def _own_weights(checkpoint: str) -> pathlib.Path | None:
     """The path of a workdir, a weights file or shipped weights; None if `checkpoint` is none of them."""
-    path = pathlib.Path(checkpoint)
+    path = as_path(checkpoint)
     if path.is_dir() or is_weights_file(path):
         return path
     return pretrained_path(checkpoint) if not path.exists() and checkpoint in pretrained_names() else None

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pathlib
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
@@ -11,6 +10,7 @@ from ml_collections import ConfigDict
 from dbnet_jax.config.saved import read_config_json
 from dbnet_jax.files import check_files
 from dbnet_jax.models.variables import Variables
+from dbnet_jax.paths import as_path
 from dbnet_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dbnet_jax.training.task import task_of
 from dbnet_jax.weights.file import SUFFIX, is_weights_file, load_header, load_variables
@@ -29,7 +29,7 @@ def check_workdir(workdir: str | os.PathLike[str]) -> None:
 
     **Raises:** FileExistsError, with their names.
     """
-    file = pathlib.Path(workdir) / "config.json"
+    file = as_path(workdir) / "config.json"
     with contextlib.suppress(OSError, ValueError):
         read_config_json(file)
         # Other programs have a config.json too, and fields that are missing get their defaults.
@@ -46,7 +46,7 @@ def load_config(workdir_or_file: str | os.PathLike[str], argument: str = "workdi
 
     **Raises:** FileNotFoundError if there is no config; ValueError if it cannot be read.
     """
-    path = pathlib.Path(workdir_or_file)
+    path = as_path(workdir_or_file)
     if path.is_file() and path.suffix != SUFFIX and not is_weights_file(path):
         raise ValueError(
             f"`{argument}` (={str(path)!r}) is no .safetensors file that --mode=export wrote; of a PyTorch file "
@@ -82,7 +82,7 @@ def restore_checkpoint(config: ConfigDict, workdir: str | os.PathLike[str]) -> R
     """
     task = task_of(config)
     like = task.shapes(config)
-    if not (pathlib.Path(workdir) / "checkpoints").is_dir():
+    if not (as_path(workdir) / "checkpoints").is_dir():
         raise FileNotFoundError(f"`workdir` (={str(workdir)!r}) has no checkpoint yet: train first")
     with Checkpoints(workdir, metric=task.metric) as checkpoints:
         variables, step = checkpoints.restore_variables(like, config.predict.checkpoint)
@@ -108,5 +108,5 @@ def with_data_of(saved: ConfigDict, given: ConfigDict) -> ConfigDict:
 
 def _is_file(workdir_or_file: str | os.PathLike[str]) -> bool:
     """Whether it is a file, or has the suffix of one. A run's folder may have this suffix too."""
-    path = pathlib.Path(workdir_or_file)
+    path = as_path(workdir_or_file)
     return path.is_file() or (path.suffix == SUFFIX and not path.is_dir())

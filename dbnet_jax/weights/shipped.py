@@ -5,6 +5,7 @@ import importlib.resources
 import os
 import pathlib
 
+from dbnet_jax.paths import as_path
 from dbnet_jax.weights.file import SUFFIX
 
 FOLDER = pathlib.Path(str(importlib.resources.files("dbnet_jax"))) / "weights/files"
@@ -47,7 +48,7 @@ def find_weights(name_or_file: str | os.PathLike[str], argument: str = "weights"
     **Raises:** FileNotFoundError if it has the form of a path and does not exist; ValueError if it is a folder;
     otherwise as `pretrained_path`.
     """
-    name, path = os.fspath(name_or_file), pathlib.Path(name_or_file)
+    name, path = os.fspath(name_or_file), as_path(name_or_file)
     if path.is_file():
         return path
     if path.is_dir() and name not in pretrained_names():
@@ -59,5 +60,5 @@ def find_weights(name_or_file: str | os.PathLike[str], argument: str = "weights"
 
 def _is_path(name: str) -> bool:
     """Whether the text has the form of a path and not of a name."""
-    path = pathlib.Path(name)
+    path = pathlib.PurePath(name)
     return path.suffix == SUFFIX or len(path.parts) > 1

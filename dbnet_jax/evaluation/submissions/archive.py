@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from dbnet_jax.file_names import is_hidden, same_name
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
+from dbnet_jax.paths import as_path, local_copy
 
 # An archive may claim anything, and a small one may hold far more than fits into memory.
 MAX_FILES = 200_000
@@ -41,13 +42,13 @@ def read_source(source: str | os.PathLike[str], suffixes: Iterable[str]) -> dict
     **Raises:** FileNotFoundError where the source does not exist; ValueError where it is neither, cannot be read, or
     holds too much.
     """
-    path, wanted = Path(source), tuple(suffixes)
+    path, wanted = as_path(source), tuple(suffixes)
     if path.is_dir():
         files = _read_folder(path, wanted)
     elif path.suffix.lower() in wanted:
         files = _read_files([(path.name, path)])
-    elif zipfile.is_zipfile(path):
-        files = _read_zip(path, wanted)
+    elif path.exists() and zipfile.is_zipfile(local_copy(path)):
+        files = _read_zip(local_copy(path), wanted)
     elif path.exists():
         raise ValueError(f"{path}: neither a folder nor a whole zip archive nor a {' or '.join(wanted)} file")
     else:

@@ -12,6 +12,7 @@ import numpy as np
 from dbnet_jax.file_names import same_name
 from dbnet_jax.images.decode import PICTURE_SUFFIXES, BadPicture, decode_image
 from dbnet_jax.messages import Problem, check_choice, plural
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.parsing.annotations import Instance, make_sample, parse_instances, text_lines
 from input_pipeline.datasets.parsing.folders import describe, enumerate_names, existing, listing, read_bytes
@@ -84,7 +85,7 @@ class Benchmark(Dataset):
     turned: ClassVar[tuple[str, ...]] = ()  # pictures whose labels follow the EXIF orientation, as all others' do not
 
     def __init__(self, folder: str | os.PathLike[str], split: str = "train"):
-        self.folder, self.split = pathlib.Path(folder), self._checked(split)
+        self.folder, self.split = as_path(folder), self._checked(split)
         self.problems: list[Problem] = []
         self._files = [file for part in self._parts() for file in self._read_part(part)]
 

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem, plural
+from dbnet_jax.paths import as_path
 from input_pipeline.datasets.benchmarks.base import Benchmark
 from input_pipeline.datasets.benchmarks.synthtext_index import open_index
 from input_pipeline.datasets.parsing.annotations import Instance, as_polygon, parse_instances
@@ -50,7 +51,7 @@ or the same in a folder SynthText"""
     absent: ClassVar[dict[str, str]] = {"test": "all of its pictures are to train on; score on real photos"}
 
     def __init__(self, folder: str | os.PathLike[str], split: str = "train"):
-        self.folder, self.split = pathlib.Path(folder), self._checked(split)
+        self.folder, self.split = as_path(folder), self._checked(split)
         found = [self.folder / place for place in _PLACES if (self.folder / place / _LABELS).is_file()]
         if not found:
             raise FileNotFoundError(self._complaint(describe(self.folder)))

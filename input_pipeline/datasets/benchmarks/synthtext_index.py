@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 from jaxtyping import Float32, Int64, UInt8
 
+from dbnet_jax.paths import in_bucket, local_copy
 from input_pipeline.datasets.parsing.mat_file import Value, read_cells
 
 _VERSION = 1
@@ -76,9 +77,9 @@ class SynthTextIndex:
 def open_index(labels: pathlib.Path) -> SynthTextIndex:
     """The index of a `gt.mat`.
 
-    It is made by the first call, and kept as `gt.mat.index` beside the file or, where that folder cannot be written,
-    in the user's cache (`XDG_CACHE_HOME`, ~/.cache); where neither can, in memory. An index is believed as long as
-    size and modification time of `gt.mat` are those that it was made from.
+    It is made by the first call, and kept as `gt.mat.index` beside the file or, where that folder cannot be written
+    or is in a bucket, in the user's cache (`XDG_CACHE_HOME`, ~/.cache); where neither can, in memory. An index is
+    believed as long as size and modification time of `gt.mat` are those that it was made from.
 
     **Raises:** `ValueError` if the file is damaged, or is not SynthText's.
     """
@@ -102,10 +103,9 @@ def open_index(labels: pathlib.Path) -> SynthTextIndex:
 def _places(labels: pathlib.Path) -> list[pathlib.Path]:
     digest = hashlib.sha256(os.fsencode(labels.absolute())).hexdigest()[:16]
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return [
-        labels.with_name(f"{labels.name}.index"),
-        pathlib.Path(cache) / "dbnet_jax" / f"synthtext-{digest}.index",
-    ]
+    in_cache = pathlib.Path(cache) / "dbnet_jax" / f"synthtext-{digest}.index"
+    # An index is mapped into memory, which a bucket is not for.
+    return [in_cache] if in_bucket(labels) else [labels.with_name(f"{labels.name}.index"), in_cache]
 
 
 def _load(path: pathlib.Path, key: dict[str, int]) -> SynthTextIndex | None:
@@ -152,7 +152,7 @@ def _store(path: pathlib.Path, arrays: Iterable[np.ndarray]) -> bool:
 def _make(labels: pathlib.Path, key: dict[str, int]) -> list[np.ndarray]:
     """The arrays of an index; see `SynthTextIndex`. **Raises:** `ValueError` as `open_index` does."""
     try:
-        with labels.open("rb") as file:
+        with local_copy(labels).open("rb") as file:
             # Not closed by hand, which fails as long as an array lies in it.
             return _make_from(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), key)
     except ValueError as error:

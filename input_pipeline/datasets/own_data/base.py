@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from dbnet_jax.images.decode import MAX_PIXELS, BadPicture, decode_picture
 from dbnet_jax.messages import MOST_OF_A_KIND, Problem, Problems, check_choice
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.benchmarks.base import SPLITS, VALIDATION_EVERY
 from input_pipeline.datasets.own_data.entries import Entry, Size, exclude, locate, merge, natural_order, unique
 from input_pipeline.datasets.parsing.annotations import make_sample
-from input_pipeline.datasets.parsing.folders import describe, read_bytes
+from input_pipeline.datasets.parsing.folders import describe, forget_listings, read_bytes
 from input_pipeline.datasets.sample import Annotation, Dataset, Sample
 
 
@@ -74,7 +75,8 @@ class LabelledPictures(Dataset):
         max_pixels: int | None = MAX_PIXELS,
     ):
         check_choice("split", split, SPLITS)
-        self.folder, self.split, self.follow_exif = pathlib.Path(folder), split, follow_exif
+        forget_listings()
+        self.folder, self.split, self.follow_exif = as_path(folder), split, follow_exif
         self.max_pixels = max_pixels
         self._labels = {"train": labels, "validation": eval_labels, "test": eval_labels}
         self._problems = Problems()

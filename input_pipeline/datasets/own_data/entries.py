@@ -1,14 +1,13 @@
 """The pictures that own labels describe: each once, in an order."""
 
 import dataclasses
-import os
 import pathlib
 import re
 from collections.abc import Iterable
 
 from dbnet_jax.messages import Problem, Problems
 from input_pipeline.datasets.own_data.icdar_rows import POLYGONS, RowForm
-from input_pipeline.datasets.parsing.folders import find_file
+from input_pipeline.datasets.parsing.folders import find_file, identity
 
 Size = tuple[int, int]
 Identity = str | tuple[int, int]
@@ -104,7 +103,4 @@ def exclude(training: list[Entry], scored: list[Entry], problems: Problems) -> l
 def _identity(entry: Entry) -> Identity:
     """What tells a picture from others: its file, whatever path leads to it, or its name where there is no file."""
     path = locate(entry)
-    if path is None:
-        return entry.name
-    state = os.stat(path)
-    return state.st_dev, state.st_ino
+    return entry.name if path is None else identity(path)

@@ -1,7 +1,6 @@
 """LabelMe's JSON: a file a picture."""
 
 import contextlib
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from input_pipeline.datasets.own_data.label_file import as_line
 from input_pipeline.datasets.own_data.labelme_picture import Pictures, document_of, picture_in, read_document
 from input_pipeline.datasets.own_data.picture_folder import PictureFolder, spread
 from input_pipeline.datasets.parsing.annotations import Instance, parse_instances
+from input_pipeline.datasets.parsing.folders import real_path
 from input_pipeline.datasets.parsing.json_values import (
     as_list,
     as_object,
@@ -57,7 +57,7 @@ class LabelMe(PictureFolder):
                 continue
             if doubt:
                 problems.add(Problem(place, doubt), "`imagePath` and the file's name differ")
-            used.update(os.path.realpath(path) for path in paths)
+            used.update(map(real_path, paths))
             yield Entry(name, paths, place, label_file=file)
         for name, path in pictures.real_paths.items():
             if path not in used:

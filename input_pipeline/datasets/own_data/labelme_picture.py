@@ -1,7 +1,6 @@
 """Which picture a file of LabelMe is of: a file that it names, one of its own name, or the picture in itself."""
 
 import base64
-import os
 import pathlib
 import posixpath
 import re
@@ -10,7 +9,8 @@ from typing import Any
 
 from dbnet_jax.file_names import same_name
 from dbnet_jax.messages import Problem
-from input_pipeline.datasets.parsing.folders import find_file, read_bytes
+from dbnet_jax.paths import as_path, in_bucket
+from input_pipeline.datasets.parsing.folders import find_file, read_bytes, real_path
 from input_pipeline.datasets.parsing.json_values import as_object, parse_json, read_json
 
 # Within a string of JSON, quotes have backslashes before them: this is a key.
@@ -26,7 +26,7 @@ class Pictures:
     """
 
     def __init__(self, pictures: Iterable[tuple[str, pathlib.Path]], places: Iterable[str]):
-        self.real_paths = {name: os.path.realpath(path) for name, path in pictures}
+        self.real_paths = {name: real_path(path) for name, path in pictures}
         self._names = {path: name for name, path in self.real_paths.items()}
         self._by_stem: dict[str, list[str]] = {}
         self._by_same_stem: dict[str, list[str]] = {}
@@ -57,14 +57,14 @@ class Pictures:
         same = self._by_stem.get(_stem(place)) or self._by_same_stem.get(same_name(_stem(place)), [])
         beside = next((one for one in same if _spelled(_base(one)) == _spelled(_base(tidy))), "")
         if found and not beside:
-            name = self._names.get(os.path.realpath(found), joined)
+            name = self._names.get(real_path(found), joined)
             other = bool(same) and same_name(_stem(_base(name))) != same_name(_stem(_base(place)))
             if not (other and _stem(name) in self._labelled):
                 return name, (found,), f"`imagePath` is {tidy}, which is taken, and not {same[0]}" if other else ""
         if same:
             name = beside or same[0]
             doubt = "" if beside or not found else f"`imagePath` is {tidy}, which has a label file of its own"
-            return name, (pathlib.Path(self.real_paths[name]),), doubt and f"{doubt}; {name} is taken"
+            return name, (as_path(self.real_paths[name]),), doubt and f"{doubt}; {name} is taken"
         if document_of(file).get("imageData"):
             return _stem(place) + posixpath.splitext(tidy)[1], (file,), ""
         if not written:
@@ -111,7 +111,7 @@ def _paths(file: pathlib.Path, written: str) -> tuple[pathlib.Path, ...]:
 
 def _image_path(file: pathlib.Path) -> str:
     """`imagePath` of a label file; "" where it has none, or cannot be read, which is listed with its labels."""
-    if not file.is_file():  # opening a pipe would wait for a process that writes to it
+    if not in_bucket(file) and not file.is_file():  # opening a pipe would wait for a process that writes to it
         return ""
     try:
         with file.open("rb") as opened:

@@ -2,12 +2,15 @@
 
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
+from dbnet_jax.paths import in_bucket
 from input_pipeline.datasets.own_data.base import LabelledPictures, LabelNames
+from input_pipeline.datasets.own_data.entries import Identity
+from input_pipeline.datasets.parsing.folders import identity
 
 PICTURE_FOLDERS = ("images", "imgs", "JPEGImages")
 LABEL_FOLDERS = ("labels", "annotations", "Annotations", "gt")
@@ -47,7 +50,7 @@ or  without folders for the splits: pictures and labels, or images/ and labels/"
 
     def label_files(self, labels: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
         """Every label file of a split's folder, each with its name below the folder of labels that it lies in."""
-        seen: set[tuple[int, int]] = set()
+        seen: set[Identity] = set()
         for folder in (
             *(labels / name for name in LABEL_FOLDERS),
             labels,
@@ -79,9 +82,7 @@ _OF_THEIR_OWN = {
 }
 
 
-def _tree(
-    folder: pathlib.Path, suffixes: Collection[str], seen: set[tuple[int, int]]
-) -> list[tuple[str, pathlib.Path]]:
+def _tree(folder: pathlib.Path, suffixes: Collection[str], seen: set[Identity]) -> list[tuple[str, pathlib.Path]]:
     """The files of these suffixes in a folder and the folders in it, each with its path from there, in order.
 
     Folders in `seen` are left out, and all others are added to it. A link may lead back to where it came from, and
@@ -92,13 +93,16 @@ def _tree(
     while waiting:
         start, inner = waiting.pop()
         try:
-            state = os.stat(inner)
-            listed = sorted(os.scandir(inner), key=lambda file: file.name)
+            key = identity(inner)
+            entries: Iterable[os.DirEntry[str] | pathlib.Path] = (
+                inner.iterdir() if in_bucket(inner) else os.scandir(inner)
+            )
+            listed = sorted(entries, key=lambda file: file.name)
         except OSError:  # no folder, or not ours to read
             continue
-        if (state.st_dev, state.st_ino) in seen:
+        if key in seen:
             continue
-        seen.add((state.st_dev, state.st_ino))
+        seen.add(key)
         for file in listed:
             if is_hidden(file.name):
                 continue
@@ -109,6 +113,6 @@ def _tree(
     return sorted(found.items())
 
 
-def _is_folder(file: os.DirEntry[str]) -> bool:
+def _is_folder(file: os.DirEntry[str] | pathlib.Path) -> bool:
     # A link to itself is an error to `is_dir`, and no folder to os.path.
-    return os.path.isdir(file.path) if file.is_symlink() else file.is_dir()
+    return os.path.isdir(os.fspath(file)) if file.is_symlink() else file.is_dir()

@@ -7,6 +7,7 @@ from typing import Any
 
 from dbnet_jax.images.decode import BadPicture, decode_image
 from dbnet_jax.messages import Problem, check_choice
+from dbnet_jax.paths import in_bucket
 from input_pipeline.datasets.benchmarks.base import VALIDATION_EVERY
 from input_pipeline.datasets.sample import Dataset, Sample, whole_picture
 
@@ -34,6 +35,10 @@ class WordLmdb(Dataset):
         max_pixels: int | None = None,
     ):
         check_choice("split", split, ("train", "validation", "trainval"))
+        if in_bucket(folder):
+            raise ValueError(
+                f"`config.data.dir` (={os.fspath(folder)!r}) must be on a disk: LMDB maps files into memory"
+            )
         self._files = sorted(file.parent for file in pathlib.Path(folder).rglob("data.mdb"))
         if not self._files:
             raise FileNotFoundError(f"`config.data.dir` (={os.fspath(folder)!r}) holds no LMDB: no data.mdb is there")

@@ -12,6 +12,7 @@ import numpy as np
 from dbnet_jax.file_names import visible_below
 from dbnet_jax.images.decode import BadPicture, decode_image
 from dbnet_jax.messages import Problem
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.rendered.synthetic.background import (
     fill_polygon,
@@ -44,7 +45,7 @@ class Backgrounds:
     def __init__(self, folder: str | os.PathLike[str] = ""):
         self._files: list[pathlib.Path] = []
         if os.fspath(folder):
-            files = visible_below(pathlib.Path(folder).expanduser())
+            files = visible_below(as_path(folder).expanduser())
             self._files = sorted(file for file in files if file.suffix.lower() in _SUFFIXES)
             if not self._files:
                 raise FileNotFoundError(f"`config.data.backgrounds` (={os.fspath(folder)!r}) must hold pictures")

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from dbnet_jax.paths import in_bucket
+
 BUILTIN = ("sans", "italic", "uni")  # the variable fonts and the Unicode font that OpenCV carries
 # Fonts of symbols, of pieces of formulas or boxes, or with letters that look like something else.
 _UNREADABLE = re.compile(
@@ -112,6 +114,8 @@ def find_fonts(folder: str = "") -> tuple[str, ...]:
     """
     if folder == "builtin":
         return BUILTIN
+    if in_bucket(folder):
+        raise ValueError(f"`config.data.fonts` (={folder!r}) must be on a disk: OpenCV opens a font by its name")
     fonts = _list_fonts([pathlib.Path(folder).expanduser()] if folder else _system_folders())
     if folder and not fonts:
         raise FileNotFoundError(

@@ -7,6 +7,7 @@ import cv2
 
 from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.benchmarks.total_text import TotalText
 
@@ -28,7 +29,7 @@ class Layouts:
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.problems: list[Problem] = []
-        files = sorted(pathlib.Path(folder).expanduser().glob("*.txt"))
+        files = sorted(as_path(folder).expanduser().glob("*.txt"))
         if not files:
             raise FileNotFoundError(f"`config.data.layouts` (={os.fspath(folder)!r}) must hold annotation files, *.txt")
         self._odd: list[str] = []

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-import pathlib
 import string
 from collections.abc import Collection, Sequence
 from typing import get_args
@@ -13,6 +12,7 @@ import numpy as np
 
 from dbnet_jax.characters import picture_order
 from dbnet_jax.messages import Problem
+from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image
 from input_pipeline.datasets.rendered.arguments import check_rendered
 from input_pipeline.datasets.rendered.scenes.backgrounds import Backgrounds
@@ -187,7 +187,7 @@ def _in_case(rng: np.random.Generator, word: str) -> str:
 def _read_vocabulary(file: str | os.PathLike[str]) -> tuple[str, ...]:
     if not os.fspath(file):
         return ()
-    words = tuple(dict.fromkeys(pathlib.Path(file).expanduser().read_text(encoding="utf-8").split()))
+    words = tuple(dict.fromkeys(as_path(file).expanduser().read_text(encoding="utf-8").split()))
     if not words:
         raise FileNotFoundError(f"`config.data.vocabulary` (={os.fspath(file)!r}) must hold words, one a line")
     return words
