@@ -72,6 +72,7 @@ class Checkpoints:
         files.check_place(workdir)
         self._folder = as_path(workdir).resolve() / "checkpoints"
         self._mirror = CheckpointMirror(self._folder) if in_bucket(self._folder) else None
+        self._pushes = ThreadPoolExecutor(1, "push")  # one after the other: two would remove each other's files
         self._pushed: Future[None] | None = None
         self._opened: ocp.CheckpointManager | None = None
         self._saving, self._failed = 0, False
@@ -160,9 +161,7 @@ class Checkpoints:
         except Exception as error:
             raise self._not_saved(error) from error
         if self._written != self._folder:
-            pool = ThreadPoolExecutor(1)
-            self._pushed = pool.submit(self._push)
-            pool.shutdown(wait=False)
+            self._pushed = self._pushes.submit(self._push)
 
     def _fetch(self) -> None:
         if self._mirror is not None:
@@ -310,6 +309,7 @@ class Checkpoints:
                 with contextlib.suppress(*([Exception] if self._failed else [])):
                     self._opened.close()
             if self._mirror is not None:
+                self._pushes.shutdown()
                 self._mirror.close()
 
 
