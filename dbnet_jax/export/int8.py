@@ -1,6 +1,7 @@
 """int8: the ONNX network of a detector with weights and activations of eight bits, for OpenVINO."""
 
 import importlib.util
+import itertools
 import os
 import pathlib
 import subprocess
@@ -11,13 +12,13 @@ from collections.abc import Iterable, Sequence
 import jax
 import numpy as np
 from jaxtyping import UInt8
+from ml_collections import ConfigDict
 
 from dbnet_jax.backends.sessions import open_session
 from dbnet_jax.detection.looks import Looks
 from dbnet_jax.export.files import checked_path, metadata, write
 from dbnet_jax.export.onnx import SUFFIX
 from dbnet_jax.export.program import Network, program_of
-from dbnet_jax.images.decode import Picture
 from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.typing import Image
 
@@ -36,8 +37,8 @@ def export_int8(network: Network, path: str | os.PathLike[str], pictures: Iterab
 
     - `network`: a `Detector`, or the `Weights` of one.
     - `path`: ends in .onnx.
-    - `pictures`: RGB, some 50 of the kind that will be looked at. They show which values the layers have. The network
-        sees them as in the first look of `config.predict`.
+    - `pictures`: RGB, some 50 of the kind that will be looked at. They show which values the layers have. Where
+        `config.predict` has several sizes of looks, the pictures have them in turn.
 
     **Returns:** the mean difference to JAX's maps on the first of them, in [0, 0.02].
 
@@ -51,7 +52,9 @@ def export_int8(network: Network, path: str | os.PathLike[str], pictures: Iterab
     program = program_of(network)
     if program.reads:
         raise ValueError("`network` must be a detector: int8 is not for recognisers")
-    inputs = [_first_look(network, image) for image in pictures]
+    predict = network.config.predict
+    sizes = itertools.cycle(predict.sizes if predict.size is None else [predict.size])
+    inputs = [_look(predict, image, size) for image, size in zip(pictures, sizes, strict=False)]
     if not inputs:
         raise ValueError("`pictures` (=[]) must be pictures of the kind that will be looked at, some 50")
     from dbnet_jax.onnx_graph.graph import set_metadata
@@ -75,11 +78,8 @@ def export_int8(network: Network, path: str | os.PathLike[str], pictures: Iterab
     return difference
 
 
-def _first_look(network: Network, image: Image) -> Inputs:
-    predict = network.config.predict
-    looks = Looks(predict)
-    size = looks.first(Picture("", image)).sizes[0]
-    seen = looks.sizes(image, size).seen
+def _look(predict: ConfigDict, image: Image, size: int) -> Inputs:
+    seen = Looks(predict).sizes(image, size).seen
     return np.asarray(resize_and_pad(image, seen, padded_size(seen, predict.resize, size)))[None]
 
 

@@ -14,6 +14,7 @@ import uvicorn
 
 from dbnet_jax.config.checks import change_predict, check_predict
 from dbnet_jax.config.defaults import default_config
+from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.detector import Detector
 from dbnet_jax.images.decode import reading_options
 from dbnet_jax.postprocess import Detections
@@ -65,8 +66,7 @@ class FakeRecognizer(Recognizer):
     """Reads "a<b" in every crop."""
 
     def __init__(self) -> None:
-        self.config = default_config()
-        self.config.predict.unlock()
+        self.config = recognition_config()
         self.config.predict.widths = (64, 128)
 
     def read_upright(self, crops):

@@ -54,9 +54,9 @@ def test_a_newer_format_or_config(file, tmp_path):
         initial_variables(tiny.config(f"init.checkpoint={newer}"), model_from_config(tiny.config()))
     fields = tiny.config().to_dict()
     fields["model"]["depth"] = 3
-    fields["predict"]["tiles"] = True
+    fields["predict"]["wings"] = True
     path = rewritten(file, tmp_path / "x.safetensors", config=json.dumps(fields))
-    with pytest.raises(ValueError, match=r"does not know model\.depth, predict\.tiles.*update"):
+    with pytest.raises(ValueError, match=r"does not know model\.depth, predict\.wings.*update"):
         load_weights(path)
     # What concerns the training alone, and what an older version did not know, is no obstacle.
     fields = tiny.config().to_dict()
