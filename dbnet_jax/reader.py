@@ -63,11 +63,13 @@ class Page:
 
     - `size`: (height, width) of the picture, in pixels.
     - `notes`: what a person should know of the picture, as in `Detections`.
+    - `left_out`: how many words are left out, because they are not read or hardly.
     """
 
     lines: list[Line]
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
+    left_out: int = 0
 
     @property
     def words(self) -> list[Word]:
@@ -155,7 +157,7 @@ class Reader:
         if lines:
             boxes = np.array([np.concatenate([line.polygon.min(0), line.polygon.max(0)]) for line in lines])
             lines = [lines[i] for i in reading_order(boxes)]
-        return Page(lines, cut.size, cut.found.notes)
+        return Page(lines, cut.size, cut.found.notes, len(cut.found.polygons) - len(words))
 
     def _recognize(self, cut: "_Cut") -> list[Recognition]:
         """Reads each word; of one that was cut out from both sides the surer reading is taken."""

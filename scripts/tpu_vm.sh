@@ -42,7 +42,13 @@ train() {
 }
 
 if [[ ${1-} != --delete ]]; then
+  failures=0
   until [[ $(state) == ACTIVE ]] && install && train "$@"; do
+    # A slice that is there and fails again and again costs money for nothing.
+    if [[ $(state) == ACTIVE ]] && ((++failures >= 20)); then
+      echo "the command failed 20 times: the slice $TPU stays; look at its log, then: $0 --delete" >&2
+      exit 1
+    fi
     case $(state) in
       NONE) create ;;
       SUSPENDED | FAILED) slice delete --force --quiet ;;

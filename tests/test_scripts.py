@@ -62,7 +62,7 @@ def test_a_slice_that_is_taken_away_is_replaced_and_the_last_one_deleted(tmp_pat
 )
 def test_a_job_of_slurm_goes_back_into_the_queue_unless_it_is_done(tmp_path, status, restarts, requeued):
     programs = {"srun": f"exit {status}", "scontrol": ""}
-    job = {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": restarts}
+    job = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "12", "SLURM_RESTART_COUNT": restarts}
     code, calls = run(tmp_path, "slurm.sbatch", "--workdir=a b", programs=programs, **job)
     assert code == status
     assert "run.py --coordinator=auto --workdir=a b" in calls

@@ -1,6 +1,5 @@
 """The evaluation steps of detectors and recognisers, by the back end in `config.predict.backend`."""
 
-import pathlib
 import threading
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from dbnet_jax.backends.sessions import Session, open_session
 from dbnet_jax.detection.network import detection_map, make_eval_step
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.models.variables import Variables
+from dbnet_jax.paths import as_path
 
 Images = UInt8[Array, "batch height width 3"] | UInt8[np.ndarray, "batch height width 3"]
 Words = UInt8[Array, "batch 32 width"] | UInt8[np.ndarray, "batch 32 width"]
@@ -71,15 +71,17 @@ def _given_network(config: ConfigDict, backend: str) -> _Given:
     field = f"`config.predict.network` (={name!r})"
     if backend == "xla":
         raise ValueError(f"{field} needs `config.predict.backend` 'openvino' or 'onnxruntime'")
-    if not pathlib.Path(name).is_file():
+    if not (file := as_path(name)).is_file():
         raise FileNotFoundError(f"{field} must be an ONNX file: --mode=export writes one")
     import onnx
 
     try:
-        model = onnx.load(name)
+        model = onnx.load_from_string(file.read_bytes())
     except Exception as error:  # of protobuf
         raise ValueError(f"{field} is no ONNX file ({error})") from error
     maps = tuple(output.name for output in model.graph.output)
+    if not maps:
+        raise ValueError(f"{field} is no ONNX file, or an empty one")
     if (needed := detection_map(config)) not in maps:
         raise ValueError(f"{field} has the outputs {', '.join(maps)}, and lacks {needed}, in which text is found")
     return _Given(model.SerializeToString(), maps)

@@ -14,6 +14,7 @@ from dbnet_jax.export import export_int8, export_litert, export_onnx, export_sta
 from dbnet_jax.export.weights import export_run, read_words, run_weights
 from dbnet_jax.images.decode import BadPicture, read_picture, reading_options
 from dbnet_jax.messages import check_choice
+from dbnet_jax.paths import as_path
 from dbnet_jax.training.task import task_of
 from dbnet_jax.typing import Image
 from dbnet_jax.weights.file import SUFFIX, Weights, load_weights
@@ -45,6 +46,8 @@ def run(options: Options) -> None:
             if options.size is None
             else f"--size is for litert: {options.format} takes every size"
         )
+    if options.int8 == "":
+        raise UsageError("--int8 is empty: it is a folder of pictures")
     if options.int8 is not None and options.format != "onnx":
         raise UsageError(f"--int8 is for --format=onnx: {options.format} has no int8")
     sizes = {} if options.size is None else {"size": options.size}
@@ -80,7 +83,7 @@ def _weights(options: Options, words: dict[str, Any]) -> tuple[Weights, list[str
 
 def _calibration(options: Options, weights: Weights, notes: list[str]) -> Iterator[Image]:
     """At most `_CALIBRATION` pictures, evenly chosen from those of --int8. Bad ones are added to `notes`."""
-    files = picture_files(pathlib.Path(options.int8), pathlib.Path(options.output).parent)
+    files = picture_files(as_path(options.int8), as_path(options.output), "int8")
     for file in files[:: math.ceil(len(files) / _CALIBRATION)]:
         try:
             yield read_picture(file, **reading_options(weights.config.predict)).image

@@ -30,7 +30,7 @@ HELP = (
     + "\n`dbnet-jax COMMAND --help` prints the flags of a command."
 )
 _HINT = "`--help` lists the flags, and a field is set as --config.section.field=value"
-_PATHS = ("workdir", "weights", "card", "input", "output", "detections", "truth")
+_PATHS = ("workdir", "weights", "card", "input", "output", "detections", "truth", "int8")
 
 
 class Flag(NamedTuple):

@@ -37,7 +37,7 @@ def pictures_of(
     return root, list(dict.fromkeys(file for path in paths for file in picture_files(path, output)))
 
 
-def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Path]:
+def picture_files(source: pathlib.Path, output: pathlib.Path, argument: str = "input") -> list[pathlib.Path]:
     """The pictures of `source` in order, without hidden ones and those in an `output` inside of it.
 
     **Returns:** files, and links that lead nowhere, with the suffix of a picture or of a PDF.
@@ -48,14 +48,16 @@ def picture_files(source: pathlib.Path, output: pathlib.Path) -> list[pathlib.Pa
         return [source]
     results, root = output.resolve(), source.resolve()
     if results == root:
-        raise ValueError(f"`output` (={str(output)!r}) must be another folder than `input`: pictures are written there")
+        raise ValueError(
+            f"`output` (={str(output)!r}) must be another folder than `{argument}`: pictures are written there"
+        )
     named = (file for file in visible_below(source) if file.suffix.lower() in _SUFFIXES)
     files = sorted(file for file in named if file.is_file() or _leads_nowhere(file))
     if results.is_relative_to(root):
         files = [file for file in files if not _real(file).is_relative_to(results)]
     if not files:
         kinds = ", ".join(sorted(_SUFFIXES))
-        raise FileNotFoundError(f"`input` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
+        raise FileNotFoundError(f"`{argument}` (={str(source)!r}) is no picture and no folder with pictures ({kinds})")
     return files
 
 

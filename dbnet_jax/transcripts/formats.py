@@ -23,6 +23,7 @@ def as_json(page: Page) -> dict[str, object]:
         "width": page.size[1],
         "text": page.text,
         **({"notes": list(page.notes)} if page.notes else {}),
+        **({"left_out": page.left_out} if page.left_out else {}),
         "lines": [{"text": line.text, "words": [_word_json(word) for word in line.words]} for line in page.lines],
     }
 

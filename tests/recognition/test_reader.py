@@ -61,7 +61,8 @@ def test_words_that_are_not_read_or_hardly_are_left_out():
     found = Detections([box(20 * i, 10, 18, 12) for i in range(3)], np.ones(3, np.float32))
     reader = Reader(BrightnessDetector(), Given())
     image = np.zeros((40, 80, 3), np.uint8)
-    assert reader.read_words(image, found).text == "b"
+    page = reader.read_words(image, found)
+    assert (page.text, page.left_out, as_json(page)["left_out"]) == ("b", 2, 2)
     reader.recognizer.config.predict.text_threshold = 0.0
     assert reader.read_words(image, found).text == "a b"
 
