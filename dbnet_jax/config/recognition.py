@@ -1,7 +1,5 @@
 """Every field of a recogniser's experiment that differs from those of a detector, and the checks of them."""
 
-from numbers import Real
-
 from ml_collections import ConfigDict, config_dict
 
 from dbnet_jax.backends import BACKENDS
@@ -98,7 +96,7 @@ def check_reading(predict: ConfigDict) -> None:
     for field in ("batch_size", "beam"):
         check_least(f"config.predict.{field}", predict[field], 1)
     least = predict.text_threshold
-    if not isinstance(least, Real) or not 0 <= least <= 1:
+    if not isinstance(least, int | float) or not 0 <= least <= 1:
         raise ValueError(f"`config.predict.text_threshold` (={least!r}) must be in [0, 1]")
     widths = tuple(predict.widths)
     if not widths or list(widths) != sorted(set(widths)) or any(width < 8 or width % 4 for width in widths):
