@@ -1,5 +1,6 @@
 """The pictures that a bulk job looks at: in folders, patterns, lists, archives and Parquet files."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ class Entry(NamedTuple):
     - `inside`: the place in the archive, see `Member`; None where the file is the picture.
     - `size`: in bytes, where it is known.
     - `problem`: why it cannot be read, where the listing has found this; otherwise "".
+    - `archive_size`: the bytes of the archive or Parquet file that it is in, where they are known.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Entry(NamedTuple):
     inside: str | int | None = None
     size: int | None = None
     problem: str = ""
+    archive_size: int | None = None
 
 
 class _Found(NamedTuple):
@@ -107,7 +110,10 @@ def _expand(path: str, output: str, listed: bool = False) -> _Input:
         return _Input(path.rstrip("/"), list(_below(path.rstrip("/"), output)))
     if not exists and not in_bucket(path) and not listed:
         raise FileNotFoundError(f"`input` (={path!r}) is not there")
-    size = size_of(path) if os.path.isfile(path) else None
+    size = None
+    if os.path.isfile(path) or archive_kind(path):  # in a bucket, an archive is opened all the same
+        with contextlib.suppress(OSError):  # reported where it is read
+            size = size_of(path)
     # The members of an archive have their names from it, as the files of a folder have.
     return _Input(path if archive_kind(path) else path.rpartition("/")[0], [_Found(path, size)])
 
@@ -146,7 +152,7 @@ def _entries_of(one: _Found, name: str, columns: str | None) -> Iterator[Entry]:
     try:
         for member in members_of(one.file, columns):
             if _is_picture(member):
-                yield Entry(before + member.name, one.file, member.inside, member.size, member.problem)
+                yield Entry(before + member.name, one.file, member.inside, member.size, member.problem, one.size)
     except UNREADABLE as error:
         yield Entry(name or os.path.basename(one.file), one.file, None, one.size, f"cannot be read: {error}")
 

@@ -54,7 +54,7 @@ def run(options: Options) -> None:
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """A machine that is taken away sends SIGTERM first. It ends the command as Ctrl-C does: it is no death at a shard."""
+    """SIGTERM, which comes before a machine is taken away, ends the command as Ctrl-C does: no death at a shard."""
     before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         yield

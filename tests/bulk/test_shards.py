@@ -16,6 +16,7 @@ from dbnet_jax.bulk.tries import Tries
 from tests.helpers.bulk import Widths, picture, records, write_pictures
 
 parquet = pytest.importorskip("pyarrow.parquet")
+pyarrow = pytest.importorskip("pyarrow")
 
 
 class Death(BaseException):
@@ -252,6 +253,19 @@ def test_a_job_with_another_plan_is_refused(folder, output, changed, said):
         (folder / "04.png").write_bytes(b"")
     with pytest.raises(PlanChanged, match=rf"`output` \(='{output}'\).*{said}"):
         open_plan(output, plan_of(folder, **{"box": 0.6, **(changed if isinstance(changed, dict) else {})}))
+
+
+@pytest.mark.parametrize("inside", ["", "/set.parquet"])
+def test_a_parquet_file_that_has_changed_is_refused(folder, output, inside):
+    def plan(index: int) -> Plan:
+        table = pyarrow.table({"name": ["a", "b"], "jpg": [picture(index), picture(2)]})
+        parquet.write_table(table, folder / "set.parquet", compression="none")
+        return make_plan(list_pictures([f"{folder}{inside}"], ""), 4, {})
+
+    open_plan(output, plan(0))
+    open_plan(output, plan(0))
+    with pytest.raises(PlanChanged, match=r"2 changed \((set\.parquet/)?a, (set\.parquet/)?b\)"):
+        open_plan(output, plan(500))
 
 
 def test_a_folder_with_files_of_others_is_refused(folder, output):
