@@ -31,6 +31,10 @@ def run(options: Options) -> None:
     if not options.inputs or options.output is None:
         missing = "output is missing: the folder for the results" if options.inputs else "input is missing: pictures"
         raise UsageError(f"--{missing}")
+    # A variable of the shell that is not set: an empty path would be the current folder.
+    for name, paths in (("input", options.inputs), ("output", [options.output])):
+        if "" in paths:
+            raise UsageError(f"--{name}= is empty: give a path, and check the variable that it comes from")
     check_choice("engine", options.engine, ENGINES)
     check_least("shard_size", options.shard_size, 1)
     if options.workers is not None:

@@ -5,6 +5,7 @@ import pathlib
 import signal
 
 import pytest
+from absl.app import UsageError
 
 from dbnet_jax.commands import bulk
 from dbnet_jax.commands.options import parse
@@ -46,3 +47,14 @@ def test_sigterm_ends_the_command_as_ctrl_c_does_and_is_no_death(folder, tmp_pat
     assert signal.getsignal(signal.SIGTERM) is before
     run(tmp_path, str(folder), f"--output={tmp_path}/out")
     assert {"part-00000.jsonl", "part-00000.parquet"} < set(os.listdir(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("flag", ["input", "output"])
+def test_an_empty_path_is_not_the_current_folder(folder, tmp_path, monkeypatch, flag):
+    monkeypatch.chdir(folder)
+    before = os.listdir()
+    paths = {"input": str(folder), "output": f"{tmp_path}/out", flag: ""}
+    with pytest.raises(UsageError, match=f"--{flag}= is empty"):
+        run(tmp_path, *(f"--{name}={path}" for name, path in paths.items()))
+    assert os.listdir() == before
+    assert not (tmp_path / "out").exists()
