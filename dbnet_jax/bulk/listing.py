@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from dbnet_jax.bulk.archives import UNREADABLE, Member, archive_kind, members_of
+from dbnet_jax.bulk.archives import UNREADABLE, Member, WrongColumns, archive_kind, members_of
 from dbnet_jax.bulk.places import files_below, size_of
 from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
@@ -66,7 +66,8 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
 
     **Returns:** the entries. An archive that cannot be read is one entry with a problem.
 
-    **Raises:** FileNotFoundError if an input does not exist, or contains no picture.
+    **Raises:** FileNotFoundError if an input does not exist, or contains no picture; ValueError if nothing can be read,
+    or a Parquet file lacks the `columns`.
     """
     found = [each for text in inputs for each in _inputs_of(text, output)]
     root = found[0].root if len(found) == 1 else _common([each.root for each in found])
@@ -82,6 +83,11 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
     if not entries:
         raise FileNotFoundError(
             f"`input` (={' '.join(inputs)!r}) contains no picture, no archive with pictures and no Parquet file"
+        )
+    first = next(iter(entries.values()))
+    if all(entry.problem for entry in entries.values()):
+        raise ValueError(
+            f"`input` (={' '.join(inputs)!r}) contains nothing that can be read; {first.name}: {first.problem}"
         )
     return list(entries.values())
 
@@ -154,6 +160,8 @@ def _entries_of(one: _Found, name: str, columns: str | None) -> Iterator[Entry]:
             if _is_picture(member):
                 yield Entry(before + member.name, one.file, member.inside, member.size, member.problem, one.size)
     except UNREADABLE as error:
+        if isinstance(error, WrongColumns) and columns is not None:
+            raise WrongColumns(f"{one.file}: {error}") from error
         yield Entry(name or os.path.basename(one.file), one.file, None, one.size, f"cannot be read: {error}")
 
 

@@ -11,7 +11,8 @@ from dbnet_jax.commands import bulk
 from dbnet_jax.commands.options import parse
 from tests.helpers.bulk import Widths, write_pictures
 
-pytest.importorskip("pyarrow")
+pyarrow = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow.parquet")
 
 
 class Job(Widths):
@@ -57,4 +58,11 @@ def test_an_empty_path_is_not_the_current_folder(folder, tmp_path, monkeypatch, 
     with pytest.raises(UsageError, match=f"--{flag}= is empty"):
         run(tmp_path, *(f"--{name}={path}" for name, path in paths.items()))
     assert os.listdir() == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_columns_that_are_not_there_end_the_command_before_it_has_a_plan(folder, tmp_path):
+    pyarrow.parquet.write_table(pyarrow.table({"jpg": [b"1"]}), folder / "set.parquet")
+    with pytest.raises(ValueError, match="'x' is none of jpg"):
+        run(tmp_path, str(folder), f"--output={tmp_path}/out", "--columns=x")
     assert not (tmp_path / "out").exists()
