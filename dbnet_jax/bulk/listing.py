@@ -98,7 +98,11 @@ def _inputs_of(text: str, output: str) -> Iterator[_Input]:
     if not path.lower().endswith(_LISTS) or (not in_bucket(path) and not os.path.isfile(path)):
         yield _expand(path, output)
         return
-    for line in filter(None, map(str.strip, as_path(path).read_text().splitlines())):
+    try:
+        lines = as_path(path).read_text(encoding="utf-8-sig").splitlines()  # Windows begins a list with a mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"`input` (={path!r}) must be UTF-8: save the list in this encoding ({error})") from error
+    for line in filter(None, map(str.strip, lines)):
         below = line if in_bucket(line) or line.startswith("/") else f"{path.rpartition('/')[0]}/{line}"
         yield _expand(below if in_bucket(below) else os.path.abspath(below), output, listed=True)
 

@@ -85,6 +85,17 @@ def test_several_inputs_have_one_root_and_each_picture_once(tree, tmp_path):
     assert found["missing.png"] == "missing.png: cannot be read: No such file or directory"
 
 
+def test_lists_of_windows_and_lists_that_are_no_utf8(tree):
+    (tree / "ü.png").write_bytes(picture(3))
+    file = tree / "list.txt"
+    file.write_bytes("a.png\r\nü.png\r\n".encode("utf-8-sig"))
+    assert read(list_pictures([str(file)], "")) == {"a.png": 40, "ü.png": 43}
+    for encoding in ("latin-1", "utf-16"):
+        file.write_bytes("ü.png\n".encode(encoding))
+        with pytest.raises(ValueError, match=r"`input` \(='.*/list\.txt'\) must be UTF-8"):
+            list_pictures([str(file)], "")
+
+
 def test_what_is_missing_or_empty_is_an_error(tree):
     with pytest.raises(FileNotFoundError, match=r"`input` \(='.*/nothing'\) is not there"):
         list_pictures([f"{tree}/nothing"], "")
