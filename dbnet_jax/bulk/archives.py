@@ -33,6 +33,10 @@ _NAMES = ("name", "file_name", "filename", "image.path", "path", "file", "__key_
 _ROWS = 64  # rows of a Parquet file that are in memory at a time
 
 
+class WrongColumns(ValueError):
+    """A Parquet file lacks the columns that are asked for, or more than one could be meant."""
+
+
 class Member(NamedTuple):
     """A file in an archive, or a row of a Parquet file.
 
@@ -192,7 +196,7 @@ def _parquet(file: str) -> Iterator[Any]:
 def _columns(schema: "pyarrow.Schema", columns: str | None) -> tuple[str, str | None]:
     """The columns of the bytes and of the names. A field of a struct is STRUCT.FIELD.
 
-    **Raises:** ValueError if the column of the bytes is missing, or one of several.
+    **Raises:** WrongColumns.
     """
     import pyarrow.types as types
 
@@ -200,14 +204,21 @@ def _columns(schema: "pyarrow.Schema", columns: str | None) -> tuple[str, str | 
     holding = [name for name, kind in fields.items() if types.is_binary(kind) or types.is_large_binary(kind)]
     if columns is not None:
         content, _, named = columns.partition(",")
-        for name in filter(None, (content, named)):
+        for name in (content, *([named] if named else [])):
             if name not in fields:
-                raise ValueError(f"`columns` (={columns!r}): {name!r} is none of {', '.join(fields)}")
+                raise WrongColumns(f"`columns` (={columns!r}): {name!r} is none of {', '.join(fields)}")
+        if content not in holding:
+            raise WrongColumns(
+                f"`columns` (={columns!r}): {content!r} is {fields[content]}, and must be bytes: "
+                + (f"choose one of {', '.join(holding)}" if holding else "no column of the file is")
+            )
+        if named in holding or (named and types.is_nested(fields[named])):
+            raise WrongColumns(f"`columns` (={columns!r}): {named!r} is {fields[named]}, and must be texts or numbers")
         return content, named or None
     likely = [name for name in _BYTES if name in holding]
     if not likely and len(holding) != 1:
         what = f"several columns of bytes ({', '.join(holding)})" if holding else "no column of bytes"
-        raise ValueError(f"has {what}, of {', '.join(fields)}: --columns=BYTES,NAME chooses the columns")
+        raise WrongColumns(f"has {what}, of {', '.join(fields)}: --columns=BYTES,NAME chooses the columns")
     content = (likely or holding)[0]
     usable = [n for n, kind in fields.items() if types.is_string(kind) or types.is_large_string(kind)]
     usable += [n for n, kind in fields.items() if types.is_integer(kind)]

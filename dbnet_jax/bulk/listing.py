@@ -1,11 +1,12 @@
 """The pictures that a bulk job looks at: in folders, patterns, lists, archives and Parquet files."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from dbnet_jax.bulk.archives import UNREADABLE, Member, archive_kind, members_of
+from dbnet_jax.bulk.archives import UNREADABLE, Member, WrongColumns, archive_kind, members_of
 from dbnet_jax.bulk.places import files_below, size_of
 from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
@@ -23,6 +24,7 @@ class Entry(NamedTuple):
     - `inside`: the place in the archive, see `Member`; None where the file is the picture.
     - `size`: in bytes, where it is known.
     - `problem`: why it cannot be read, where the listing has found this; otherwise "".
+    - `archive_size`: the bytes of the archive or Parquet file that it is in, where they are known.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Entry(NamedTuple):
     inside: str | int | None = None
     size: int | None = None
     problem: str = ""
+    archive_size: int | None = None
 
 
 class _Found(NamedTuple):
@@ -63,7 +66,8 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
 
     **Returns:** the entries. An archive that cannot be read is one entry with a problem.
 
-    **Raises:** FileNotFoundError if an input does not exist, or contains no picture.
+    **Raises:** FileNotFoundError if an input does not exist, or contains no picture; ValueError if nothing can be read,
+    or a Parquet file lacks the `columns`.
     """
     found = [each for text in inputs for each in _inputs_of(text, output)]
     root = found[0].root if len(found) == 1 else _common([each.root for each in found])
@@ -80,6 +84,11 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
         raise FileNotFoundError(
             f"`input` (={' '.join(inputs)!r}) contains no picture, no archive with pictures and no Parquet file"
         )
+    first = next(iter(entries.values()))
+    if all(entry.problem for entry in entries.values()):
+        raise ValueError(
+            f"`input` (={' '.join(inputs)!r}) contains nothing that can be read; {first.name}: {first.problem}"
+        )
     return list(entries.values())
 
 
@@ -89,7 +98,11 @@ def _inputs_of(text: str, output: str) -> Iterator[_Input]:
     if not path.lower().endswith(_LISTS) or (not in_bucket(path) and not os.path.isfile(path)):
         yield _expand(path, output)
         return
-    for line in filter(None, map(str.strip, as_path(path).read_text().splitlines())):
+    try:
+        lines = as_path(path).read_text(encoding="utf-8-sig").splitlines()  # Windows begins a list with a mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"`input` (={path!r}) must be UTF-8: save the list in this encoding ({error})") from error
+    for line in filter(None, map(str.strip, lines)):
         below = line if in_bucket(line) or line.startswith("/") else f"{path.rpartition('/')[0]}/{line}"
         yield _expand(below if in_bucket(below) else os.path.abspath(below), output, listed=True)
 
@@ -107,7 +120,10 @@ def _expand(path: str, output: str, listed: bool = False) -> _Input:
         return _Input(path.rstrip("/"), list(_below(path.rstrip("/"), output)))
     if not exists and not in_bucket(path) and not listed:
         raise FileNotFoundError(f"`input` (={path!r}) is not there")
-    size = size_of(path) if os.path.isfile(path) else None
+    size = None
+    if os.path.isfile(path) or archive_kind(path):  # in a bucket, an archive is opened all the same
+        with contextlib.suppress(OSError):  # reported where it is read
+            size = size_of(path)
     # The members of an archive have their names from it, as the files of a folder have.
     return _Input(path if archive_kind(path) else path.rpartition("/")[0], [_Found(path, size)])
 
@@ -146,8 +162,10 @@ def _entries_of(one: _Found, name: str, columns: str | None) -> Iterator[Entry]:
     try:
         for member in members_of(one.file, columns):
             if _is_picture(member):
-                yield Entry(before + member.name, one.file, member.inside, member.size, member.problem)
+                yield Entry(before + member.name, one.file, member.inside, member.size, member.problem, one.size)
     except UNREADABLE as error:
+        if isinstance(error, WrongColumns) and columns is not None:
+            raise WrongColumns(f"{one.file}: {error}") from error
         yield Entry(name or os.path.basename(one.file), one.file, None, one.size, f"cannot be read: {error}")
 
 

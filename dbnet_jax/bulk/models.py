@@ -1,5 +1,6 @@
 """The detector, or the detector and the recogniser, of a bulk job."""
 
+import hashlib
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,15 @@ from dbnet_jax.bulk.shards import Find
 from dbnet_jax.detection.outputs import picture_json
 from dbnet_jax.detector import Detector
 from dbnet_jax.models.variables import Variables
+from dbnet_jax.paths import as_path
 from dbnet_jax.reader import Reader
 from dbnet_jax.recognition.recognizer import Recognizer
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.transcripts.formats import as_json
 from dbnet_jax.weights.digest import weights_digest
+
+_FILES = ("network", "lexicon")
+"""Fields of `predict` that name a file."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Network:
             "model": self.config["model"],
             **{f"predict.{name}": value for name, value in predict.items() if name != "password"},
             "predict.password": predict.get("password") is not None,
+            **{f"predict.{name} (content)": _digest(name, predict[name]) for name in _FILES if predict.get(name)},
         }
 
 
@@ -75,6 +81,13 @@ class TextModels:
             )
         reader = Reader(detector, Recognizer(ConfigDict(self.recognizer.config), self.recognizer.variables))
         return lambda sources: _read(reader, sources)
+
+
+def _digest(field: str, file: str) -> str:
+    try:
+        return f"sha256:{hashlib.sha256(as_path(file).expanduser().read_bytes()).hexdigest()}"
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"`config.predict.{field}` (={file!r}) is not there: correct its path") from error
 
 
 def _read(reader: Reader, sources: Iterable[Source]) -> Generator[Record | ValueError, None, None]:

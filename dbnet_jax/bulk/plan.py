@@ -10,7 +10,7 @@ from dbnet_jax.bulk.output import PLAN, part_name, put
 from dbnet_jax.messages import plural
 from dbnet_jax.paths import as_path
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST_LISTED = 3
 
 
@@ -85,7 +85,7 @@ def _load(output: str) -> Plan:
 
 def _identity(entry: Entry) -> list[object]:
     """What must stay. The folder of the pictures may move."""
-    return [entry.name, entry.inside, entry.size]
+    return [entry.name, entry.inside, entry.size, entry.archive_size]
 
 
 def _changed_options(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -69,9 +69,18 @@ class ShardWorker:
         """
         about = read_part(self.output, shard.number, shard.digest)
         if about is None:
+            find = self._loaded()  # before the try: a process that ends at this is no death at a shard
             with Tries(self.output, shard.number) as tries:
-                about = self._write(shard, self._records(shard, tries))
+                about = self._write(shard, self._records(find, shard, tries))
         return Done(shard.number, about["pictures"], about["unreadable"])
+
+    def _loaded(self) -> Find:
+        """The models, which have looked at a blank picture: the first look compiles the network."""
+        if self._find is None:
+            find = self.models.load()
+            _check(find)
+            self._find = find
+        return self._find
 
     def _write(self, shard: Shard, records: list[Record]) -> dict[str, Any]:
         lines = as_lines(records)
@@ -87,16 +96,14 @@ class ShardWorker:
         put(f"{part}.parquet", as_parquet(records, self.models.reading, about))
         return about
 
-    def _records(self, shard: Shard, tries: Tries) -> list[Record]:
-        if self._find is None:
-            self._find = self.models.load()
+    def _records(self, find: Find, shard: Shard, tries: Tries) -> list[Record]:
         if not tries.one_at_a_time:
             try:
-                return list(self._look(self._find, shard.entries))
+                return list(self._look(find, shard.entries))
             except Exception as error:
                 what = f"{type(error).__name__}: {error}"
                 logging.warning("%s: its pictures are looked at one at a time: %s", part_name(shard.number), what)
-        return list(self._carefully(self._find, shard.entries, tries))
+        return list(self._carefully(find, shard.entries, tries))
 
     def _carefully(self, find: Find, entries: Iterable[Entry], tries: Tries) -> Iterator[Record]:
         """One picture at a time, without those that killed processes."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -30,6 +31,10 @@ def run(options: Options) -> None:
     if not options.inputs or options.output is None:
         missing = "output is missing: the folder for the results" if options.inputs else "input is missing: pictures"
         raise UsageError(f"--{missing}")
+    # A variable of the shell that is not set: an empty path would be the current folder.
+    for name, paths in (("input", options.inputs), ("output", [options.output])):
+        if "" in paths:
+            raise UsageError(f"--{name}= is empty: give a path, and check the variable that it comes from")
     check_choice("engine", options.engine, ENGINES)
     check_least("shard_size", options.shard_size, 1)
     if options.workers is not None:
@@ -43,11 +48,22 @@ def run(options: Options) -> None:
         if options.engine == "ray":
             jax.config.update("jax_platforms", "cpu")  # this process only gives out work: accelerators are the workers'
             stack.enter_context(ray_cluster())
+        stack.enter_context(_sigterm_as_ctrl_c())  # after Ray, which has a handler of its own
         done = _run(options, entries, output)
     pictures, unreadable = sum(one.pictures for one in done), sum(one.unreadable for one in done)
     print(f"{plural(pictures, 'picture')}, {unreadable:,} of them unreadable (column error)\nresults: {output}")
     if pictures == unreadable:
         sys.exit(f"--input={' '.join(options.inputs)}: nothing in it could be read as a picture")
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM, which comes before a machine is taken away, ends the command as Ctrl-C does: no death at a shard."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: Options, entries: Sequence[Entry], output: str) -> list[Done]:

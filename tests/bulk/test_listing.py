@@ -85,6 +85,17 @@ def test_several_inputs_have_one_root_and_each_picture_once(tree, tmp_path):
     assert found["missing.png"] == "missing.png: cannot be read: No such file or directory"
 
 
+def test_lists_of_windows_and_lists_that_are_no_utf8(tree):
+    (tree / "ü.png").write_bytes(picture(3))
+    file = tree / "list.txt"
+    file.write_bytes("a.png\r\nü.png\r\n".encode("utf-8-sig"))
+    assert read(list_pictures([str(file)], "")) == {"a.png": 40, "ü.png": 43}
+    for encoding in ("latin-1", "utf-16"):
+        file.write_bytes("ü.png\n".encode(encoding))
+        with pytest.raises(ValueError, match=r"`input` \(='.*/list\.txt'\) must be UTF-8"):
+            list_pictures([str(file)], "")
+
+
 def test_what_is_missing_or_empty_is_an_error(tree):
     with pytest.raises(FileNotFoundError, match=r"`input` \(='.*/nothing'\) is not there"):
         list_pictures([f"{tree}/nothing"], "")
@@ -169,14 +180,27 @@ def test_parquet(tmp_path, content, columns, names):
         ({"x": PNGS, "y": PNGS}, None, r"several columns of bytes \(x, y\), of x, y: --columns=BYTES,NAME"),
         ({"x": [1]}, None, "no column of bytes, of x"),
         ({"x": PNGS}, "x,z", r"`columns` \(='x,z'\): 'z' is none of x"),
+        ({"x": PNGS}, ",x", r"`columns` \(=',x'\): '' is none of x"),
+        ({"x": PNGS, "z": [1] * 5}, "z", r"`columns` \(='z'\): 'z' is int64, and must be bytes: choose one of x"),
+        ({"x": [1]}, "x", "'x' is int64, and must be bytes: no column of the file is"),
+        ({"image": STRUCTS}, "image", r"'image' is struct<.*>, and must be bytes: choose one of image\.bytes"),
+        ({"x": PNGS, "image": STRUCTS}, "x,image", "'image' is struct<.*>, and must be texts or numbers"),
+        ({"x": PNGS, "y": PNGS}, "x,y", "'y' is binary, and must be texts or numbers"),
     ],
 )
 def test_parquet_whose_columns_are_not_known(tmp_path, content, columns, reason):
     parquet.write_table(table(**content), tmp_path / "set.parquet")
-    (entry,) = list_pictures([f"{tmp_path}/set.parquet"], "", columns)
-    assert entry.name == "set.parquet"
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(entry.problem)
+    with pytest.raises(ValueError, match=rf"set\.parquet.*{reason}"):
+        list_pictures([f"{tmp_path}/set.parquet"], "", columns)
+    # Beside other files, it is a row with the reason. Columns that a person has named must be there all the same.
+    (tmp_path / "a.png").write_bytes(picture(0))
+    if columns is None:
+        _, entry = list_pictures([str(tmp_path)], "")
+        assert entry.name == "set.parquet"
+        assert entry.problem.startswith("cannot be read: has ")
+    else:
+        with pytest.raises(ValueError, match=reason):
+            list_pictures([str(tmp_path)], "", columns)
 
 
 def test_a_row_without_bytes_has_a_reason(tmp_path):

@@ -74,3 +74,20 @@ def test_the_options_of_a_job_follow_weights_and_settings_and_keep_the_password_
     assert options(box_threshold=0.5)["predict.box_threshold"] == 0.5
     assert "sesame" not in json.dumps(options(password="sesame"))
     assert options(password="sesame") != options()
+
+
+@pytest.mark.parametrize("field", ["network", "lexicon"])
+def test_the_options_of_a_job_follow_the_content_of_files(tmp_path, field):
+    def options(content: bytes | None) -> dict[str, object]:
+        config = default_config()
+        with config.unlocked():
+            config.predict[field] = f"{tmp_path}/file"
+        if content is not None:
+            (tmp_path / "file").write_bytes(content)
+        return Network.of(config, {}).options()
+
+    with pytest.raises(FileNotFoundError, match=rf"`config\.predict\.{field}` \(='{tmp_path}/file'\) is not there"):
+        options(None)
+    one, two = options(b"one"), options(b"two")
+    assert one == options(b"one")
+    assert [name for name in one if one[name] != two[name]] == [f"predict.{field} (content)"]

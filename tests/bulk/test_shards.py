@@ -16,6 +16,7 @@ from dbnet_jax.bulk.tries import Tries
 from tests.helpers.bulk import Widths, picture, records, write_pictures
 
 parquet = pytest.importorskip("pyarrow.parquet")
+pyarrow = pytest.importorskip("pyarrow")
 
 
 class Death(BaseException):
@@ -129,8 +130,18 @@ def test_a_picture_on_which_the_models_fail_is_a_row_and_the_others_are_found(fo
 def test_models_that_always_fail_end_the_job_and_write_nothing(folder, output):
     with pytest.raises(RuntimeError, match="out of memory on the device"):
         ShardWorker(Widths(broken=True), output).do(plan_of(folder).shards[0])
+    assert os.listdir(output) == []
+
+
+def test_models_that_fail_later_end_the_job_and_blame_no_picture(folder, output):
+    worker = ShardWorker(Widths(), output)
+    first, second, _ = plan_of(folder).shards
+    worker.do(first)
+    worker._find = Widths(broken=True).load()
+    with pytest.raises(RuntimeError, match="out of memory on the device"):
+        worker.do(second)
     assert os.listdir(f"{output}/tries") == []
-    assert rows(output) == []
+    assert rows(output) == expected(*range(4))
 
 
 def lives(output: str, shard, **models: object) -> Iterator[str]:
@@ -167,6 +178,21 @@ def test_deaths_that_no_picture_caused_leave_no_picture_out(folder, output, monk
     for fatal in steps:
         last = next(lives(output, shard))
         assert last == ("dead" if fatal else f"done: {Done(0, 10, 0)}")
+    assert rows(output) == expected(*range(10))
+
+
+def test_deaths_while_the_network_is_loaded_or_compiled_blame_no_picture_and_no_shard(folder, output, monkeypatch):
+    shard = plan_of(folder, 10).shards[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(Widths, "load", mock.Mock(side_effect=Death))
+        assert [*lives(output, shard)] == ["dead"] * 9
+    assert [*lives(output, shard, deadly=(64,))] == ["dead"] * 9  # a blank picture is 64 pixels wide
+    assert os.listdir(output) == []
+    # A death in the middle of the shard counts, and those at the network do not add to it.
+    assert next(lives(output, shard, deadly=(41,))) == "dead"
+    assert [*lives(output, shard, deadly=(64,))] == ["dead"] * 9
+    assert not Tries(output, 0).__enter__().one_at_a_time
+    assert [*lives(output, shard)] == [f"done: {Done(0, 10, 0)}"]
     assert rows(output) == expected(*range(10))
 
 
@@ -227,6 +253,19 @@ def test_a_job_with_another_plan_is_refused(folder, output, changed, said):
         (folder / "04.png").write_bytes(b"")
     with pytest.raises(PlanChanged, match=rf"`output` \(='{output}'\).*{said}"):
         open_plan(output, plan_of(folder, **{"box": 0.6, **(changed if isinstance(changed, dict) else {})}))
+
+
+@pytest.mark.parametrize("inside", ["", "/set.parquet"])
+def test_a_parquet_file_that_has_changed_is_refused(folder, output, inside):
+    def plan(index: int) -> Plan:
+        table = pyarrow.table({"name": ["a", "b"], "jpg": [picture(index), picture(2)]})
+        parquet.write_table(table, folder / "set.parquet", compression="none")
+        return make_plan(list_pictures([f"{folder}{inside}"], ""), 4, {})
+
+    open_plan(output, plan(0))
+    open_plan(output, plan(0))
+    with pytest.raises(PlanChanged, match=r"2 changed \((set\.parquet/)?a, (set\.parquet/)?b\)"):
+        open_plan(output, plan(500))
 
 
 def test_a_folder_with_files_of_others_is_refused(folder, output):
