@@ -66,15 +66,16 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
 
     **Returns:** the entries. An archive that cannot be read is one entry with a problem.
 
-    **Raises:** FileNotFoundError if an input does not exist, or contains no picture; ValueError if nothing can be read,
-    or a Parquet file lacks the `columns`.
+    **Raises:** FileNotFoundError if an input does not exist, or contains no picture; WrongColumns if a Parquet file
+    lacks the `columns`, or if the columns of none of the files are found; ValueError for a list that is no UTF-8.
     """
     found = [each for text in inputs for each in _inputs_of(text, output)]
     root = found[0].root if len(found) == 1 else _common([each.root for each in found])
     files = {one.file: one for each in found for one in each.files}  # each once
     entries: dict[str, Entry] = {}
+    wrong: list[WrongColumns] = []
     for one in sorted(files.values()):
-        for entry in _entries_of(one, _relative(one.file, root), columns):
+        for entry in _entries_of(one, _relative(one.file, root), columns, wrong):
             name = entry.name
             number = 2
             while name in entries:
@@ -84,11 +85,8 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
         raise FileNotFoundError(
             f"`input` (={' '.join(inputs)!r}) contains no picture, no archive with pictures and no Parquet file"
         )
-    first = next(iter(entries.values()))
-    if all(entry.problem for entry in entries.values()):
-        raise ValueError(
-            f"`input` (={' '.join(inputs)!r}) contains nothing that can be read; {first.name}: {first.problem}"
-        )
+    if wrong and (columns is not None or len(wrong) == len(entries)):
+        raise wrong[0]
     return list(entries.values())
 
 
@@ -154,7 +152,8 @@ def _characters(token: str) -> str:
     return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
 
 
-def _entries_of(one: _Found, name: str, columns: str | None) -> Iterator[Entry]:
+def _entries_of(one: _Found, name: str, columns: str | None, wrong: list[WrongColumns]) -> Iterator[Entry]:
+    """The pictures of a file. A Parquet file with wrong columns is one entry with a problem, and is put in `wrong`."""
     if not archive_kind(one.file):
         yield Entry(name, one.file, None, one.size)
         return
@@ -164,8 +163,8 @@ def _entries_of(one: _Found, name: str, columns: str | None) -> Iterator[Entry]:
             if _is_picture(member):
                 yield Entry(before + member.name, one.file, member.inside, member.size, member.problem, one.size)
     except UNREADABLE as error:
-        if isinstance(error, WrongColumns) and columns is not None:
-            raise WrongColumns(f"{one.file}: {error}") from error
+        if isinstance(error, WrongColumns):
+            wrong.append(WrongColumns(f"{one.file}: {error}"))
         yield Entry(name or os.path.basename(one.file), one.file, None, one.size, f"cannot be read: {error}")
 
 
