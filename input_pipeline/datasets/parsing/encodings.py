@@ -125,5 +125,7 @@ def _common_share(text: bytes, name: str) -> float:
         foreign = [character for character in text.decode(name) if not character.isascii()]
     except UnicodeDecodeError:
         return 0.0
-    common = sum(re.fullmatch(_COMMON[name], character.encode(name)) is not None for character in foreign)
+    # A few pairs of bytes in Big5 are a letter and an accent, neither of which has bytes of its own.
+    written = [character.encode(name, "ignore") for character in foreign]
+    common = sum(re.fullmatch(_COMMON[name], one) is not None for one in written)
     return common / max(1, len(foreign))

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dbnet_jax.evaluation.submissions.formats import parse_truth
@@ -201,6 +201,7 @@ def parse_in_folder(data, file):
 @pytest.mark.parametrize(("reader", "line"), LINES)
 @settings(max_examples=200)
 @given(mutations=MUTATIONS)
+@example(mutations=[(0.0, 0, b"\x88b")])  # in Big5 a letter with an accent, as two characters
 def test_mutated_lines(reader, line, mutations):
     good = line.encode()
     bad = re.sub(rb"[\r\n]", b"", mutate(good, mutations))
