@@ -130,7 +130,7 @@ class Detector:
     def with_options(self, **overrides: Any) -> "Detector":
         """The same detector with other fields of `config.predict`. The weights and the compiled network are shared.
 
-        Another `backend`, `network` or `map` prepares the network again.
+        Another `backend` or `network` prepares the network again, and with a `network` another `map`.
 
         **Arguments:** `overrides`: as in `from_checkpoint`.
 
@@ -143,7 +143,7 @@ class Detector:
         check_predict(config.predict)
         other = copy.copy(self)
         other._configure(config)
-        if any(config.predict[name] != self.config.predict[name] for name in ("backend", "network", "map")):
+        if _program(config.predict) != _program(self.config.predict):
             other._eval_step = detection_step(config, self._mesh)
         return other
 
@@ -343,6 +343,11 @@ def _check_task(config: ConfigDict) -> None:
             f"`config.task` (={config.task!r}) must be 'detection': these weights find no text. Recognizer takes those "
             "of a recogniser, and --mode=read takes them as --recognizer"
         )
+
+
+def _program(predict: ConfigDict) -> tuple[str, ...]:
+    """What decides which program runs the network. The map counts where a file, which may lack it, is the network."""
+    return predict.backend, predict.network, predict.map if predict.network else ""
 
 
 def _check_several(images: Iterable[Source]) -> None:

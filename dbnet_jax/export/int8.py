@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.backends.sessions import open_session
 from dbnet_jax.detection.looks import Looks
-from dbnet_jax.export.files import checked_path, metadata, write
-from dbnet_jax.export.onnx import SUFFIX
+from dbnet_jax.export.files import checked_path, write
+from dbnet_jax.export.onnx import SUFFIX, onnx_content
 from dbnet_jax.export.program import Network, program_of
 from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.typing import Image
@@ -57,13 +57,7 @@ def export_int8(network: Network, path: str | os.PathLike[str], pictures: Iterab
     inputs = [_look(predict, image, size) for image, size in zip(pictures, sizes, strict=False)]
     if not inputs:
         raise ValueError("`pictures` (=[]) must be pictures of the kind that will be looked at, some 50")
-    from dbnet_jax.onnx_graph.graph import set_metadata
-    from dbnet_jax.onnx_graph.networks import detector_graph
-
-    normalization = network.config.data.normalization
-    model = detector_graph(program.model, program.variables, normalization, [program.output])
-    set_metadata(model, metadata(network, path))
-    content = _quantised(model.SerializeToString(), inputs)
+    content = _quantised(onnx_content(network, program, path), inputs)
     run, exact = open_session("openvino", content), jax.jit(program.function)
     difference = 0.0
     for images in inputs[:_COMPARED]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import pathlib
 from typing import Any
 
 from dbnet_jax.backends.sessions import open_session
@@ -32,21 +33,25 @@ def export_onnx(network: Network, path: str | os.PathLike[str]) -> float:
     **Raises:** ImportError without the package onnx; ValueError for an attention decoder, or if the file differs from
     JAX; NotImplementedError if an operation of the network has no translation. Nothing is written then.
     """
-    path = checked_path(path, SUFFIX)
+    path, program = checked_path(path, SUFFIX), program_of(network)
+    content = onnx_content(network, program, path)
+    difference = checked_difference(program, _runner(program, content))
+    write(path, content)
+    return difference
+
+
+def onnx_content(network: Network, program: Program, path: pathlib.Path) -> bytes:
+    """The content of the file at `path`, with the config and the card. **Raises:** as `export_onnx`."""
     from dbnet_jax.onnx_graph.graph import set_metadata
     from dbnet_jax.onnx_graph.networks import detector_graph, recognizer_graph
 
-    program = program_of(network)
     if program.reads:
         model = recognizer_graph(program.model, program.variables)
     else:
         normalization = network.config.data.normalization
         model = detector_graph(program.model, program.variables, normalization, [program.output])
     set_metadata(model, metadata(network, path))
-    content = model.SerializeToString()
-    difference = checked_difference(program, _runner(program, content))
-    write(path, content)
-    return difference
+    return bytes(model.SerializeToString())
 
 
 def _runner(program: Program, content: bytes) -> Any:
