@@ -53,6 +53,8 @@ class ReadingPage:
         figure = write_figure(self._folder, f"{file_stem(len(self._cards) + 1, name)}.jpg", shown, alt)
         placed = [_placed(word, scale) for word in page.words]
         facts = [plural(len(page.lines), "line")]
+        if page.left_out:
+            facts.append(f"{page.left_out:,} hardly readable, left out")
         self._cards.append(_Card(name, figure, placed, page.text, [("detected", len(placed), "words")], facts))
         self.files.append(figure.file)
 

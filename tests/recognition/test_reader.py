@@ -9,6 +9,7 @@ import pytest
 from dbnet_jax import reader
 from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.images.crops import cut_between
+from dbnet_jax.pages.reading import ReadingPage
 from dbnet_jax.postprocess import Detections
 from dbnet_jax.reader import Line, Page, Reader, Word
 from dbnet_jax.recognition import Recognition, Recognizer
@@ -53,7 +54,7 @@ def test_the_surer_turn_of_a_tall_word_is_taken():
     assert word.score == 0.9
 
 
-def test_words_that_are_not_read_or_hardly_are_left_out():
+def test_words_that_are_not_read_or_hardly_are_left_out(tmp_path):
     class Given(Shades):
         def read_upright(self, crops):
             return [Recognition("a", 0.19), Recognition("b", 0.2), Recognition("", 0.9)]
@@ -63,6 +64,9 @@ def test_words_that_are_not_read_or_hardly_are_left_out():
     image = np.zeros((40, 80, 3), np.uint8)
     page = reader.read_words(image, found)
     assert (page.text, page.left_out, as_json(page)["left_out"]) == ("b", 2, 2)
+    written = ReadingPage(tmp_path, "title")
+    written.add("a.png", image, page)
+    assert "2 hardly readable, left out" in written.close({}).read_text()
     reader.recognizer.config.predict.text_threshold = 0.0
     assert reader.read_words(image, found).text == "a b"
 
