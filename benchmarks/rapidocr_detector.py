@@ -3,8 +3,7 @@
     python benchmarks/rapidocr_detector.py --weights=small-word --data=icdar2015 --dir=DIR
     python benchmarks/rapidocr_detector.py --weights=RUN --data=msra_td500 --dir=DIR --threads=2 --json=result.json
 
-Needs rapidocr and onnxruntime, and onnx unless --no-onnx leaves our network in ONNX Runtime out. The file
-benchmarks/README.md says how to read the numbers.
+Needs rapidocr and onnxruntime, and what --backends names. The file benchmarks/README.md says how to read the numbers.
 """
 
 import argparse
@@ -19,16 +18,16 @@ from typing import Any
 
 import numpy as np
 from parts import measuring
-from parts.rapidocr_sides import Side, check, make_detectors, our_side, their_side
+from parts.rapidocr_sides import BACKENDS, Side, check, make_detectors, our_side, their_side
 
 # The folder of this file comes last: it has names of packages, and this file has that of RapidOCR.
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path = [str(HERE.parent), *(path for path in sys.path if pathlib.Path(path).resolve() != HERE), str(HERE)]
 
-PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "onnxruntime", "rapidocr")
+PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "onnxruntime", "openvino", "rapidocr")
 STAGES = ("preparation", "network", "post-processing")
 WAYS = ("pixels to polygons", "files to polygons")
-THEIRS, THEIRS_DEFAULT = "RapidOCR", "RapidOCR, its own size"
+THEIRS, THEIRS_DEFAULT, THEIRS_OPENVINO = "RapidOCR", "RapidOCR, its own size", "RapidOCR, OpenVINO"
 # ONNX Runtime's threads look for more work a while before they sleep; the next side's time is not to pay for that.
 PAUSE = 0.03
 
@@ -48,6 +47,8 @@ def main() -> None:
     detectors = make_detectors(options)
     sides = {name: our_side(detector) for name, detector in detectors.items()}
     sides |= {THEIRS: their_side(options.size, options.threads), THEIRS_DEFAULT: their_side(None, options.threads)}
+    if "openvino" in options.backends:
+        sides[THEIRS_OPENVINO] = their_side(options.size, options.threads, "openvino")
     # Before anything is compiled.
     first = {name: float(time_stages(side, image).sum()) for name, side in sides.items()}
     check(detectors, sides[THEIRS_DEFAULT], image, options.threads)
@@ -76,7 +77,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=20, help="how many photos are timed, evenly over the split")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each, of which the median is shown")
     parser.add_argument("--keep-memory", action="store_true", help="freed memory stays, for all sides (cpu_memory.py)")
-    parser.add_argument("--no-onnx", action="store_true", help="leaves our network as ONNX out")
+    parser.add_argument("--backends", nargs="*", choices=BACKENDS, default=["onnxruntime"], help="of ours, beside XLA")
+    parser.add_argument("--int8", help="the ONNX file of the weights in int8 (--mode=export --int8), for OpenVINO")
     parser.add_argument("--no-quality", action="store_true", help="leaves the scores out")
     parser.add_argument("--json", help="a file to write the result to")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""The detectors that rapidocr_detector.py compares, taken to pieces: ours by XLA, ours by ONNX Runtime, RapidOCR's."""
+"""The detectors that rapidocr_detector.py compares, taken to pieces: ours by each back end, and RapidOCR's."""
 
 import argparse
 import functools
@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-OURS, OURS_ONNX = "ours, XLA", "ours, ONNX Runtime"
+OURS, OURS_ONNX, OURS_INT8 = "ours, XLA", "ours, ONNX Runtime", "ours, OpenVINO int8"
 OURS_DEFAULT, OURS_LOOKS = "ours, its own settings", "ours, several looks"
+BACKENDS = {"onnxruntime": OURS_ONNX, "openvino": "ours, OpenVINO", "openvino_float32": "ours, OpenVINO float32"}
+"""The name of our side in each back end beside XLA."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Side:
 
 
 def make_detectors(options: argparse.Namespace) -> dict[str, Any]:
-    """Ours by XLA, and by ONNX Runtime unless it is left out; all but the size as the weights' own config says.
+    """Ours by XLA, by each of `--backends`, and in int8; all but the size as the weights' own config says.
 
     And ours with all settings of that config, and with several looks at each photo.
     """
@@ -60,7 +62,10 @@ def make_detectors(options: argparse.Namespace) -> dict[str, Any]:
         OURS_DEFAULT: load(backend="xla"),
         OURS_LOOKS: load(resize="short", size=None, backend="xla", **several),
     }
-    return detectors if options.no_onnx else detectors | {OURS_ONNX: load(**fixed, backend="onnxruntime")}
+    detectors |= {BACKENDS[name]: load(**fixed, backend=name) for name in options.backends}
+    if options.int8:
+        detectors[OURS_INT8] = load(**fixed, backend="openvino", network=options.int8)
+    return detectors
 
 
 def difference(ours: Any, theirs: Any, image: np.ndarray) -> float:
@@ -94,24 +99,25 @@ def our_side(detector: Any) -> Side:
     return Side(lambda image: detector._fit(image, detector._looks.first_size), network, finish, many)
 
 
-def make_rapidocr(threads: int) -> Any:
-    """RapidOCR's text detector alone, with its own config but for the threads."""
-    from rapidocr import RapidOCR
+def make_rapidocr(threads: int, engine: str = "onnxruntime") -> Any:
+    """RapidOCR's text detector alone, with its own config but for the threads and the program that runs the network."""
+    from rapidocr import EngineType, RapidOCR
 
-    settings = {"EngineConfig.onnxruntime.intra_op_num_threads": threads, "Global.log_level": "error"}
+    settings: dict[str, Any] = {"EngineConfig.onnxruntime.intra_op_num_threads": threads, "Global.log_level": "error"}
+    settings["Det.engine_type"] = EngineType(engine)
     reader = RapidOCR(params=settings)
     reader(np.zeros((64, 64, 3), np.uint8), use_cls=False, use_rec=False)  # loads the text detector
     return reader.text_det
 
 
-def their_side(size: int | None, threads: int) -> Side:
+def their_side(size: int | None, threads: int, engine: str = "onnxruntime") -> Side:
     """RapidOCR's detector with the short side at `size`, or where its own config puts it: 736 or more.
 
     Its own code does every step, resizing to multiples of 32 included; a given size is only another ratio.
     """
     from rapidocr.ch_ppocr_det.utils import DetPreProcess
 
-    detector = make_rapidocr(threads)
+    detector = make_rapidocr(threads, engine)
 
     def preprocess(height: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
         if size is None:
