@@ -7,8 +7,9 @@ import pytest
 from input_pipeline.datasets.rendered.scenes.block import set_column, set_lines
 from input_pipeline.datasets.rendered.scenes.camera import Camera, photograph, pick_camera
 from input_pipeline.datasets.rendered.scenes.fonts import Font
-from input_pipeline.datasets.rendered.scenes.ink import Ink, paint, pick_ink, plate_outline
+from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink
 from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_large
+from input_pipeline.datasets.rendered.scenes.painting import paint, plate_outline
 from input_pipeline.datasets.rendered.scenes.surface import Plane, outline
 
 
