@@ -14,7 +14,7 @@ from input_pipeline.datasets.rendered.scenes.surface import Surface, outline
 from input_pipeline.datasets.rendered.synthetic.background import fill_polygon, pick_color
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_FINEST_DOTS = 3.0  # pixels of the block; letters with finer dots are solid
+_FINEST_DOTS = 4.0  # pixels of the block; letters with finer dots are solid
 _REACH = 6  # pixels by which a shadow or a stroke may exceed the block
 
 
