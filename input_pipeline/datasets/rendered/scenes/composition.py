@@ -64,7 +64,8 @@ def _place_text(
     if block is None:
         return None
     plane = _tilt(rng, block, font, set_size, mood)
-    return _place(rng, size, Placed(block, plane, ink, script), wanted / set_size, set_size, mood.calm, occupied)
+    there = _find_place(rng, size, block, plane, ink.plate, (set_size, wanted), mood.calm, occupied)
+    return Placed(block, there, ink, script) if there else None
 
 
 def _place_sheet(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Placed | None:
@@ -78,33 +79,43 @@ def _place_sheet(rng: np.random.Generator, size: tuple[int, int], mood: Mood, oc
     if rng.random() < 0.7:
         mood = dataclasses.replace(mood, tilt=pick_tilt(rng))
     plane = _tilt(rng, sheet, font, _SET_SMALLEST, mood)
-    placed = Placed(sheet, plane, pick_sheet_ink(rng), script)
-    return _place(rng, size, placed, mood.size / _SET_SMALLEST, _SET_SMALLEST, False, occupied)
+    ink = pick_sheet_ink(rng)
+    there = _find_place(rng, size, sheet, plane, ink.plate, (_SET_SMALLEST, mood.size), False, occupied)
+    return Placed(sheet, there, ink, script) if there else None
 
 
-def _place(
+def _find_place(
     rng: np.random.Generator,
     size: tuple[int, int],
-    block: Placed,
-    scale: float,
-    set_size: int,
+    block: Block,
+    plane: Plane,
+    plate: float,
+    font_sizes: tuple[int, float],
     calm: bool,
     occupied: OccupancyMap,
-) -> Placed | None:
-    """A block at the origin, scaled and moved to a free place. It shrinks until it fits, but it stays legible."""
-    extent = np.ptp(plate_outline(block.block, block.surface, block.ink.plate), 0)
-    largest = min(scale, *(0.94 * np.array(size[::-1]) / extent).tolist())
-    for part in _SHRINK:
-        if part * largest * set_size < SMALLEST:
+) -> Plane | None:
+    """The surface of a block in a free place. The block shrinks until it fits, but it stays legible.
+
+    **Arguments:**
+
+    - `plane`: the surface at the origin, in the block's own scale.
+    - `plate`: the margin of the plate, in line heights.
+    - `font_sizes`: of the block as it is set, and as it should be in the picture, in pixels.
+    """
+    set_size, wanted = font_sizes
+    extent = np.ptp(plate_outline(block, plane, plate), 0)
+    largest = min(wanted / set_size, *(0.94 * np.array(size[::-1]) / extent).tolist())
+    for scale in (part * largest for part in _SHRINK):
+        if scale * set_size < SMALLEST:
             break
         # The plate needs free room too.
-        apart = max(_APART * set_size, block.ink.plate * block.block.line_height + _LEAST_APART / (part * largest))
-        surface = block.surface.then(part * largest, np.zeros(2))
-        taken = plate_outline(block.block, surface, apart / block.block.line_height)
+        apart = max(_APART * set_size, plate * block.line_height + _LEAST_APART / scale)
+        scaled = plane.then(scale, np.zeros(2))
+        taken = plate_outline(block, scaled, apart / block.line_height)
         shift = occupied.find(rng, taken, calm)
         if shift is not None:
             occupied.take(taken + shift.astype(np.float32))
-            return dataclasses.replace(block, surface=surface.then(1.0, shift))
+            return scaled.then(1.0, shift)
     return None
 
 
