@@ -149,7 +149,7 @@ def composed(seed, **forced):
 @pytest.mark.parametrize("kind", ["columns", "spaced", "single"])
 def test_ink_of_rarer_kinds_is_inside_its_polygon(kind):
     shares = {"columns": 0.0, "spaced": 0.0, "single": 0.0, kind: 1.0}
-    every = [placed for seed in range(6) for placed in composed(seed, size=30.0, **shares)]
+    every = [placed for seed in range(4) for placed in composed(seed, size=30.0, **shares)]
     assert len(every) > 8
     for placed in every:
         check_ink(placed)
@@ -160,6 +160,7 @@ def test_ink_of_rarer_kinds_is_inside_its_polygon(kind):
         elif kind == "single":
             assert len(lines) == 1
             assert len(lines[0].text) == 1 or lines[0].text.isdigit()
+            assert lines[0].text not in set("01OoIl一")
         else:
             assert all(len(line.words) == 1 for line in lines)
             assert 0 < placed.block.letter_share <= 1

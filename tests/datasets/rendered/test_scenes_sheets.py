@@ -21,7 +21,7 @@ from tests.helpers.scenes import SIZE, open_scenes
 @pytest.fixture(scope="module")
 def sheets():
     scripts = ["Latin", "Chinese", "Korean", "Cyrillic"]
-    return [set_sheet(np.random.default_rng(seed), scripts[seed % 4], Font(), 20, 16, 40) for seed in range(16)]
+    return [set_sheet(np.random.default_rng(seed), scripts[seed % 4], Font(), 20, 16, 40) for seed in range(12)]
 
 
 def test_the_words_of_a_sheet_are_apart_and_hold_its_ink(sheets):
@@ -48,8 +48,8 @@ def test_a_row_of_a_receipt_is_a_line_on_the_left_and_one_on_the_right(sheets):
         return left - right > 20 and overlap > 0.5 * min(bottom - top, other_bottom - other_top)
 
     rows = [sum(beside(*pair) for pair in itertools.permutations(sheet.lines, 2)) for sheet in sheets]
-    assert sum(count == 0 for count in rows) > 2  # pages of one column
-    assert sum(count >= 5 for count in rows) > 4
+    assert sum(count == 0 for count in rows) > 1  # pages of one column
+    assert sum(count >= 5 for count in rows) > 3
 
 
 def test_a_sheet_needs_room():
