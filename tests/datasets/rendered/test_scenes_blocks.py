@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from shapely.geometry import Polygon
 
-from input_pipeline.datasets.rendered.scenes.composition import _bend, compose, pick_mood
+from input_pipeline.datasets.rendered.scenes.composition import _bend, compose
 from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN
-from input_pipeline.datasets.rendered.scenes.ink import Ink, paint
+from input_pipeline.datasets.rendered.scenes.ink import Ink
+from input_pipeline.datasets.rendered.scenes.mood import pick_mood
+from input_pipeline.datasets.rendered.scenes.painting import paint
 from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Wave, outline
 from tests.helpers.scenes import SIZE, mean_height, open_scenes
@@ -59,28 +61,32 @@ def with_lines(placed, lines):
 
 
 def test_ink_is_inside_its_polygon_and_fills_it(blocks):
-    words, dataset = 0, open_scenes(1)
-    for found in blocks[:20]:
-        for placed in found:
-            picture = np.full((*SIZE, 3), 128, np.uint8)
-            paint(np.random.default_rng(0), picture, placed.block, placed.surface, Ink(contrast=110.0))
-            ink = np.abs(picture[..., 1].astype(int) - 128)
-            mask = np.zeros(SIZE, np.uint8)
-            for polygon, _ in outlines(dataset, placed):
-                one = cv2.fillPoly(np.zeros(SIZE, np.uint8), [np.rint(polygon).astype(np.int32)], (1,))
-                mask |= one
-                high = np.linalg.norm(polygon[0] - polygon[-1])
-                # Strong ink comes close to every edge of the outline.
-                near_it = cv2.dilate(one, np.ones((3, 3), np.uint8)) > 0
-                strong = np.argwhere((ink > 0.25 * ink.max()) & near_it)[:, ::-1]
-                half = len(polygon) // 2
-                for side in (polygon[:half], polygon[half - 1 : half + 1], polygon[half:], polygon[[-1, 0]]):
-                    near = min(abs(cv2.pointPolygonTest(thin(side), tuple(map(float, dot)), True)) for dot in strong)
-                    assert near <= 0.12 * high + 2
-                words += 1
-            inside = cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0
-            assert ink[inside].sum() >= 0.985 * ink.sum()
-    assert words > 80
+    assert sum(check_ink(placed) for found in blocks[:20] for placed in found) > 80
+
+
+def check_ink(placed):
+    """Checks that all ink of a block is inside its outlines and near their edges; returns the number of outlines."""
+    picture = np.full((*SIZE, 3), 128, np.uint8)
+    paint(np.random.default_rng(0), picture, placed.block, placed.surface, Ink(contrast=110.0))
+    ink = np.abs(picture[..., 1].astype(int) - 128)
+    mask = np.zeros(SIZE, np.uint8)
+    polygons = [polygon for polygon, _ in outlines(open_scenes(1), placed)]
+    for polygon in polygons:
+        one = cv2.fillPoly(np.zeros(SIZE, np.uint8), [np.rint(polygon).astype(np.int32)], (1,))
+        mask |= one
+        high = np.linalg.norm(polygon[0] - polygon[-1])
+        if high < 8:
+            continue  # a hyphen at its end may fade
+        # Strong ink comes close to every edge of the outline.
+        near_it = cv2.dilate(one, np.ones((3, 3), np.uint8)) > 0
+        strong = np.argwhere((ink > 0.25 * ink.max()) & near_it)[:, ::-1]
+        half = len(polygon) // 2
+        for side in (polygon[:half], polygon[half - 1 : half + 1], polygon[half:], polygon[[-1, 0]]):
+            near = min(abs(cv2.pointPolygonTest(thin(side), tuple(map(float, dot)), True)) for dot in strong)
+            assert near <= 0.12 * high + 2
+    inside = cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0
+    assert ink[inside].sum() >= 0.985 * ink.sum()
+    return len(polygons)
 
 
 def thin(side):
@@ -130,3 +136,50 @@ def test_plates_cover_no_other_block():
             after = picture.max(-1) > 0
             assert not (after & (before > 0)).any()
             before |= after.astype(np.uint8)
+
+
+def composed(seed, **forced):
+    """The blocks of a scene whose mood has these fields."""
+    rng = np.random.default_rng(seed)
+    occupied = OccupancyMap(np.zeros((*SIZE, 3), np.uint8))
+    mood = dataclasses.replace(pick_mood(rng, SIZE, BUILTIN), sheet=False, large=0.0, count=5, **forced)
+    return list(compose(rng, SIZE, mood, occupied))
+
+
+@pytest.mark.parametrize("kind", ["columns", "spaced", "single"])
+def test_ink_of_rarer_kinds_is_inside_its_polygon(kind):
+    shares = {"columns": 0.0, "spaced": 0.0, "single": 0.0, kind: 1.0}
+    every = [placed for seed in range(4) for placed in composed(seed, size=30.0, **shares)]
+    assert len(every) > 8
+    for placed in every:
+        check_ink(placed)
+        lines = placed.block.lines
+        if kind == "spaced":
+            # However far apart its letters stand, a line is one outline.
+            assert len(list(open_scenes(1, granularity="line")._outlines(placed))) == len(lines) == 1
+        elif kind == "single":
+            assert len(lines) == 1
+            assert len(lines[0].text) == 1 or lines[0].text.isdigit()
+            assert lines[0].text not in set("01OoIl一")
+        else:
+            assert all(len(line.words) == 1 for line in lines)
+            assert 0 < placed.block.letter_share <= 1
+    if kind == "columns":
+        assert {len(placed.block.lines) for placed in every} > {1}
+
+
+def test_a_scene_may_have_very_large_text_beside_small_print():
+    rng = np.random.default_rng(0)
+    moods = [pick_mood(rng, SIZE, BUILTIN) for _ in range(300)]
+    first, least = [], []
+    for mood in [mood for mood in moods if mood.large > 110][:8]:
+        small = dataclasses.replace(mood, size=9.0, count=6, columns=0.0, turn=0.0)
+        found = list(compose(rng, SIZE, small, OccupancyMap(np.zeros((*SIZE, 3), np.uint8))))
+        heights = [mean_height(polygon) for placed in found for polygon, _ in outlines(open_scenes(1), placed)]
+        first.append(heights[0])
+        least.append(min(heights))
+    assert np.median(first) > SIZE[0] / 5
+    assert max(first) > SIZE[0] / 3
+    assert np.median(least) < 12
+    plain = [not (mood.sheet or mood.large or mood.clutter or mood.spaced or mood.single) for mood in moods]
+    assert 1 / 3 < np.mean(plain) < 2 / 3

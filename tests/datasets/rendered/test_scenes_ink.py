@@ -7,8 +7,9 @@ import pytest
 from input_pipeline.datasets.rendered.scenes.block import set_column, set_lines
 from input_pipeline.datasets.rendered.scenes.camera import Camera, photograph, pick_camera
 from input_pipeline.datasets.rendered.scenes.fonts import Font
-from input_pipeline.datasets.rendered.scenes.ink import Ink, paint, pick_ink, plate_outline
+from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink, pick_special_ink
 from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_large
+from input_pipeline.datasets.rendered.scenes.painting import paint, plate_outline
 from input_pipeline.datasets.rendered.scenes.surface import Plane, outline
 
 
@@ -114,3 +115,57 @@ def test_inks_vary():
     for field in ("plate", "stroke", "border", "hollow", "gradient"):
         assert {bool(getattr(ink, field)) for ink in inks} == {True, False}
     assert {ink.shadow == (0.0, 0.0) for ink in inks} == {True, False}
+    special = [pick_special_ink(np.random.default_rng(seed)) for seed in range(60)]
+    for field in ("relief", "glow", "dots", "hollow", "plate"):
+        assert {bool(getattr(ink, field)) for ink in special} == {True, False}
+    assert min(ink.relief for ink in special) < 0 < max(ink.relief for ink in special)
+    assert min(ink.opacity for ink in special) < 0.5
+
+
+SPECIAL = {
+    "engraved": Ink(relief=0.05),
+    "raised": Ink(relief=-0.05),
+    "faint": Ink(contrast=25.0),
+    "glass": Ink(contrast=30.0, opacity=0.3),
+    "outlined": Ink(stroke=0.05, hollow=True),
+    "neon": Ink(contrast=120.0, glow=0.15),
+    "dotted": Ink(contrast=100.0, dots=0.1),
+}
+
+
+def painted(ink, ground, text="Kinds of ink"):
+    """A picture with a word in this ink, the change of its luma, what was painted, and the outline."""
+    block = set_lines([[text]], Font(weight=700), 60)
+    picture = np.full((150, 460, 3), ground, np.uint8)
+    inked = paint(np.random.default_rng(1), picture, block, scaled(1.0), ink)
+    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return luma, luma.astype(int) - ground, inked, outline(scaled(1.0), block.lines[0].box)
+
+
+@pytest.mark.parametrize("ground", [20, 128, 235])
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_special_inks_fill_the_outline_and_can_be_read(kind, ground):
+    luma, change, inked, polygon = painted(SPECIAL[kind], ground)
+    rows, columns = np.nonzero(np.abs(change) > 6)
+    around = {"neon": 20, "dotted": 8}.get(kind, 4)
+    low, high = polygon.min(0), polygon.max(0)
+    np.testing.assert_allclose([columns.min(), rows.min()], low, atol=around)
+    np.testing.assert_allclose([columns.max(), rows.max()], high, atol=around)
+    assert Contrast(luma, inked).is_enough(polygon)
+    empty = Contrast(np.full_like(luma, ground), inked)
+    assert not empty.is_enough(polygon)
+
+
+@pytest.mark.parametrize(("relief", "sign"), [(0.06, -1), (-0.06, 1)])
+def test_the_upper_edges_of_engraved_letters_are_dark_and_of_raised_ones_light(relief, sign):
+    _, change, _, _ = painted(Ink(relief=relief), 128, "I")
+    dark, light = (np.argwhere(part).mean(0) for part in (change < -30, change > 30))
+    assert (sign * (dark - light) > 1).all()
+    assert np.median(change) == 0
+
+
+def test_dotted_letters_are_dots():
+    solid, dotted = (painted(ink, 30, "H")[1] for ink in (Ink(contrast=100.0), SPECIAL["dotted"]))
+    count = [cv2.connectedComponents((np.abs(change) > 60).astype(np.uint8))[0] - 1 for change in (solid, dotted)]
+    assert count[0] == 1
+    assert count[1] > 15

@@ -119,15 +119,34 @@ def set_lines(
     return _trim(page, rows)
 
 
-def set_column(text: str, font: Font, size: int) -> Block | None:
-    """Sets letters one below the other: a word that is read downwards. **Returns:** None if they leave no ink."""
-    column = set_lines([[letter] for letter in text if letter.strip()], font, size, align=0.5, leading=1.1)
+def set_column(text: str, font: Font, size: int, leading: float = 1.1) -> Block | None:
+    """Sets letters one below the other: a word that is read downwards. **Returns:** None if they leave no ink.
+
+    **Arguments:**
+
+    - `leading`: the distance from letter to letter, in font sizes.
+    """
+    column = set_lines([[letter] for letter in text if letter.strip()], font, size, align=0.5, leading=leading)
     if column is None:
         return None
     height, width = column.letters.shape
     # The highest letter decides, as in a line.
     letter = max(line.box[3] - line.box[1] for line in column.lines)
     return Block(column.letters, [Line([text], [(0.0, 0.0, float(width), float(height))])], min(1.0, letter / height))
+
+
+def join(parts: Sequence[tuple[Block, int, int]]) -> Block:
+    """One block of several, each with its left and top pixel (not negative). Their boxes must be apart."""
+    height = max(top + block.letters.shape[0] for block, _, top in parts)
+    width = max(left + block.letters.shape[1] for block, left, _ in parts)
+    page, lines = np.zeros((height, width), np.uint8), []
+    for block, x, y in parts:
+        target = page[y : y + block.letters.shape[0], x : x + block.letters.shape[1]]
+        np.maximum(target, block.letters, out=target)
+        for line in block.lines:
+            boxes = [(left + x, top + y, right + x, bottom + y) for left, top, right, bottom in line.boxes]
+            lines.append(Line(line.words, boxes))
+    return Block(page, lines, float(np.mean([block.letter_share for block, _, _ in parts])))
 
 
 def _starts(words: Sequence[_Word], gap: int) -> list[int]:

@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from input_pipeline.datasets.rendered.scenes.block import Block, set_column, set_lines
+from input_pipeline.datasets.rendered.scenes.block import Block, join, set_column, set_lines
 from input_pipeline.datasets.rendered.scenes.fonts import Font, pick_font
-from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink, plate_outline
+from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink, pick_special_ink
 from input_pipeline.datasets.rendered.scenes.layouts import Band
+from input_pipeline.datasets.rendered.scenes.mood import Mood, pick_tilt
+from input_pipeline.datasets.rendered.scenes.painting import plate_outline
 from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
+from input_pipeline.datasets.rendered.scenes.sheet import pick_sheet_ink, set_sheet
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Strip, Surface, Wave
-from input_pipeline.datasets.rendered.scenes.vocabulary import UNSPACED, pick_script, pick_words
+from input_pipeline.datasets.rendered.scenes.vocabulary import UNSPACED, pick_character, pick_script, pick_words
 
 # Font sizes in pixels of the picture. They do not depend on its size, because a detector sees text in pixels.
-SMALLEST, LARGEST = 7.0, 160.0
-_SET_SMALLEST, _SET_LARGEST = 20, 110  # font sizes of blocks before they are scaled
-_MOST = 44  # blocks in 640×640 pixels; in proportion for other sizes
+SMALLEST, LARGEST = 7.0, 480.0
+_SET_SMALLEST, _SET_LARGEST = 20, 240  # font sizes of blocks before they are scaled
 _APART = 0.45  # font sizes that a block keeps free around itself
 _LEAST_APART = 4.0  # pixels: two cells of `OccupancyMap`
 _SHRINK = (1.0, 0.6, 0.4)  # scales that are tried one after another until a block fits
@@ -38,101 +40,132 @@ class Placed:
     script: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Mood:
-    """What the blocks of one scene have in common.
-
-    **Arguments:**
-
-    - `count`: how many blocks are tried.
-    - `size`: the median of their font sizes, in pixels.
-    - `turn`: the median direction of their lines, in radians.
-    - `tilt`: their common perspective: two entries of the homography's third row, in 1/font size, and a shear.
-    - `faces`: the fonts.
-    - `calm`: whether the blocks stand on calm ground.
-    - `dense`: whether most blocks are lines and paragraphs.
-    """
-
-    count: int
-    size: float
-    turn: float
-    tilt: tuple[float, float, float]
-    faces: tuple[str, ...]
-    calm: bool
-    dense: bool
-
-
-def pick_mood(rng: np.random.Generator, size: tuple[int, int], faces: tuple[str, ...]) -> Mood:
-    """A random mood for a picture of `size` (height, width)."""
-    most = max(2.0, _MOST * size[0] * size[1] / 640**2)
-    # Scenes with small print have more blocks.
-    dense = bool(rng.random() < 0.33)
-    largest = min(30 if dense else 80, min(size) / 4)
-    spread = math.radians(rng.choice([4, 20, 90], p=[0.6, 0.25, 0.15]))
-    tilted = rng.random() < 0.5
-    right, down, shear = (rng.uniform(-1, 1, 3) * (0.022, 0.022, 0.25)).tolist()
-    return Mood(
-        count=round(math.exp(rng.uniform(0, math.log(most)))),
-        size=math.exp(rng.uniform(math.log(10), math.log(largest))),
-        turn=float(rng.uniform(-spread, spread)),
-        tilt=(right, down, shear) if tilted else (0.0, 0.0, 0.0),
-        faces=tuple(faces[place] for place in rng.integers(len(faces), size=int(rng.integers(1, 5)))),
-        calm=bool(rng.random() < 0.7),
-        dense=dense,
-    )
-
-
 def compose(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Iterator[Placed]:
     """The blocks that found a place. `occupied` takes each of them at once."""
-    for _ in range(mood.count):
-        placed = _try(rng, size, mood, occupied)
+    if mood.sheet:
+        placed = _place_sheet(rng, size, mood, occupied)
+        if placed is not None:
+            yield placed
+    for number in range(mood.count):
+        # The largest comes first, while there is room.
+        placed = _place_text(rng, size, mood, occupied, large=mood.large > 0 and number == 0)
         if placed is not None:
             yield placed
 
 
-def _try(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Placed | None:
-    wanted = float(np.clip(mood.size * math.exp(rng.normal(0, 0.45)), SMALLEST, min(LARGEST, min(size) / 2)))
-    script, font, ink = pick_script(rng), pick_font(rng, mood.faces), pick_ink(rng)
+def _place_text(
+    rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap, large: bool
+) -> Placed | None:
+    wanted = mood.large if large else mood.size * math.exp(rng.normal(0, 0.45))
+    wanted = float(np.clip(wanted, SMALLEST, min(LARGEST, min(size) * (0.8 if large else 0.5))))
+    script, font, ink = pick_script(rng), pick_font(rng, mood.faces), _pick_ink(rng, mood)
     set_size = int(np.clip(1.25 * wanted, _SET_SMALLEST, _SET_LARGEST))
-    block = _set_block(rng, script, font, set_size, mood.dense)
+    block = _set_large(rng, script, font, set_size) if large else _set_block(rng, script, font, set_size, mood)
     if block is None:
         return None
     plane = _tilt(rng, block, font, set_size, mood)
-    # It shrinks until it fits, but it stays legible.
-    extent = np.ptp(plate_outline(block, plane, 0.0), 0)
+    there = _find_place(rng, size, block, plane, ink.plate, (set_size, wanted), mood.calm, occupied)
+    return Placed(block, there, ink, script) if there else None
+
+
+def _place_sheet(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Placed | None:
+    """A page, a receipt or a screen, most often in perspective."""
+    script, font = pick_script(rng), dataclasses.replace(pick_font(rng, mood.faces), tracking=0.0)
+    # The lines and font sizes that fit.
+    rows, columns = (0.75 * side / mood.size for side in size)
+    sheet = set_sheet(rng, script, font, _SET_SMALLEST, int(rows / 1.4), int(columns / font.stretch))
+    if sheet is None:
+        return None
+    if rng.random() < 0.7:
+        mood = dataclasses.replace(mood, tilt=pick_tilt(rng))
+    plane = _tilt(rng, sheet, font, _SET_SMALLEST, mood)
+    ink = pick_sheet_ink(rng)
+    there = _find_place(rng, size, sheet, plane, ink.plate, (_SET_SMALLEST, mood.size), False, occupied)
+    return Placed(sheet, there, ink, script) if there else None
+
+
+def _find_place(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    block: Block,
+    plane: Plane,
+    plate: float,
+    font_sizes: tuple[int, float],
+    calm: bool,
+    occupied: OccupancyMap,
+) -> Plane | None:
+    """The surface of a block in a free place. The block shrinks until it fits, but it stays legible.
+
+    **Arguments:**
+
+    - `plane`: the surface at the origin, in the block's own scale.
+    - `plate`: the margin of the plate, in line heights.
+    - `font_sizes`: of the block as it is set, and as it should be in the picture, in pixels.
+    """
+    set_size, wanted = font_sizes
+    extent = np.ptp(plate_outline(block, plane, plate), 0)
     largest = min(wanted / set_size, *(0.94 * np.array(size[::-1]) / extent).tolist())
     for scale in (part * largest for part in _SHRINK):
         if scale * set_size < SMALLEST:
             break
         # The plate needs free room too.
-        apart = max(_APART * set_size, ink.plate * block.line_height + _LEAST_APART / scale)
+        apart = max(_APART * set_size, plate * block.line_height + _LEAST_APART / scale)
         scaled = plane.then(scale, np.zeros(2))
         taken = plate_outline(block, scaled, apart / block.line_height)
-        shift = occupied.find(rng, taken, mood.calm)
+        shift = occupied.find(rng, taken, calm)
         if shift is not None:
             occupied.take(taken + shift.astype(np.float32))
-            return Placed(block, scaled.then(1.0, shift), ink, script)
+            return scaled.then(1.0, shift)
     return None
 
 
-def _set_block(rng: np.random.Generator, script: str, font: Font, size: int, dense: bool) -> Block | None:
-    """A word, a line, a paragraph or a column."""
-    kind = rng.choice(4, p=[0.1, 0.4, 0.47, 0.03] if dense else [0.42, 0.34, 0.17, 0.07])
-    if kind == 3:
-        word = pick_words(rng, script, 1)[0][:8]
-        return set_column(word, font, size)
-    rows = 1 if kind < 2 else int(rng.integers(2, 8))
-    longest = 1 if kind == 0 else int(rng.integers(2, 7))
+def _pick_ink(rng: np.random.Generator, mood: Mood) -> Ink:
+    return pick_special_ink(rng) if rng.random() < mood.special else pick_ink(rng)
+
+
+def _set_large(rng: np.random.Generator, script: str, font: Font, size: int) -> Block | None:
+    """One character, or a short word."""
+    words = [pick_words(rng, script, 1)[0] for _ in range(4)]
+    text = pick_character(rng, script) if rng.random() < 0.4 else min(words, key=len)
+    return set_lines([[text]], font, size)
+
+
+def _set_block(rng: np.random.Generator, script: str, font: Font, size: int, mood: Mood) -> Block | None:
+    """A character, a word, a line, a paragraph, or one or more columns."""
+    if rng.random() < mood.single:
+        return set_lines([[pick_character(rng, script)]], font, size)
+    if rng.random() < mood.columns:
+        return _set_columns(rng, script, font, size)
+    spaced = rng.random() < mood.spaced
+    kind = rng.choice(3, p=[0.1, 0.42, 0.48] if mood.dense else [0.45, 0.37, 0.18])
+    rows = 1 if kind < 2 or spaced else int(rng.integers(2, 8))
+    longest = 1 if kind == 0 else int(rng.integers(2, 4 if spaced else 7))
     counts = rng.integers(1 if rows > 1 else longest, longest + 1, rows)
     lines = [pick_words(rng, script, 1 if kind == 0 else int(count)) for count in counts]
     return set_lines(
         lines,
-        font,
+        dataclasses.replace(font, tracking=float(rng.uniform(0.3, 1.5))) if spaced else font,
         size,
         align=float(rng.choice([0, 0, 0.5, 1])),
         leading=float(rng.uniform(1.05, 1.6)),
         space=float(rng.uniform(0.2, 0.6)) if script not in UNSPACED else 0.3,
     )
+
+
+def _set_columns(rng: np.random.Generator, script: str, font: Font, size: int) -> Block | None:
+    """One column, or a few side by side, from the right to the left."""
+    texts = [pick_words(rng, script, 2 if script in UNSPACED else 1)[0][:10] for _ in range(rng.integers(1, 5))]
+    if rng.random() < 0.7:
+        texts = texts[:1]
+    # Columns side by side are as long as each other: the height of their letters is the same part of them.
+    length, leading = min(map(len, texts)), float(rng.uniform(1.0, 1.7))
+    columns = [set_column(text[:length], font, size, leading) for text in texts]
+    parts, left = [], 0
+    for column in reversed([column for column in columns if column is not None]):
+        parts.append((column, left, 0))
+        # Farther apart than the letters of a column.
+        left += column.letters.shape[1] + round(size * (leading - 1 + rng.uniform(0.4, 0.8)))
+    return join(parts) if parts else None
 
 
 def _tilt(rng: np.random.Generator, block: Block, font: Font, size: int, mood: Mood) -> Plane:
@@ -179,11 +212,10 @@ def fill_layout(
     scale = min(float(rng.uniform(0.6, 1.5)), *(0.94 * np.array(size[::-1]) / extent).tolist())
     # At least one pixel from the rim.
     shift = 1 + rng.random(2) * (np.array(size[::-1]) - 3 - scale * extent) - scale * low
-    font, ink = pick_font(rng, mood.faces), pick_ink(rng)
-    ink = dataclasses.replace(ink, plate=0.0)
+    font, ink = pick_font(rng, mood.faces), dataclasses.replace(_pick_ink(rng, mood), plate=0.0)
     for (upper, lower), text in words:
         if rng.random() < 0.3:
-            font, ink = pick_font(rng, mood.faces), dataclasses.replace(pick_ink(rng), plate=0.0)
+            font, ink = pick_font(rng, mood.faces), dataclasses.replace(_pick_ink(rng, mood), plate=0.0)
         edges = [(edge * scale + shift).astype(np.float32) for edge in (upper, lower)]
         placed = _fill(rng, edges[0], edges[1], text, font, ink)
         if placed is None or not occupied.fits(np.concatenate([edges[0], edges[1][::-1]])):

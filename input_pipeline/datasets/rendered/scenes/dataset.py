@@ -12,11 +12,13 @@ from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.arguments import check_rendered
 from input_pipeline.datasets.rendered.scenes.backgrounds import Backgrounds
 from input_pipeline.datasets.rendered.scenes.camera import photograph, pick_camera
-from input_pipeline.datasets.rendered.scenes.composition import Placed, compose, fill_layout, pick_mood
+from input_pipeline.datasets.rendered.scenes.clutter import paint_clutter
+from input_pipeline.datasets.rendered.scenes.composition import Placed, compose, fill_layout
 from input_pipeline.datasets.rendered.scenes.fonts import find_fonts
-from input_pipeline.datasets.rendered.scenes.ink import paint
 from input_pipeline.datasets.rendered.scenes.layouts import Layouts
 from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_large
+from input_pipeline.datasets.rendered.scenes.mood import pick_mood
+from input_pipeline.datasets.rendered.scenes.painting import paint
 from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.surface import outline
 from input_pipeline.datasets.rendered.synthetic.words import Split
@@ -104,13 +106,13 @@ class SceneDataset(Dataset):
     def _compose(self, rng: np.random.Generator, scene: np.ndarray) -> Iterator[Placed]:
         occupied, mood = OccupancyMap(scene), pick_mood(rng, self._size, self._faces)
         kind = rng.random()
-        if kind < TEXT_FREE:
-            return
-        if self._layouts is not None and kind < TEXT_FREE + LAYOUT_SHARE and self._granularity == "word":
+        if self._layouts is not None and TEXT_FREE <= kind < TEXT_FREE + LAYOUT_SHARE and self._granularity == "word":
             words = self._layouts[int(rng.integers(len(self._layouts)))]
             yield from fill_layout(rng, self._size, words, mood, occupied)
-            return
-        yield from compose(rng, self._size, mood, occupied)
+        elif kind >= TEXT_FREE:
+            yield from compose(rng, self._size, mood, occupied)
+        # After the text, so that it takes only the room that the text leaves.
+        paint_clutter(rng, scene, occupied, mood.clutter)
 
     def _outlines(self, placed: Placed) -> Iterator[tuple[Polygon, str]]:
         for line in placed.block.lines:

@@ -1,19 +1,11 @@
-"""Paints text: contrasting colours, plates, shadows, strokes around letters, gradients."""
+"""Kinds of ink: contrast, plates, shadows and strokes; engraved, glass, neon, outlined and dotted letters."""
 
 import dataclasses
+from collections.abc import Callable
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
-
-from dbnet_jax.typing import Image, Polygon
-from input_pipeline.datasets.rendered.scenes.block import Block
-from input_pipeline.datasets.rendered.scenes.surface import Surface, outline
-from input_pipeline.datasets.rendered.synthetic.background import fill_polygon, pick_color
 
 Color = tuple[int, int, int]
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_REACH = 6  # pixels by which a shadow or a stroke may exceed the block
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +16,7 @@ class Ink:
 
     - `contrast`: the least difference between the letters and the ground, in levels of 255.
     - `plate`: the margin of a plate around the block, in line heights; 0 is no plate.
+    - `plate_color`: the colour of the plate; None is a random colour.
     - `plate_opacity`: the opacity of the plate, in (0, 1].
     - `border`: whether the plate has a border.
     - `stroke`: the width of the stroke around the letters, in line heights; 0 is none.
@@ -31,10 +24,16 @@ class Ink:
     - `shadow`: the shift (x, y) of the shadow, in line heights.
     - `opacity`: the opacity of the letters, in (0, 1].
     - `gradient`: whether the colour of the letters changes from top to bottom.
+    - `relief`: the depth of engraved letters, in line heights; less than 0 for raised letters, 0 for flat ones. They
+        have the colour of the ground, with a light and a dark edge.
+    - `glow`: the standard deviation of the glow around the letters, in line heights; 0 is none.
+    - `dots`: the distance of the dots that the letters consist of, in line heights; 0 is no dots. Small letters
+        are solid.
     """
 
     contrast: float = 60.0
     plate: float = 0.0
+    plate_color: Color | None = None
     plate_opacity: float = 1.0
     border: bool = False
     stroke: float = 0.0
@@ -42,10 +41,13 @@ class Ink:
     shadow: tuple[float, float] = (0.0, 0.0)
     opacity: float = 1.0
     gradient: bool = False
+    relief: float = 0.0
+    glow: float = 0.0
+    dots: float = 0.0
 
 
 def pick_ink(rng: np.random.Generator) -> Ink:
-    """A random ink."""
+    """A random ink of the usual kinds."""
     often = rng.random(6)
     stroked = often[0] < 0.15
     return Ink(
@@ -61,106 +63,58 @@ def pick_ink(rng: np.random.Generator) -> Ink:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Inked:
-    """Text that was painted.
-
-    **Arguments:**
-
-    - `letters`: the opacity of the letters, or of the strokes around hollow letters, in [0, 255].
-    - `first`: the pixel (x, y) of the picture at which `letters` begins.
-    - `line`: the height of a line in the picture, in pixels.
-    """
-
-    letters: UInt8[np.ndarray, "_ _"]
-    first: tuple[int, int]
-    line: float
+def pick_special_ink(rng: np.random.Generator) -> Ink:
+    """A random ink of the rarer kinds: engraved or raised, faint, glass, neon, outlined, dotted."""
+    return _SPECIAL[rng.integers(len(_SPECIAL))](rng)
 
 
-def plate_outline(block: Block, surface: Surface, margin: float) -> Polygon:
-    """The outline of the block with `margin` line heights around it."""
-    height, width = map(float, block.letters.shape)
-    room = margin * block.line_height
-    return outline(surface, (-room, -room, width + room, height + room))
+def _relief(rng: np.random.Generator) -> Ink:
+    plate = float(rng.uniform(0.2, 1.0)) if rng.random() < 0.3 else 0.0
+    return Ink(relief=float(rng.choice([-1, 1]) * rng.uniform(0.03, 0.07)), plate=plate)
 
 
-def paint(rng: np.random.Generator, picture: Image, block: Block, surface: Surface, ink: Ink) -> Inked:
-    """Paints `block` in place. A part of it, at least, must lie in the picture."""
-    whole = plate_outline(block, surface, 0.0)
-    half = len(whole) // 2
-    high = float(np.linalg.norm(whole[:half] - whole[: half - 1 : -1], axis=1).mean())
-    line = high * block.line_height / block.letters.shape[0]
-    if ink.plate:
-        _paint_plate(rng, picture, plate_outline(block, surface, ink.plate), ink)
-    size = np.array(picture.shape[1::-1])
-    x, y = np.clip(np.floor(whole.min(0)).astype(int) - _REACH, 0, size - 1).tolist()
-    right, bottom = np.clip(np.ceil(whole.max(0)).astype(int) + _REACH + 1, 1, size).tolist()
-    window = picture[y:bottom, x:right]
-    letters = surface.draw(block.letters, (x, y), window.shape[:2])
-    color = _contrasting(rng, window, letters, ink.contrast / ink.opacity)
-    if ink.shadow != (0.0, 0.0):
-        _cast_shadow(window, letters, ink.shadow, line, _opposite(color))
-    if ink.stroke:
-        radius = int(np.clip(round(ink.stroke * line), 1, _REACH))
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        around = np.asarray(cv2.dilate(letters, disc), np.uint8)
-        if ink.hollow:
-            letters = np.asarray(cv2.subtract(around, letters), np.uint8)
-        else:
-            _blend(window, around, _opposite(color), ink.opacity)
-    second = pick_color(rng) if ink.gradient else color
-    red, green, blue = (int(0.6 * a + 0.4 * b) for a, b in zip(color, second, strict=True))
-    _blend(window, letters, color, ink.opacity, (red, green, blue))
-    return Inked(letters, (x, y), line)
+def _faint(rng: np.random.Generator) -> Ink:
+    return Ink(contrast=float(rng.uniform(12, 25)))
 
 
-def _cast_shadow(
-    window: Image, letters: UInt8[np.ndarray, "_ _"], shadow: tuple[float, float], line: float, color: Color
-) -> None:
-    dx, dy = (round(float(np.clip(part * line, -_REACH, _REACH))) for part in shadow)
-    moved = cv2.warpAffine(letters, np.array([[1.0, 0, dx], [0, 1.0, dy]]), letters.shape[::-1])
-    _blend(window, np.asarray(cv2.GaussianBlur(moved, (0, 0), 0.6 + 0.02 * line), np.uint8), color, 0.7)
+def _glass(rng: np.random.Generator) -> Ink:
+    return Ink(contrast=float(rng.uniform(18, 35)), opacity=float(rng.uniform(0.2, 0.5)))
 
 
-def _paint_plate(rng: np.random.Generator, picture: Image, polygon: Polygon, ink: Ink) -> None:
-    color = pick_color(rng)
-    ground = picture.copy() if ink.plate_opacity < 1 else picture
-    fill_polygon(ground, polygon, color)
-    if ink.border:
-        fixed = np.rint(polygon * 16).astype(np.int32)
-        cv2.polylines(ground, [fixed], True, pick_color(rng), int(rng.integers(1, 4)), cv2.LINE_AA, 4)
-    if ground is not picture:
-        cv2.addWeighted(ground, ink.plate_opacity, picture, 1 - ink.plate_opacity, 0, dst=picture)
+def _neon(rng: np.random.Generator) -> Ink:
+    return Ink(
+        contrast=120.0,
+        plate=float(rng.uniform(0.4, 1.2)),
+        plate_color=_dark(rng),
+        plate_opacity=float(rng.uniform(0.75, 1.0)),
+        stroke=float(rng.uniform(0.025, 0.05)) if rng.random() < 0.4 else 0.0,
+        hollow=True,
+        glow=float(rng.uniform(0.08, 0.25)),
+    )
 
 
-def _contrasting(rng: np.random.Generator, window: Image, letters: UInt8[np.ndarray, "_ _"], least: float) -> Color:
-    """A colour that contrasts with the ground under `letters`. A busy ground needs more contrast."""
-    mean, deviation = cv2.meanStdDev(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY), mask=letters)
-    beneath, busy = mean.item(), deviation.item()
-    candidates = rng.integers(0, 256, (12, 3))
-    # Signs are black or white more often than grey.
-    candidates[:4] = np.where(rng.random((4, 1)) < 0.5, candidates[:4] // 8, 255 - candidates[:4] // 8)
-    good = np.flatnonzero(np.abs(candidates @ _LUMA - beneath) >= least + 0.7 * busy)
-    if len(good):
-        red, green, blue = candidates[good[0]].tolist()
-        return red, green, blue
-    return (255, 255, 255) if beneath < 128 else (0, 0, 0)
+def _outlined(rng: np.random.Generator) -> Ink:
+    plate = float(rng.uniform(0.2, 0.9)) if rng.random() < 0.3 else 0.0
+    return Ink(
+        contrast=float(rng.choice([45, 70, 110])), stroke=float(rng.uniform(0.02, 0.06)), hollow=True, plate=plate
+    )
 
 
-def _opposite(color: Color) -> Color:
-    """Near black for light colours, near white for dark ones."""
-    return (8, 8, 8) if np.dot(color, _LUMA) > 128 else (247, 247, 247)
+def _dotted(rng: np.random.Generator) -> Ink:
+    """Letters of lamps on a dark display, or of holes in any ground."""
+    lamps = rng.random() < 0.7
+    return Ink(
+        contrast=100.0,
+        plate=float(rng.uniform(0.2, 0.8)) if lamps else 0.0,
+        plate_color=_dark(rng) if lamps else None,
+        glow=0.05 if lamps and rng.random() < 0.5 else 0.0,
+        dots=1 / float(rng.uniform(8, 14)),
+    )
 
 
-def _blend(
-    window: Image, letters: UInt8[np.ndarray, "_ _"], color: Color, opacity: float, lower: Color | None = None
-) -> None:
-    """Blends `color` into `window` in place. Downwards it turns into `lower`."""
-    weight = letters.astype(np.float32) * np.float32(opacity / 255)
-    solid = np.empty_like(window)
-    if lower in (None, color):
-        solid[:] = color
-    else:
-        ramp = np.linspace(0, 1, len(window), dtype=np.float32)[:, None]
-        solid[:] = (np.array(color) + ramp * (np.array(lower) - np.array(color)))[:, None].astype(np.uint8)
-    window[:] = cv2.blendLinear(window, solid, 1 - weight, weight)
+_SPECIAL: list[Callable[[np.random.Generator], Ink]] = [_relief, _relief, _faint, _glass, _neon, _outlined, _dotted]
+
+
+def _dark(rng: np.random.Generator) -> Color:
+    red, green, blue = rng.integers(0, 45, 3).tolist()
+    return red, green, blue

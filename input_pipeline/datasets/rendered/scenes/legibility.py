@@ -6,7 +6,7 @@ from jaxtyping import Float32, UInt8
 
 from dbnet_jax.typing import Polygon
 from input_pipeline.datasets.rendered.scenes.camera import Camera
-from input_pipeline.datasets.rendered.scenes.ink import Inked
+from input_pipeline.datasets.rendered.scenes.painting import Inked
 
 _SMALLEST = 6.5  # pixels of height; nobody can read lower text, nor text below `Camera.smear`
 _CONTRAST = 7.0  # of 255; with a smaller difference to their surroundings, letters can only be guessed

@@ -36,6 +36,7 @@ _KANA = "".join(map(chr, [*range(0x3042, 0x3094), *range(0x30A2, 0x30F4)]))
 
 SCRIPTS = ("Latin", "Chinese", "Cyrillic", "Greek", "Japanese", "Korean")
 _SHARES = (0.74, 0.16, 0.04, 0.02, 0.02, 0.02)
+_STROKES_AND_RINGS = "01OoIlОоΟοι一口ㅇ"
 # A line of these scripts has no spaces: it is one word.
 UNSPACED = ("Chinese", "Japanese")
 
@@ -60,6 +61,14 @@ def pick_words(rng: np.random.Generator, script: str, count: int) -> list[str]:
     style = _STYLES[rng.choice(len(_STYLES), p=_STYLE_SHARES)]
     words = [_figures(rng) if rng.random() < 0.15 else style(_SPELLERS[script](rng)) for _ in range(count)]
     return [_punctuate(rng, word) if rng.random() < 0.08 else word for word in words]
+
+
+def pick_character(rng: np.random.Generator, script: str) -> str:
+    """One character that cannot be taken for a stroke or a ring, or a house number of up to three digits."""
+    if rng.random() < 0.4:
+        return str(rng.integers(2, 10)) if rng.random() < 0.5 else str(rng.integers(10, 1000))
+    word = pick_words(rng, script, 1)[0]
+    return next((letter for letter in word if letter.isalnum() and letter not in _STROKES_AND_RINGS), "P")
 
 
 def _latin(rng: np.random.Generator) -> str:

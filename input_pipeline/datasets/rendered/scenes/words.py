@@ -19,8 +19,9 @@ from input_pipeline.datasets.rendered.scenes.backgrounds import Backgrounds
 from input_pipeline.datasets.rendered.scenes.block import Block, set_lines
 from input_pipeline.datasets.rendered.scenes.camera import Camera, photograph, pick_camera
 from input_pipeline.datasets.rendered.scenes.fonts import Font, find_fonts, pick_font
-from input_pipeline.datasets.rendered.scenes.ink import Ink, paint, pick_ink, plate_outline
+from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink
 from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_large
+from input_pipeline.datasets.rendered.scenes.painting import paint, plate_outline
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, outline
 from input_pipeline.datasets.rendered.scenes.vocabulary import pick_words
 from input_pipeline.datasets.rendered.synthetic.words import Split
