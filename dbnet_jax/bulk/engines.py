@@ -109,7 +109,7 @@ class _RayWorker:
     worker: ShardWorker
 
     def __post_init__(self) -> None:
-        """SIGTERM, which comes before a machine is taken away, is no death at a shard. Ray ends the process after it."""
+        """Makes SIGTERM, which comes before a machine is taken away, no death at a shard. Ray ends the process."""
         before = signal.getsignal(signal.SIGTERM)
 
         def told(number: int, frame: FrameType | None) -> None:
