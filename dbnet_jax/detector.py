@@ -302,15 +302,12 @@ class Detector:
         return to_picture(source() if callable(source) else source, **self._reading)
 
     def _fit(self, image: Image, size: int) -> tuple[Image, Sizes]:
-        """The picture resized for the network and padded to a common shape, but for sides that windows cut."""
+        """The picture resized for the network and padded to a common shape.
+
+        Windows see the padding too: the network loses text at an edge that hardly any padding follows.
+        """
         sizes = self._looks.sizes(image, size)
-        padded = padded_size(sizes.seen, self.config.predict.resize, size)
-        if (window := self._looks.window) is not None:
-            rows, columns = (
-                pad if pad <= most else seen for pad, most, seen in zip(padded, window, sizes.seen, strict=True)
-            )
-            padded = rows, columns
-        return resize_and_pad(image, sizes.seen, padded), sizes
+        return resize_and_pad(image, sizes.seen, padded_size(sizes.seen, self.config.predict.resize, size)), sizes
 
     def _extract(self, maps: Mapping[str, Any], sizes: Sizes) -> Detections:
         predict = self.config.predict

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from ml_collections import ConfigDict
 
 from dbnet_jax.backends import choose_backend
+from dbnet_jax.backends.compilation import compiled_before
 from dbnet_jax.backends.sessions import Session, open_session
 from dbnet_jax.detection.network import detection_map, make_eval_step
 from dbnet_jax.models.from_config import model_from_config
@@ -35,7 +36,7 @@ def detection_step(config: ConfigDict, mesh: Mesh | None = None) -> Any:
     backend = choose_backend(config.predict.backend, deformable=bool(config.model.dcn))
     given = _given_network(config, backend)
     if backend == "xla":
-        return make_eval_step(model, normalization, mesh)
+        return compiled_before(make_eval_step(model, normalization, mesh))
 
     def network(variables: Variables, names: tuple[str, ...]) -> bytes:
         from dbnet_jax.onnx_graph.networks import detector_graph
@@ -99,7 +100,7 @@ def recognition_step(config: ConfigDict, model: nn.Module, in_xla: Callable[[], 
     asked, ctc = config.predict.backend, config.model.decoder == "ctc"
     backend = choose_backend("xla" if asked == "auto" and not ctc else asked)
     if backend == "xla":
-        return in_xla()
+        return compiled_before(in_xla())
     if not ctc:
         raise ValueError(
             f"`config.predict.backend` (={asked!r}) cannot run `config.model.decoder` (={config.model.decoder!r}): "

@@ -28,7 +28,8 @@ def put(file: str, content: bytes, durable: bool = True) -> None:
     """Writes a file in one move; its folder must exist.
 
     Another process may be writing the same file: the machine of a shard may count as lost, and go on for a moment. So
-    the file beside it has a name of its own.
+    the file beside it has a name of its own. `files.write_atomically` has one name for it, as nothing clears up after
+    the runs that use it, and does not wait for the disk.
 
     **Arguments:** `file`: its path or address; `content`; `durable`: whether it must outlive a loss of power.
     """

@@ -1,19 +1,20 @@
 """The work of one shard: detection or reading of its pictures, and its two files."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from absl import logging
 
+from dbnet_jax.backends.compilation import telling_of_compilation
 from dbnet_jax.bulk.listing import Entry
 from dbnet_jax.bulk.output import part_name, put, read_part
 from dbnet_jax.bulk.plan import Shard
 from dbnet_jax.bulk.reading import Source, sources_of
 from dbnet_jax.bulk.rows import Record, as_lines, as_parquet
-from dbnet_jax.bulk.tries import DEATHS, Tries
+from dbnet_jax.bulk.tries import Tries
 from dbnet_jax.images.decode import Picture, reading_options
 
 Find = Callable[[Iterable[Source]], Generator[Record | ValueError, None, None]]
@@ -61,6 +62,7 @@ class ShardWorker:
     output: str
     columns: str | None = None
     _find: Find | None = None
+    _tries: Tries | None = None
 
     def do(self, shard: Shard) -> Done:
         """Writes the files of a shard, if they are not there yet.
@@ -70,9 +72,14 @@ class ShardWorker:
         about = read_part(self.output, shard.number, shard.digest)
         if about is None:
             find = self._loaded()  # before the try: a process that ends at this is no death at a shard
-            with Tries(self.output, shard.number) as tries:
-                about = self._write(shard, self._records(find, shard, tries))
+            with Tries(self.output, shard.number) as self._tries:
+                about = self._write(shard, self._records(find, shard, self._tries))
         return Done(shard.number, about["pictures"], about["unreadable"])
+
+    def leave(self) -> None:
+        """Notes that this process is told to end: if it ends within a shard, this is no death at it."""
+        if self._tries is not None:
+            self._tries.leave()
 
     def _loaded(self) -> Find:
         """The models, which have looked at a blank picture: the first look compiles the network."""
@@ -99,33 +106,37 @@ class ShardWorker:
     def _records(self, find: Find, shard: Shard, tries: Tries) -> list[Record]:
         if not tries.one_at_a_time:
             try:
-                return list(self._look(find, shard.entries))
+                return list(self._look(find, self._sources(shard.entries)))
             except Exception as error:
                 what = f"{type(error).__name__}: {error}"
                 logging.warning("%s: its pictures are looked at one at a time: %s", part_name(shard.number), what)
-        return list(self._carefully(find, shard.entries, tries))
+        with telling_of_compilation(tries.compiling):
+            return list(self._carefully(find, shard.entries, tries))
 
-    def _carefully(self, find: Find, entries: Iterable[Entry], tries: Tries) -> Iterator[Record]:
+    def _carefully(self, find: Find, entries: Sequence[Entry], tries: Tries) -> Iterator[Record]:
         """One picture at a time, without those that killed processes."""
         for entry in entries:
-            if not tries.at(entry.name):
-                yield _unreadable(
-                    entry.name, f"{entry.name}: {DEATHS} processes ended at this picture, perhaps for want of memory"
-                )
+            if reason := tries.at(entry.name):
+                yield _unreadable(entry.name, f"{entry.name}: {reason}")
                 continue
             try:
-                records = list(self._look(find, [entry]))
+                # No page of a file is read while the network is compiled for another one: this would be no death.
+                records = [record for source in self._sources([entry]) for record in self._look(find, [source])]
             except Exception as error:
                 _check(find)
                 records = [_unreadable(entry.name, f"{entry.name}: {type(error).__name__}: {error}")]
             yield from records
+        tries.at(None)  # the files of the shard are written now
 
-    def _look(self, find: Find, entries: Iterable[Entry]) -> Iterator[Record]:
+    def _sources(self, entries: Sequence[Entry]) -> Iterator[tuple[str, Source]]:
+        predict = self.models.predict
+        return sources_of(entries, self.columns, predict.frames, reading_options(predict))
+
+    def _look(self, find: Find, named: Iterable[tuple[str, Source]]) -> Iterator[Record]:
         names: list[str] = []
 
         def sources() -> Iterator[Source]:
-            predict = self.models.predict
-            for name, source in sources_of(list(entries), self.columns, predict.frames, reading_options(predict)):
+            for name, source in named:
                 names.append(name)
                 yield source
 

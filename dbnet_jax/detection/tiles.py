@@ -88,9 +88,7 @@ def maps_by_windows(
     - `least`: the size of a batch with a single window.
     """
     height, width = image.shape[:2]
-    high, wide = (min(side, _up(extent)) for side, extent in zip(window, (height, width), strict=True))
-    window = high, wide
-    places = [(rows, columns) for rows in spans(height, window[0]) for columns in spans(width, window[1])]
+    window, places = _places(image, window)
     size = batch_size if len(places) > 1 else least
     batches = [places[first : first + size] for first in range(0, len(places), size)]
     maps: dict[str, np.ndarray] = {}
@@ -103,6 +101,19 @@ def maps_by_windows(
                 inside = inside[:, columns.first - columns.start : columns.last - columns.start]
                 maps[name][rows.first : rows.last, columns.first : columns.last] = inside
     return maps
+
+
+def windows_of_look(image: Image, window: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "1 height width 3"]]:
+    """What the network sees of a look, window by window. **Arguments:** as of `maps_by_windows`."""
+    window, places = _places(image, window)
+    return (_pixels(image, window, [place], 1) for place in places)
+
+
+def _places(image: Image, window: tuple[int, int]) -> tuple[tuple[int, int], list[Place]]:
+    """The (height, width) of the windows, and where they are."""
+    height, width = image.shape[:2]
+    high, wide = min(window[0], _up(height)), min(window[1], _up(width))
+    return (high, wide), [(rows, columns) for rows in spans(height, high) for columns in spans(width, wide)]
 
 
 def _up(extent: int) -> int:

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from dbnet_jax.backends.sessions import open_session
 from dbnet_jax.detection.looks import Looks
+from dbnet_jax.detection.tiles import windows_of_look
 from dbnet_jax.export.files import checked_path, write
 from dbnet_jax.export.onnx import SUFFIX, onnx_content
 from dbnet_jax.export.program import Network, program_of
@@ -38,7 +39,8 @@ def export_int8(network: Network, path: str | os.PathLike[str], pictures: Iterab
     - `network`: a `Detector`, or the `Weights` of one.
     - `path`: ends in .onnx.
     - `pictures`: RGB, some 50 of the kind that will be looked at. They show which values the layers have. Where
-        `config.predict` has several sizes of looks, the pictures have them in turn.
+        `config.predict` has several sizes of looks, the pictures have them in turn. With `config.predict.tiles`, one
+        window of each picture is taken.
 
     **Returns:** the mean difference to JAX's maps on the first of them, in [0, 0.02].
 
@@ -73,8 +75,15 @@ def export_int8(network: Network, path: str | os.PathLike[str], pictures: Iterab
 
 
 def _look(predict: ConfigDict, image: Image, size: int) -> Inputs:
-    seen = Looks(predict).sizes(image, size).seen
-    return np.asarray(resize_and_pad(image, seen, padded_size(seen, predict.resize, size)))[None]
+    """What the network sees of a picture; of several windows the one with the most edges, as text has."""
+    looks = Looks(predict)
+    seen = looks.sizes(image, size).seen
+    look = np.asarray(resize_and_pad(image, seen, padded_size(seen, predict.resize, size)))
+    return look[None] if looks.window is None else max(windows_of_look(look, looks.window), key=_edges)
+
+
+def _edges(images: Inputs) -> float:
+    return float(np.abs(np.diff(images.astype(np.int16), axis=2)).mean())
 
 
 def _quantised(network: bytes, inputs: Sequence[Inputs]) -> bytes:

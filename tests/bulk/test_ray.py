@@ -3,13 +3,18 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from dbnet_jax.bulk.engines import _resources
-from tests.helpers.bulk import records, write_pictures
+from dbnet_jax.bulk.engines import _RayWorker, _resources
+from dbnet_jax.bulk.listing import list_pictures
+from dbnet_jax.bulk.plan import make_plan
+from dbnet_jax.bulk.shards import ShardWorker
+from tests.helpers.bulk import Widths, records, write_pictures
 from tests.helpers.paths import ROOT
 
 # In a process of its own: Ray's warnings are not ours, and it forks.
@@ -44,6 +49,36 @@ def test_a_killed_process_loses_nothing(tmp_path):
     lines = [line for part in sorted(pathlib.Path(output).glob("*.jsonl")) for line in part.read_text().splitlines()]
     expected = zip((f"{index:02}.png" for index in range(8)), records(range(40, 48)), strict=True)
     assert [json.loads(line) for line in lines] == [{"name": name, **record} for name, record in expected]
+
+
+def test_sigterm_in_a_process_of_the_cluster_is_no_death_at_its_shard(tmp_path):
+    pytest.importorskip("pyarrow")
+    told, within, go_on = [], threading.Event(), threading.Event()
+
+    def find(sources):
+        within.set()
+        assert go_on.wait(30)
+        yield from Widths().load()(sources)
+
+    (shard,) = make_plan(list_pictures([f"{write_pictures(tmp_path / 'photos', 2)}"], ""), 9, {}).shards
+    before = signal.signal(signal.SIGTERM, lambda *_: told.append("Ray"))
+    try:
+        process = _RayWorker(ShardWorker(Widths(), str(tmp_path), _find=find))
+        done: list[dict] = []
+        # As Ray calls it: the main thread gets the signals.
+        thread = threading.Thread(target=lambda: done.append(process({"shard": json.dumps(shard)})))
+        thread.start()
+        assert within.wait(30)
+        assert os.listdir(tmp_path / "tries") == ["part-00000.json"]
+        signal.raise_signal(signal.SIGTERM)
+        assert (told, os.listdir(tmp_path / "tries")) == (["Ray"], [])
+    finally:
+        go_on.set()
+        thread.join()
+        signal.signal(signal.SIGTERM, before)
+    # The process is not ended within the shard here: the shard is done.
+    assert done == [{"shard": 0, "pictures": 2, "unreadable": 0, "failure": ""}]
+    assert os.listdir(tmp_path / "tries") == []
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,16 @@ from unittest import mock
 
 import pytest
 
+from dbnet_jax.backends import compilation
+from dbnet_jax.backends.compilation import compiling
 from dbnet_jax.bulk.listing import list_pictures
 from dbnet_jax.bulk.output import PARTIAL, clear, put, read_part
 from dbnet_jax.bulk.plan import Plan, PlanChanged, make_plan, open_plan
 from dbnet_jax.bulk.shards import Done, ShardWorker
-from dbnet_jax.bulk.tries import Tries
+from dbnet_jax.bulk.tries import DEATHS, DEATHS_AT_COMPILATION, Tries
+from tests.helpers.brightness import white_box
 from tests.helpers.bulk import Widths, picture, records, write_pictures
+from tests.helpers.pictures import saved
 
 parquet = pytest.importorskip("pyarrow.parquet")
 pyarrow = pytest.importorskip("pyarrow")
@@ -194,6 +198,60 @@ def test_deaths_while_the_network_is_loaded_or_compiled_blame_no_picture_and_no_
     assert not Tries(output, 0).__enter__().one_at_a_time
     assert [*lives(output, shard)] == [f"done: {Done(0, 10, 0)}"]
     assert rows(output) == expected(*range(10))
+
+
+def test_deaths_while_the_network_is_compiled_for_a_picture_do_not_blame_it(folder, output, monkeypatch):
+    shard = plan_of(folder, 10).shards[0]
+    find = Widths._find
+
+    def find_and_compile(self, sources):
+        for record in find(self, sources):
+            with compiling():
+                if record["width"] == 43:
+                    compilation._tell = None  # nobody is told of the end
+                    raise Death
+            yield record
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Widths, "_find", find_and_compile)
+        assert [next(lives(output, shard)) for _ in range(2 + DEATHS_AT_COMPILATION - 1)] == ["dead"] * 11
+    noted = json.loads(pathlib.Path(output, "tries/part-00000.json").read_text())
+    assert (noted["at"], noted["compiling"], noted["died_at"]) == ("03.png", True, {})
+    assert next(lives(output, shard, deadly=(43,))) == "dead"  # the first one that counts
+    with monkeypatch.context() as patched:  # deaths while the files are written blame the last picture as little
+        patched.setattr("dbnet_jax.bulk.shards.put", mock.Mock(side_effect=Death))
+        assert [next(lives(output, shard)) for _ in range(3)] == ["dead"] * 3
+    assert next(lives(output, shard)) == f"done: {Done(0, 10, 0)}"
+    assert rows(output) == expected(*range(10))
+
+
+def test_a_picture_for_which_the_network_is_never_compiled_does_not_stop_the_job_for_ever(folder, output):
+    died = {"at": "03.png", "compiling": True, "died_compiling": {"03.png": DEATHS_AT_COMPILATION - 1}}
+    pathlib.Path(output, "tries").mkdir()
+    put(f"{output}/tries/part-00000.json", json.dumps({"deaths": 12, "died_at": {}, **died}).encode())
+    assert next(lives(output, plan_of(folder, 10).shards[0])) == f"done: {Done(0, 10, 1)}"
+    assert "03.png: 10 processes ended while the network was compiled for this" in rows(output)[3]["error"]
+
+
+def test_pages_are_done_alone_too(folder, output, monkeypatch):
+    """A page that is read while the network is compiled for another one could kill without blame."""
+    image = white_box((30, 50), 5, 5, 20, 20)
+    (folder / "10.tif").write_bytes(saved(image, "TIFF", image, image))
+    find, taken = Widths._find, []
+
+    def count(self, sources):
+        sources = list(sources)
+        taken.append(len(sources))
+        yield from find(self, sources)
+
+    monkeypatch.setattr(Widths, "_find", count)
+    with Tries(output, 0) as tries:
+        (shard,) = plan_of(folder, 11).shards
+        worker = ShardWorker(Widths(frames="all"), output)
+        tries._state["deaths"] = DEATHS
+        found = worker._records(worker.models.load(), shard, tries)
+    assert taken == [1] * 13
+    assert [record["name"] for record in found[10:]] == ["10.tif#1", "10.tif#2", "10.tif#3"]
 
 
 def test_errors_and_ctrl_c_are_no_deaths_and_what_was_known_stays_known(folder, output, monkeypatch):

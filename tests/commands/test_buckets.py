@@ -7,14 +7,21 @@ import time
 import jax
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from dbnet_jax.commands.convert import configure
 from dbnet_jax.commands.main import run
 from dbnet_jax.commands.pictures import pictures_of
+from dbnet_jax.config.defaults import default_config
+from dbnet_jax.models import create_model
+from dbnet_jax.models.variables import variable_shapes
 from dbnet_jax.reader import Page
+from dbnet_jax.torch_weights import export_torch_weights
 from dbnet_jax.train import train_and_evaluate
 from dbnet_jax.training.checkpoint import has_checkpoint
 from dbnet_jax.transcripts.searchable_pdf import SearchablePdfs
 from dbnet_jax.weights.file import load_weights
+from dbnet_jax.weights.initial import initial_variables
 from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import white_box
 from tests.helpers.buckets import contents, upload
@@ -84,6 +91,30 @@ def test_a_killed_run_in_a_bucket_ends_with_the_weights_of_one_that_was_not(buck
     assert len(states[0]) > 100
     jax.tree.map(np.testing.assert_array_equal, *states)
     assert [line["step"] for line in tiny.losses(bucket / "run")] == [1, 2, 3, 4]
+
+
+def test_a_conversion_writes_to_a_bucket_and_a_run_starts_from_there(bucket, tmp_path, cli):
+    model = create_model("resnet18", width=4, inner_channels=8)
+    shapes = variable_shapes(model)
+    variables = jax.tree.map(lambda leaf: np.full(leaf.shape, 0.5, np.float32), shapes)
+    save_file(export_torch_weights(variables, model), tmp_path / "official.safetensors")
+    there = upload(tmp_path, f"{bucket}/weights") / "official.safetensors"
+    printed = cli("--mode=convert", f"--input={there}", f"--workdir={bucket}/run")
+    assert f"results: {bucket}/run, for --mode=evaluate" in printed
+    assert {"config.json", "checkpoints/0/_CHECKPOINT_METADATA"} <= contents(bucket / "run").keys()
+    with pytest.raises(ValueError, match=r"`workdir` .*holds checkpoints already"):
+        cli("--mode=convert", f"--input={there}", f"--workdir={bucket}/run")
+    config = default_config()
+    configure(config, str(there))
+    for start in (there, bucket / "run"):
+        config.init.checkpoint = str(start)
+        jax.tree.map(np.testing.assert_array_equal, initial_variables(config, model), variables)
+    for missing in ("run/no", "weights/no.safetensors"):
+        config.init.checkpoint = f"{bucket}/{missing}"
+        with pytest.raises(FileNotFoundError, match=rf"`config\.init\.checkpoint` \(='{bucket}/{missing}'\) does not"):
+            initial_variables(config, model)
+    with pytest.raises(FileNotFoundError, match=r"`input` .*no\.pth"):
+        cli("--mode=convert", f"--input={bucket}/no.pth", f"--workdir={bucket}/other")
 
 
 def test_a_searchable_pdf_appears_in_a_bucket_when_it_is_complete(bucket, tmp_path):

@@ -88,6 +88,24 @@ def test_the_map_is_that_of_the_whole_look_where_the_network_looks_no_farther_th
     assert len({shape for shape, _ in detector.calls}) == 1  # one shape is compiled
 
 
+class EdgeDetector(RedDetector):
+    """It sees nothing in the last rows and columns of what the network is given."""
+
+    def _threshold(self, variables: object, images: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        maps = super()._threshold(variables, images, names)
+        maps[names[0]][:, -40:] = maps[names[0]][:, :, -40:] = 0
+        return maps
+
+
+@pytest.mark.parametrize("size", [(700, 1100), (1290, 600), (530, 1030)])
+def test_text_at_the_lower_and_right_edge_is_found_as_in_the_whole_look(size):
+    image = np.zeros((*size, 3), np.uint8)
+    image[-30:-5, -90:-5] = image[-30:-5, 20:120] = image[20:40, -90:-5] = WHITE
+    whole = EdgeDetector(**OWN_SIZE, max_side=2000).detect(image)
+    assert len(whole.polygons) == 3
+    assert_same(EdgeDetector(**OWN_SIZE, max_side=2000, tiles=512).detect(image), whole)
+
+
 @pytest.mark.parametrize(
     ("size", "tiles", "window"),
     [

@@ -6,7 +6,7 @@ from absl.app import UsageError
 
 from dbnet_jax import Detector
 from dbnet_jax.commands.export import FORMATS
-from dbnet_jax.export import export_int8, export_onnx
+from dbnet_jax.export import export_int8, export_onnx, int8
 from dbnet_jax.models.from_config import model_from_config
 from dbnet_jax.weights.file import Weights, save_weights
 from dbnet_jax.weights.model_card import ModelCard
@@ -47,6 +47,18 @@ def test_the_command_quantises_and_the_detector_runs_the_file(weights, tmp_path,
     differences = {name: np.abs(maps[0][name] - maps[1][name]).mean() for name in maps[0]}
     assert 0 < differences["probability_map"] < 0.02
     assert differences["threshold_map"] == 0  # the file lacks it: it is that of the weights
+
+
+def test_windows_are_calibrated_with_windows():
+    predict = tiny.config("predict.resize=none,predict.tiles=128").predict
+    scan = np.full((600, 900, 3), 200, np.uint8)
+    scan[300:330, 420:450] = SOME[:30, :30]
+    seen = int8._look(predict, scan, 64)
+    assert seen.shape == (1, 128, 128, 3)
+    assert (seen != 200).all(-1).sum() > 850  # the window with the text, and no other one
+    assert int8._look(predict, scan[:96, :90], 64).shape == (1, 96, 96, 3)
+    predict.tiles = None
+    assert int8._look(predict, scan, 64).shape == (1, 768, 1024, 3)
 
 
 def test_a_network_that_cannot_be_run_is_refused(weights, tmp_path):
