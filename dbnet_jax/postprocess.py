@@ -172,14 +172,16 @@ def _quads(rectangles: Iterable[Rectangle]) -> Outlines:
 def _simplify(contours: Sequence[Contour], *, rings: bool) -> Outlines:
     """Polygons that follow the contours within 1/500 of their lengths. Polygons of three vertices are dropped.
 
-    With `rings`, a thin arc is followed within an eighth of its thickness: 1/500 of its length may be more than that.
+    A region that is 125 times as long as thick is followed within an eighth of its thickness: 1/500 of its length would
+    be more than half of the thickness, and the line would be lost. With `rings`, thin arcs are followed so closely too.
     """
 
     def tolerance(contour: Contour) -> float:
-        length = cv2.arcLength(contour, True)
-        area = cv2.contourArea(contour) if rings else 0.0
+        length, area = cv2.arcLength(contour, True), cv2.contourArea(contour)
+        usual, half_thickness = 0.002 * length, area / max(length, 1e-9)
         is_arc = rings and 2 * area < cv2.contourArea(cv2.convexHull(contour))
-        return min(0.002 * length, area / length / 4) if is_arc else 0.002 * length
+        is_thin = usual > max(half_thickness, 1.0)  # within one pixel, nothing is lost
+        return min(usual, half_thickness / 4) if is_arc or is_thin else usual
 
     # The polygon has no more points than the contour.
     usable = (contour for contour in contours if len(contour) >= 4)
