@@ -13,7 +13,18 @@ set -euo pipefail
 : "${TPU:?}" "${ZONE:?}"
 
 slice() { gcloud compute tpus queued-resources "$1" "$TPU" --zone="$ZONE" "${@:2}"; }
-state() { slice describe --format='value(state.state)' 2>/dev/null || echo NONE; }
+# Only the answer that there is no slice is NONE: after a lost connection, a second slice would cost money too.
+state() {
+  local answer
+  if answer=$(slice describe --format='value(state.state)' 2>&1); then
+    echo "${answer##*$'\n'}"
+  elif [[ $answer == *NOT_FOUND* ]]; then
+    echo NONE
+  else
+    echo "$answer" >&2
+    echo UNKNOWN
+  fi
+}
 on_every_host() { gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="$1"; }
 
 create() {

@@ -33,15 +33,26 @@ def run(
 
 
 GCLOUD = """case "$*" in
-  *" describe "*) cat "$STATE" ;;
+  *" describe "*)
+    [[ ! -e $STATE.cut ]] || { rm "$STATE.cut"; echo "ERROR: connection lost" >&2; exit 1; }
+    [[ -e $STATE ]] || { echo "ERROR: (describe) NOT_FOUND: no such resource" >&2; exit 1; }
+    cat "$STATE" ;;
   *" create "*) echo ACTIVE > "$STATE" ;;
   *" delete "*) rm "$STATE" ;;
-  *" ssh "*run.py*) [[ -e $STATE.taken ]] || { touch "$STATE.taken"; echo SUSPENDED > "$STATE"; exit 1; } ;;
+  *" ssh "*run.py*) [[ -e $STATE.taken ]] || { touch "$STATE.taken"; eval "$FIRST_END"; exit 1; } ;;
 esac"""
 
 
-def test_a_slice_that_is_taken_away_is_replaced_and_the_last_one_deleted(tmp_path):
+@pytest.mark.parametrize(
+    ("first_end", "between"),
+    [
+        ('echo SUSPENDED > "$STATE"', ["delete", "create"]),
+        ('touch "$STATE.cut"', []),  # training and the next question fail, and the slice is there
+    ],
+)
+def test_a_slice_that_is_taken_away_is_replaced_and_the_last_one_deleted(tmp_path, first_end, between):
     settings = {"TPU": "t", "ZONE": "z", "TYPE": "v6e-16", "RUNTIME": "r", "SOURCE": "s", "BUCKET": "gs://b"}
+    settings["FIRST_END"] = first_end
     status, calls = run(
         tmp_path, "tpu_vm.sh", "--config.data.crop=(64, 64)", programs={"gcloud": GCLOUD, "sleep": ""}, **settings
     )
@@ -49,7 +60,7 @@ def test_a_slice_that_is_taken_away_is_replaced_and_the_last_one_deleted(tmp_pat
     # Each ssh installs, or trains.
     life = [word for word in words if word not in ("describe", "storage")]
     assert status == 0
-    assert life == ["create", "tpu-vm", "tpu-vm", "delete", "create", "tpu-vm", "tpu-vm", "delete"]
+    assert life == ["create", "tpu-vm", "tpu-vm", *between, "tpu-vm", "tpu-vm", "delete"]
     trainings = [line for line in calls.splitlines() if ".venv/bin/python run.py" in line]
     assert len(trainings) == 2
     given = trainings[0].split("run.py ")[1]
@@ -78,6 +89,9 @@ def test_the_job_of_kubernetes_agrees_with_itself_and_has_flags_that_exist():
     options = parse([word.replace("$(JOB_COMPLETION_INDEX)", "3") for word in pod["containers"][0]["args"]], ROOT)
     assert options.coordinator.startswith(f"{name}-0.{pod['subdomain']}:")
     assert spec["completions"] == spec["parallelism"] == options.num_processes == 4
+    gpus = 4 * pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"]
+    (batch,) = (word for word in pod["containers"][0]["args"] if word.startswith("--config.train.batch_size="))
+    assert int(batch.split("=")[1]) % gpus == 0
 
 
 WORKER = """

@@ -70,7 +70,8 @@ class TextModels:
     def options(self) -> dict[str, Any]:
         """All that decides the results, as plain values."""
         recognizer = {} if self.recognizer is None else self.recognizer.options()
-        return self.detector.options() | {f"recognizer.{name}": value for name, value in recognizer.items()}
+        fields = {f"recognizer.{name}": value for name, value in recognizer.items()}
+        return self.detector.options() | {"recognizer": self.reading} | fields
 
     def load(self) -> Find:
         keep_memory()

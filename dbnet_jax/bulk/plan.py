@@ -90,6 +90,8 @@ def _identity(entry: Entry) -> list[object]:
 
 def _changed_options(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     names = [name for name in sorted({*saved, *now}) if saved.get(name) != now.get(name)]
+    # All fields of what is not in one of the two jobs have changed too.
+    names = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
     if not names:
         return ""
     return "options: " + ", ".join(

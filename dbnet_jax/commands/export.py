@@ -54,7 +54,10 @@ def run(options: Options) -> None:
     words = {} if options.card is None else read_words(options.card)
     if export is None:
         if options.weights is not None:
-            raise UsageError("--weights are a file already: --format=onnx, stablehlo or litert writes their network")
+            raise UsageError(
+                f"--weights={options.weights} is a .safetensors file already. For other programs, write its network by "
+                "--format=onnx, stablehlo or litert; --format=safetensors writes the weights of a --workdir"
+            )
         config = set_fields(load_config(workdir(options)), options)
         exported = export_run(workdir(options), options.output, config, words)
         _print(exported.notes)

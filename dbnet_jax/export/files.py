@@ -6,6 +6,7 @@ import os
 import pathlib
 import zipfile
 
+from dbnet_jax.characters import load_characters
 from dbnet_jax.config.saved import without_paths
 from dbnet_jax.export.program import Network
 from dbnet_jax.files import write_atomically
@@ -14,10 +15,12 @@ from dbnet_jax.weights.model_card import ModelCard
 
 
 def metadata(network: Network, path: str | os.PathLike[str]) -> dict[str, str]:
-    """Texts that travel in the file: the config and the card as JSON, and the licences of the training data."""
+    """Texts that travel in the file: config and card as JSON, the licences of the data, a recogniser's characters."""
     card = getattr(network, "card", None) or ModelCard(name=pathlib.Path(path).stem)
     config = without_paths(network.config)
-    return {
+    reads = config.task == "recognition"
+    characters = {"characters": load_characters(config.model.characters).characters} if reads else {}
+    return characters | {
         "format": "dbnet_jax",
         "config": json.dumps(config.to_dict(), ensure_ascii=False),
         "card": json.dumps(card.as_dict(), ensure_ascii=False),

@@ -296,6 +296,7 @@ def test_a_restart_has_the_plan_that_was_saved(folder, output):
         ({"box": 0.5}, r"other options: box was 0\.6, now 0\.5\. Choose another --output"),
         ({"size": 5}, "options: shard_size was 4, now 5"),
         ({"more": 1}, "options: more was null, now 1"),
+        ({"reader": True, "reader.beam": 1}, r"options: reader was null, now true\. Choose"),
         ("new", r"other pictures, of 10 pictures: 1 new \(10\.png\)"),
         ("gone", r"1 gone \(04\.png\)"),
         ("changed", r"1 changed \(04\.png\)"),

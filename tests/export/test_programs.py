@@ -135,7 +135,7 @@ def test_a_path_that_is_none(weights, tmp_path):
     ("flags", "text"),
     [
         (["--output=x.onnx"], r"must end in \.safetensors, or --format=onnx is missing"),
-        (["--output=x.safetensors"], "--weights are a file already"),
+        (["--output=x.safetensors"], "is a .safetensors file already"),
         (["--format=onnx"], r"--output is missing: the file, for example small-word\.onnx"),
         (["--format=litert", "--output=x.tflite"], r"--size is missing: litert has one size"),
         (["--format=litert", "--output=x.tflite", "--size=64"], r"--size"),
