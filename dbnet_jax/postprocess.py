@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -172,21 +173,27 @@ def _quads(rectangles: Iterable[Rectangle]) -> Outlines:
 def _simplify(contours: Sequence[Contour], *, rings: bool) -> Outlines:
     """Polygons that follow the contours within 1/500 of their lengths. Polygons of three vertices are dropped.
 
-    A region that is 125 times as long as thick is followed within an eighth of its thickness: 1/500 of its length would
-    be more than half of the thickness, and the line would be lost. With `rings`, thin arcs are followed so closely too.
+    Where 1/500 of the length is more than half of the thickness of a line, the line would be lost: it is followed
+    within an eighth of its thickness. With `rings`, thin arcs are followed so closely too.
     """
 
     def tolerance(contour: Contour) -> float:
         length, area = cv2.arcLength(contour, True), cv2.contourArea(contour)
-        usual, half_thickness = 0.002 * length, area / max(length, 1e-9)
+        usual, half_thickness = 0.002 * length, area / max(length, 1.0)
         is_arc = rings and 2 * area < cv2.contourArea(cv2.convexHull(contour))
-        is_thin = usual > max(half_thickness, 1.0)  # within one pixel, nothing is lost
+        is_thin = usual > max(half_thickness, 1.0) and _is_line(contour, length)  # one pixel loses nothing
         return min(usual, half_thickness / 4) if is_arc or is_thin else usual
 
     # The polygon has no more points than the contour.
     usable = (contour for contour in contours if len(contour) >= 4)
     polygons = [cv2.approxPolyDP(contour, tolerance(contour), True) for contour in usable]
     return concatenate([polygon[:, 0] for polygon in polygons if len(polygon) >= 4])
+
+
+def _is_line(contour: Contour, length: float) -> bool:
+    """Whether a contour goes along a line and back, straight or bent; that of a net is longer than its extent allows."""
+    _, _, width, height = cv2.boundingRect(contour)
+    return length < 4 * math.hypot(width, height)
 
 
 def _grow_large(outlines: Outlines, ratio: Number, min_side: Number) -> Bool[np.ndarray, "outlines"]:

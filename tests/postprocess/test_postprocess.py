@@ -181,10 +181,7 @@ def one_by_one(probability_map: np.ndarray, shape: str, box_threshold: float) ->
     text = (probability_map > 0.5).astype(np.uint8)
     for contour in cv2.findContours(text, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]:
         rectangle = cv2.minAreaRect(contour)
-        length, area = cv2.arcLength(contour, True), cv2.contourArea(contour)
-        # The largest region is thin, and as long as two thousand pixels.
-        within = 0.002 * length if 0.002 * length <= max(1.0, area / max(length, 1)) else area / length / 4
-        outline = cv2.approxPolyDP(contour, within, True)[:, 0].astype(np.float32)
+        outline = cv2.approxPolyDP(contour, 0.002 * cv2.arcLength(contour, True), True)[:, 0].astype(np.float32)
         if shape == "quad":
             outline = order_quad(cv2.boxPoints(rectangle))
         if (min(rectangle[1]) < 2 and shape == "quad") or len(outline) < 4:
