@@ -191,7 +191,7 @@ def _simplify(contours: Sequence[Contour], *, rings: bool) -> Outlines:
 
 
 def _is_line(contour: Contour, length: float) -> bool:
-    """Whether a contour goes along a line and back, straight or bent; that of a net is longer than its extent allows."""
+    """Whether a contour of this length goes along a line and back, straight or bent, and not around a net."""
     _, _, width, height = cv2.boundingRect(contour)
     return length < 4 * math.hypot(width, height)
 

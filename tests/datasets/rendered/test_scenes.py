@@ -89,9 +89,12 @@ def test_scenes_are_empty_sparse_and_crowded(samples):
     assert max(counts) > 20
 
 
-def test_few_words_are_ignored_and_the_others_can_be_seen(samples):
+def test_few_words_are_ignored_and_the_others_can_be_seen():
+    # Many: a single crowded scene of small print has half of the words of forty.
+    dataset = open_scenes(160, seed=3)
+    samples = [dataset[index] for index in range(len(dataset))]
     ignored = [flag for sample in samples for flag in sample.ignore]
-    assert 0.005 < np.mean(ignored) < 0.4
+    assert 0.005 < np.mean(ignored) < 0.3
     for sample in samples:
         luma = cv2.cvtColor(sample.image, cv2.COLOR_RGB2GRAY).astype(float)
         for polygon, ignore in zip(sample.polygons, sample.ignore, strict=True):

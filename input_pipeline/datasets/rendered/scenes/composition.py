@@ -18,7 +18,7 @@ from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Strip, S
 from input_pipeline.datasets.rendered.scenes.vocabulary import UNSPACED, pick_character, pick_script, pick_words
 
 # Font sizes in pixels of the picture. They do not depend on its size, because a detector sees text in pixels.
-SMALLEST, LARGEST = 7.0, 480.0
+SMALLEST, LARGEST = 8.0, 480.0
 _SET_SMALLEST, _SET_LARGEST = 20, 240  # font sizes of blocks before they are scaled
 _APART = 0.45  # font sizes that a block keeps free around itself
 _LEAST_APART = 4.0  # pixels: two cells of `OccupancyMap`

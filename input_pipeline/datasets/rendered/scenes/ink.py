@@ -74,11 +74,11 @@ def _relief(rng: np.random.Generator) -> Ink:
 
 
 def _faint(rng: np.random.Generator) -> Ink:
-    return Ink(contrast=float(rng.uniform(12, 25)))
+    return Ink(contrast=float(rng.uniform(18, 30)))
 
 
 def _glass(rng: np.random.Generator) -> Ink:
-    return Ink(contrast=float(rng.uniform(18, 35)), opacity=float(rng.uniform(0.2, 0.5)))
+    return Ink(contrast=float(rng.uniform(25, 40)), opacity=float(rng.uniform(0.3, 0.6)))
 
 
 def _neon(rng: np.random.Generator) -> Ink:

@@ -78,7 +78,7 @@ def _with_rarer_kinds(rng: np.random.Generator, mood: Mood, size: tuple[int, int
     often = rng.random(8)
     sheet = bool(often[0] < _SHEET)
     if sheet or often[1] < _FINE:
-        mood = dataclasses.replace(mood, size=float(rng.uniform(8, 15)), dense=True)
+        mood = dataclasses.replace(mood, size=float(rng.uniform(10, 16)), dense=True)
     large = min(size) * math.exp(rng.uniform(math.log(0.2), math.log(0.75)))
     return dataclasses.replace(
         mood,
