@@ -121,6 +121,31 @@ def test_the_keyboard_suffices(page, sign):
     assert page.locator("#box_threshold_value").inner_text() == "0.71"
 
 
+def test_an_answer_leaves_the_keyboard_where_it_is(page, sign):
+    choose(page, saved(sign, "PNG"))
+    page.locator(POLYGON).nth(1).focus()
+    set_slider(page, "#unclip_ratio", 3)
+    assert page.evaluate("[...document.activeElement.parentNode.children].indexOf(document.activeElement)") == 1
+    assert page.locator("#tip").is_visible()
+    set_slider(page, "#box_threshold", 1)
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
+
+
+def test_a_picture_chosen_before_the_options_are_known_is_sent_once(page, port, sign):
+    waiting, posts = [], []
+    page.route("**/models", lambda route: waiting.append(route))
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    page.goto(f"http://127.0.0.1:{port}/")
+    page.set_input_files("#file", {"name": "sign.png", "mimeType": "image/png", "buffer": saved(sign, "PNG")})
+    page.wait_for_selector("#figure.waiting")
+    assert posts == []
+    waiting[0].continue_()
+    page.wait_for_selector(POLYGON, state="attached")
+    page.wait_for_timeout(500)  # more than the page's patience with a slider
+    assert len(posts) == 1
+    assert "/detect?" in posts[0]
+
+
 @pytest.mark.parametrize("kind", ["drop", "paste"])
 def test_a_picture_may_be_dropped_or_pasted(page, sign, kind):
     page.evaluate(DROP, [list(saved(sign, "PNG")), kind])

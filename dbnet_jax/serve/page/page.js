@@ -7,6 +7,7 @@ const $ = (id) => document.getElementById(id);
 
 let picture = null; // the chosen file
 let limits = { picture_bytes: Infinity };
+let ready = null; // the promise that the service's own options are shown
 let running = null; // the AbortController of the request under way
 let timer = 0;
 const touched = new Set(); // the options that the person changed; the others are the service's
@@ -45,6 +46,7 @@ async function ask() {
   $("figure").classList.add("waiting");
   say("Looking for text …");
   try {
+    await ready; // they say whether the service reads
     const answer = await send(mine.signal);
     const values = await answer.json().catch(() => ({ detail: `The service answered ${answer.status}.` }));
     if (!answer.ok) throw new Error(values.detail);
@@ -88,6 +90,7 @@ function describe(word) {
 
 function draw(words, width, height) {
   const outlines = $("outlines");
+  const focused = [...outlines.children].indexOf(document.activeElement);
   outlines.setAttribute("viewBox", `0 0 ${width} ${height}`);
   outlines.replaceChildren(
     ...words.map((word) => {
@@ -103,6 +106,8 @@ function draw(words, width, height) {
     }),
   );
   $("tip").hidden = true;
+  // An answer that comes while a person steps through the outlines leaves them where they are.
+  if (focused >= 0) outlines.children[Math.min(focused, words.length - 1)]?.focus();
 }
 
 function tip(shape) {
@@ -140,8 +145,12 @@ function offer(values) {
   link.download = `${picture.name || "picture"}.json`;
 }
 
-function changed() {
+function showValues() {
   for (const name of ["box_threshold", "unclip_ratio"]) $(`${name}_value`).textContent = $(name).value;
+}
+
+function changed() {
+  showValues();
   // At once, without the service: outlines below the new threshold. Its answer then decides, because the threshold can
   // also change the size at which the picture is looked at.
   for (const shape of $("outlines").children) {
@@ -160,7 +169,7 @@ async function start() {
   for (const name of ["box_threshold", "unclip_ratio", "shape"]) $(name).value = defaults[name];
   $("read_row").hidden = !defaults.reads;
   $("read").checked = defaults.reads;
-  changed();
+  showValues();
 }
 
 $("file").addEventListener("change", () => {
@@ -184,4 +193,4 @@ document.addEventListener("drop", (event) => {
   $("drop").classList.remove("over");
   choose(event.dataTransfer.files[0]);
 });
-start().catch(() => say("The service cannot be reached.", true));
+ready = start().catch(() => say("The service cannot be reached.", true));
