@@ -7,9 +7,9 @@ protocol. docs/training_the_weights.md lists all commands and their results. Tim
     python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
         --config.init.checkpoint=small-word --workdir=runs/small_line_1
 
-Variants: `:next,seed=2` continues, each time with another seed. `:resnet18` is the network of full width, for an
-accelerator. The photos of ICDAR2015 may be added, with words joined to lines:
-`--config.data.mix=scenes*0.7@1.6,icdar2015=ICDAR2015@1.6`.
+Variants: `:next,seed=2` continues, each time with another seed. `:base,seed=2` trains a wider network, from the weights
+of the small one. `:resnet18` is the network of full width, for an accelerator. The photos of ICDAR2015 may be added,
+with words joined to lines: `--config.data.mix=scenes*0.7@1.6,icdar2015=ICDAR2015@1.6`.
 """
 
 from ml_collections import ConfigDict
@@ -35,7 +35,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     prediction_settings(small_word.small(config))
     config.train.steps = 3000
     config.train.learning_rate = 0.001
-    return apply_arg(config, arg, {"next": continued, "resnet18": resnet18})
+    return apply_arg(config, arg, {"next": continued, "base": base, "resnet18": resnet18})
 
 
 def prediction_settings(config: ConfigDict) -> None:
@@ -60,3 +60,9 @@ def continued(config: ConfigDict) -> None:
     config.data.scale = (0.3, 1.0)
     config.data.jitter = 0.4
     config.train.steps = 4800
+
+
+def base(config: ConfigDict) -> None:
+    """The network of the base detectors, from the weights of the small one."""
+    continued(config)
+    small_word.base_network(config)

@@ -10,7 +10,8 @@ such as the annotations of Total-Text. Backgrounds and layouts are optional.
         --config.data.layouts=TOTAL_TEXT_ANNOTATIONS --workdir=runs/small_word_1
 
 Variants: `:next,seed=2` continues from the shipped weights, unless `config.init.checkpoint` names others. Each run
-needs another seed: with the same seed it draws the same pictures again. `:resnet18` is the network of full width, for
+needs another seed: with the same seed it draws the same pictures again. `:base,seed=2` trains a wider network, from the
+weights of the small one, or continues it from `config.init.checkpoint`. `:resnet18` is the network of full width, for
 an accelerator.
 """
 
@@ -33,7 +34,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.predict.follow_exif = False
     config.predict.shape = "polygon"
     prediction_settings(small(config))
-    return apply_arg(config, arg, {"next": continued, "resnet18": resnet18})
+    return apply_arg(config, arg, {"next": continued, "base": base, "resnet18": resnet18})
 
 
 def prediction_settings(config: ConfigDict) -> None:
@@ -54,6 +55,24 @@ def continued(config: ConfigDict) -> None:
     config.data.picture_size = (720, 720)
     config.train.steps = 6000
     config.train.learning_rate = 0.001
+
+
+def base(config: ConfigDict) -> None:
+    """The network of the base detectors, from the weights of the small one."""
+    continued(config)
+    base_network(config)
+
+
+def base_network(config: ConfigDict) -> None:
+    """The network of the base detectors, and its training."""
+    config.model.width = 32
+    config.model.inner_channels = 96
+    config.init.widen = True
+    config.train.steps = 9000
+    config.train.learning_rate = 0.001
+    config.train.warmup = 100  # the new channels are random
+    config.train.ema_decay = 0.9995
+    config.train.checkpoint_every = 250
 
 
 def large_crops(config: ConfigDict) -> None:
