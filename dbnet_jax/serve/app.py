@@ -5,7 +5,7 @@ from importlib import resources
 from typing import Annotated, Any, Literal
 
 import pydantic
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -90,7 +90,16 @@ def _described(content: Mapping[str, Any]) -> dict[str, Any]:
         status: {"description": text, "content": {problems.MEDIA_TYPE: {"schema": {"type": "object"}}}}
         for status, text in _PROBLEMS.items()
     }
-    return {"responses": answers, "openapi_extra": {"requestBody": {"required": True, "content": content}}}
+    body = {"requestBody": {"required": True, "content": content}}
+    return {"responses": answers, "openapi_extra": body, "dependencies": [Depends(_check_query)]}
+
+
+def _check_query(request: Request) -> None:
+    """FastAPI takes the last value of an option that comes twice: a mistake would pass unseen."""
+    for name in request.query_params:
+        values = request.query_params.getlist(name)
+        if len(values) > 1:
+            raise Refusal(422, f"`{name}` (={', '.join(values)}) comes {len(values)} times; state it once")
 
 
 def _add_tasks(app: FastAPI, service: Service) -> None:

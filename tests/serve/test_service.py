@@ -133,6 +133,7 @@ BAD = {
     "a form without boundary": ("POST", "/detect", b"", {"Content-Type": "multipart/form-data"}, 400, "boundary"),
     "a packed body": ("POST", "/detect", zlib.compress(PNG), {"Content-Encoding": "deflate"}, 415, "deflate"),
     "an unknown option": ("POST", "/detect?box_treshold=0.5", PNG, {}, 422, "`box_treshold` (='0.5')"),
+    "an option twice": ("POST", "/detect?size=736&size=736", PNG, {}, 422, "`size` (=736, 736) comes 2 times"),
     "a threshold": ("POST", "/detect?box_threshold=1.5", PNG, {}, 422, "`box_threshold` (='1.5')"),
     "no number": ("POST", "/detect?unclip_ratio=nan", PNG, {}, 422, "`unclip_ratio` (='nan')"),
     "a size": ("POST", "/detect?size=737", PNG, {}, 422, "`size` (=737) must be one of 512, 736, 1152, 1536"),
