@@ -1,7 +1,7 @@
 """The shipped word detector: photos of ICDAR2015, mixed with rendered scenes.
 
 A narrow ResNet-18. Two CPU cores train it in runs of one or two hours; each run starts from the weights of the run
-before (`config.init.checkpoint`). docs/training_the_weights.md lists all commands and their results. Metric: hmean of
+before (`config.init.checkpoint`). docs/training_the_weights.md has the commands, and CHANGELOG.md the results. Metric: hmean of
 the IoU protocol. Data: the training photos of ICDAR2015 (see configs/icdar2015.py), of which every tenth is held out
 for the evaluation; rendered scenes; photos without text as their backgrounds, such as BSDS500; and layouts of text,
 such as the annotations of Total-Text. Backgrounds and layouts are optional.
