@@ -6,8 +6,8 @@ accuracy, case-insensitive, of letters and digits. Data: rendered words need non
     python run.py --config=configs/crnn.py:cpu --workdir=runs/crnn --config.data.name=word_list \\
         --config.data.dir=IIIT5K --config.data.mix=words*8,icdar2015=ICDAR2015*2
 
-Variants: `:cpu`, the slim network for two cores, as the shipped `small-latin`, whose card has its command; `:attention`, an attention decoder instead of CTC; `:slim`, the slim
-network with the recipe for an accelerator.
+Variants: `:cpu`, the slim network for two cores, as the shipped `small-latin`, whose card has its command;
+`:attention`, an attention decoder instead of CTC; `:slim`, the slim network with the recipe for an accelerator.
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,8 @@
 
 It is trained as configs/small_word.py, and starts from the weights of that detector. Data: the training photos of
 MSRA-TD500 (see configs/msra_td500.py); every tenth photo is held out for the evaluation. Metric: hmean of the IoU
-protocol. docs/training_the_weights.md has the commands, and CHANGELOG.md the results. Time: one to two hours on two CPU cores.
+protocol. docs/training_the_weights.md has the commands, and CHANGELOG.md the results. Time: one to two hours on two CPU
+cores.
 
     python run.py --config=configs/small_line.py --config.data.dir=TD500 --config.data.backgrounds=PHOTOS \\
         --config.init.checkpoint=small-word --workdir=runs/small_line_1

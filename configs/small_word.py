@@ -1,10 +1,10 @@
 """The shipped word detector: photos of ICDAR2015, mixed with rendered scenes.
 
 A narrow ResNet-18. Two CPU cores train it in runs of one or two hours; each run starts from the weights of the run
-before (`config.init.checkpoint`). docs/training_the_weights.md has the commands, and CHANGELOG.md the results. Metric: hmean of
-the IoU protocol. Data: the training photos of ICDAR2015 (see configs/icdar2015.py), of which every tenth is held out
-for the evaluation; rendered scenes; photos without text as their backgrounds, such as BSDS500; and layouts of text,
-such as the annotations of Total-Text. Backgrounds and layouts are optional.
+before (`config.init.checkpoint`). docs/training_the_weights.md has the commands, and CHANGELOG.md the results. Metric:
+hmean of the IoU protocol. Data: the training photos of ICDAR2015 (see configs/icdar2015.py), of which every tenth is
+held out for the evaluation; rendered scenes; photos without text as their backgrounds, such as BSDS500; and layouts of
+text, such as the annotations of Total-Text. Backgrounds and layouts are optional.
 
     python run.py --config=configs/small_word.py --config.data.dir=ICDAR2015 --config.data.backgrounds=PHOTOS \\
         --config.data.layouts=TOTAL_TEXT_ANNOTATIONS --workdir=runs/small_word_1
