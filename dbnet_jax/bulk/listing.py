@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from dbnet_jax.bulk.archives import UNREADABLE, Member, WrongColumns, archive_kind, members_of
-from dbnet_jax.bulk.places import files_below, size_of
+from dbnet_jax.bulk.places import check_storage, files_below, size_of
 from dbnet_jax.file_names import is_hidden
 from dbnet_jax.images.decode import PICTURE_SUFFIXES
 from dbnet_jax.paths import as_path, in_bucket
 
 _LISTS = (".txt", ".lst")
 _WILD = re.compile(r"[*?\[]")
+_EMPTY = "contains no picture, no archive with pictures and no Parquet file"
 
 
 class Entry(NamedTuple):
@@ -67,24 +68,24 @@ def list_pictures(inputs: Sequence[str], output: str, columns: str | None = None
     **Returns:** the entries. An archive that cannot be read is one entry with a problem.
 
     **Raises:** FileNotFoundError if an input does not exist, or contains no picture; WrongColumns if a Parquet file
-    lacks the `columns`, or if the columns of none of the files are found; ValueError for a list that is no UTF-8.
+    lacks the `columns`, or if the columns of none of the files are found; ValueError for a list that is no UTF-8;
+    StorageLost if the folder of an archive cannot be listed.
     """
     found = [each for text in inputs for each in _inputs_of(text, output)]
     root = found[0].root if len(found) == 1 else _common([each.root for each in found])
     files = {one.file: one for each in found for one in each.files}  # each once
     entries: dict[str, Entry] = {}
     wrong: list[WrongColumns] = []
+    repeated: dict[str, int] = {}
     for one in sorted(files.values()):
         for entry in _entries_of(one, _relative(one.file, root), columns, wrong):
             name = entry.name
-            number = 2
             while name in entries:
-                name, number = f"{entry.name} ({number})", number + 1
+                repeated[entry.name] = repeated.get(entry.name, 1) + 1
+                name = f"{entry.name} ({repeated[entry.name]})"
             entries[name] = entry._replace(name=name)
     if not entries:
-        raise FileNotFoundError(
-            f"`input` (={' '.join(inputs)!r}) contains no picture, no archive with pictures and no Parquet file"
-        )
+        raise FileNotFoundError(f"`input` (={' '.join(inputs)!r}) {_EMPTY}")
     if wrong and (columns is not None or len(wrong) == len(entries)):
         raise wrong[0]
     return list(entries.values())
@@ -106,15 +107,20 @@ def _inputs_of(text: str, output: str) -> Iterator[_Input]:
 
 
 def _expand(path: str, output: str, listed: bool = False) -> _Input:
-    """The files of one input. A file of a list that is missing is found to be so where it is read."""
-    exists = not in_bucket(path) and os.path.lexists(path)
+    """The files of one input. A line of a list without a file is found to be so where it is read."""
+    wild = _WILD.search(path)
+    exists = os.path.lexists(path) if not in_bucket(path) else wild is not None and as_path(path).is_file()
     if exists and os.path.isdir(path):
         return _Input(path, list(_below(path, output)))
-    if not exists and (wild := _WILD.search(path)):
+    if not exists and wild:
         base = path[: wild.start()].rpartition("/")[0] or "/"
         matches = _matcher(path[len(base) :].lstrip("/"))
-        return _Input(base, [one for one in _below(base, output) if matches(_relative(one.file, base))])
-    if not exists and in_bucket(path) and not _is_known(path):
+        files = [one for one in _below(base, output) if matches(_relative(one.file, base))]
+        if not files and not listed:
+            raise FileNotFoundError(f"`input` (={path!r}) {_EMPTY}")
+        if files:
+            return _Input(base, files)
+    if not exists and not wild and in_bucket(path) and not _is_known(path):
         return _Input(path.rstrip("/"), list(_below(path.rstrip("/"), output)))
     if not exists and not in_bucket(path) and not listed:
         raise FileNotFoundError(f"`input` (={path!r}) is not there")
@@ -163,6 +169,8 @@ def _entries_of(one: _Found, name: str, columns: str | None, wrong: list[WrongCo
             if _is_picture(member):
                 yield Entry(before + member.name, one.file, member.inside, member.size, member.problem, one.size)
     except UNREADABLE as error:
+        if isinstance(error, OSError):
+            check_storage(one.file, error)
         if isinstance(error, WrongColumns):
             wrong.append(WrongColumns(f"{one.file}: {error}"))
         yield Entry(name or os.path.basename(one.file), one.file, None, one.size, f"cannot be read: {error}")

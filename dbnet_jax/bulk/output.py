@@ -68,10 +68,15 @@ def read_part(output: str, shard: int, digest: str) -> dict[str, Any] | None:
     return about if whole else None
 
 
+def has_begun(output: str) -> bool:
+    """Whether a process has begun a shard of the job in this folder."""
+    return any(True for folder in (output, f"{output}/{TRIES}") for _ in as_path(folder).glob("part-*"))
+
+
 def clear(output: str) -> None:
     """Removes what is no result: what killed processes left of files that they were writing, and the notes of tries."""
     partial = () if in_bucket(output) else pathlib.Path(output).glob(f"*{PARTIAL}")
-    for file in (*partial, *as_path(f"{output}/{TRIES}").glob("*")):
+    for file in (*partial, *as_path(f"{output}/{TRIES}").glob("part-*.json*")):
         file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # there is none, or a person's file is in it; a bucket has no folders
         pathlib.Path(output, TRIES).rmdir()

@@ -13,6 +13,29 @@ def size_of(file: str) -> int:
     return int(as_path(file).stat().st_size)
 
 
+class StorageLost(OSError):
+    """A disk or a bucket that had the pictures of a job does not answer: no picture is to blame."""
+
+
+def check_storage(file: str, error: OSError) -> None:
+    """Tells the fault of one file from that of its storage, after an error at the file.
+
+    **Raises:** StorageLost if the folder of the file cannot be listed.
+    """
+    folder = as_path(file).parent
+    try:
+        if isinstance(folder, BucketPath):
+            with contextlib.suppress(FileNotFoundError):  # the bucket has answered: nothing is there
+                next(iter(folder.iterdir()), None)
+        else:
+            os.scandir(folder).close()
+    except OSError as lost:
+        raise StorageLost(
+            f"{file} cannot be read ({error}), and its folder cannot be listed ({lost}). When it is back, start the "
+            "same command again to go on"
+        ) from error
+
+
 def files_below(folder: str, results: str) -> Iterator[tuple[str, int | None]]:
     """The files in a folder and in the folders in it, without hidden ones and those in the folder `results`.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dbnet_jax.bulk.listing import Entry
-from dbnet_jax.bulk.output import PLAN, part_name, put
+from dbnet_jax.bulk.output import PLAN, has_begun, part_name, put
 from dbnet_jax.messages import plural
 from dbnet_jax.paths import as_path
 
@@ -50,6 +50,8 @@ def make_plan(entries: Sequence[Entry], size: int, options: Mapping[str, Any]) -
 def open_plan(output: str, plan: Plan) -> None:
     """Saves the plan in the folder of results, or checks it against the plan that is there.
 
+    A plan of which no shard has begun is replaced: its job ended at once, for example by a wrong option.
+
     **Raises:** PlanChanged, with what has changed; FileExistsError if the folder has results without a plan.
     """
     if not as_path(f"{output}/{PLAN}").exists():
@@ -57,16 +59,22 @@ def open_plan(output: str, plan: Plan) -> None:
             raise FileExistsError(
                 f"`output` (={output!r}) contains {part_name(0)} and no {PLAN}: move it, or choose another folder"
             )
-        saved_plan = {"format": _FORMAT, "options": plan.options, "shards": [shard.entries for shard in plan.shards]}
-        put(f"{output}/{PLAN}", (json.dumps(saved_plan) + "\n").encode())
+        _save(output, plan)
         return
     saved = _load(output)
     changes = _changed_options(saved.options, plan.options) or _changed_pictures(saved, plan)
-    if changes:
+    if changes and not has_begun(output):
+        _save(output, plan)
+    elif changes:
         raise PlanChanged(
             f"`output` (={output!r}) belongs to a job with other {changes}. Choose another --output for this job, or "
             f"start it as it was; the plan is {PLAN}"
         )
+
+
+def _save(output: str, plan: Plan) -> None:
+    saved = {"format": _FORMAT, "options": plan.options, "shards": [shard.entries for shard in plan.shards]}
+    put(f"{output}/{PLAN}", (json.dumps(saved) + "\n").encode())
 
 
 def _load(output: str) -> Plan:

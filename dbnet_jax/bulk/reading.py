@@ -8,13 +8,14 @@ from typing import Any
 
 from dbnet_jax.bulk.archives import contents_of
 from dbnet_jax.bulk.listing import Entry
+from dbnet_jax.bulk.places import check_storage
 from dbnet_jax.images.decode import BadPicture, Picture, decode_picture
 from dbnet_jax.images.header import read_header
 from dbnet_jax.images.pdf import count_pages, is_pdf
 from dbnet_jax.paths import as_path
 
 Source = Callable[[], Picture]
-"""Returns the picture, or raises BadPicture."""
+"""Returns the picture, or raises BadPicture; StorageLost if no picture is to blame."""
 
 
 def sources_of(
@@ -69,15 +70,22 @@ def _picture(
     if entry.problem:
         raise BadPicture(f"{entry.name}: {entry.problem}")
     if isinstance(content, Exception):
+        if isinstance(content, OSError):
+            check_storage(entry.file, content)
         raise BadPicture(f"{entry.name}: cannot be read from {entry.file}: {content}") from content
     return decode_picture(_read(entry) if content is None else content, entry.name, frame=frame, **options)
 
 
 def _read(entry: Entry) -> bytes:
-    """The content of a file. **Raises:** BadPicture for every error: one file of many must not end the others."""
+    """The content of a file.
+
+    **Raises:** BadPicture: one file of many must not end the others. StorageLost if the storage does not answer.
+    """
     try:
         return bytes(as_path(entry.file).read_bytes())
     except OSError as error:
+        if entry.size is not None or not isinstance(error, FileNotFoundError):  # else a list has a wrong name
+            check_storage(entry.file, error)
         raise BadPicture(f"{entry.name}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
         raise BadPicture(f"{entry.name}: the file is larger than the memory") from error

@@ -11,6 +11,7 @@ from absl import logging
 from dbnet_jax.backends.compilation import telling_of_compilation
 from dbnet_jax.bulk.listing import Entry
 from dbnet_jax.bulk.output import part_name, put, read_part
+from dbnet_jax.bulk.places import StorageLost
 from dbnet_jax.bulk.plan import Shard
 from dbnet_jax.bulk.reading import Source, sources_of
 from dbnet_jax.bulk.rows import Record, as_lines, as_parquet
@@ -67,7 +68,8 @@ class ShardWorker:
     def do(self, shard: Shard) -> Done:
         """Writes the files of a shard, if they are not there yet.
 
-        **Raises:** OSError if the files cannot be written; any error of the models that does not come from a picture.
+        **Raises:** OSError if the files cannot be written, and StorageLost if the pictures cannot be read any more; any
+        error of the models that does not come from a picture.
         """
         about = read_part(self.output, shard.number, shard.digest)
         if about is None:
@@ -107,6 +109,8 @@ class ShardWorker:
         if not tries.one_at_a_time:
             try:
                 return list(self._look(find, self._sources(shard.entries)))
+            except StorageLost:
+                raise
             except Exception as error:
                 what = f"{type(error).__name__}: {error}"
                 logging.warning("%s: its pictures are looked at one at a time: %s", part_name(shard.number), what)
@@ -122,6 +126,8 @@ class ShardWorker:
             try:
                 # No page of a file is read while the network is compiled for another one: this would be no death.
                 records = [record for source in self._sources([entry]) for record in self._look(find, [source])]
+            except StorageLost:
+                raise
             except Exception as error:
                 _check(find)
                 records = [_unreadable(entry.name, f"{entry.name}: {type(error).__name__}: {error}")]

@@ -85,6 +85,13 @@ def test_several_inputs_have_one_root_and_each_picture_once(tree, tmp_path):
     assert found["missing.png"] == "missing.png: cannot be read: No such file or directory"
 
 
+def test_every_line_of_a_list_counts_also_one_with_brackets(tree):
+    (tree / "list.txt").write_text("sub/deep/[c].png\nsub/deep/missing[1].png\nsub/?.png\n")
+    found = read(list_pictures([str(tree / "list.txt")], ""))
+    assert [*found] == ["a.png", "deep/[c].png", "deep/missing[1].png"]
+    assert found["deep/missing[1].png"] == "deep/missing[1].png: cannot be read: No such file or directory"
+
+
 def test_lists_of_windows_and_lists_that_are_no_utf8(tree):
     (tree / "ü.png").write_bytes(picture(3))
     file = tree / "list.txt"
@@ -99,8 +106,9 @@ def test_lists_of_windows_and_lists_that_are_no_utf8(tree):
 def test_what_is_missing_or_empty_is_an_error(tree):
     with pytest.raises(FileNotFoundError, match=r"`input` \(='.*/nothing'\) is not there"):
         list_pictures([f"{tree}/nothing"], "")
-    with pytest.raises(FileNotFoundError, match=r"`input` \(='.*\*\.bmp'\) contains no picture"):
-        list_pictures([f"{tree}/*.bmp"], "")
+    for inputs in ([f"{tree}/*.bmp"], [f"{tree}/a.png", f"{tree}/*.bmp"]):
+        with pytest.raises(FileNotFoundError, match=r"`input` \(='[^ ]*\*\.bmp'\) contains no picture"):
+            list_pictures(inputs, "")
 
 
 MEMBERS = {"1.png": picture(1), "1.txt": b"label", "sub/2.png": picture(2), "__MACOSX/._1.png": b"", "3.png": b"x"}

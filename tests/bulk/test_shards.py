@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import tarfile
 from collections.abc import Iterator
 from unittest import mock
 
@@ -12,6 +13,7 @@ from dbnet_jax.backends import compilation
 from dbnet_jax.backends.compilation import compiling
 from dbnet_jax.bulk.listing import list_pictures
 from dbnet_jax.bulk.output import PARTIAL, clear, put, read_part
+from dbnet_jax.bulk.places import StorageLost
 from dbnet_jax.bulk.plan import Plan, PlanChanged, make_plan, open_plan
 from dbnet_jax.bulk.shards import Done, ShardWorker
 from dbnet_jax.bulk.tries import DEATHS, DEATHS_AT_COMPILATION, Tries
@@ -282,6 +284,31 @@ def test_a_process_that_dies_while_it_writes_leaves_no_part(folder, output, monk
     assert sorted(os.listdir(output)) == ["part-00000.jsonl", "part-00000.parquet"]
 
 
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("careful", [False, True])
+def test_pictures_whose_disk_is_gone_are_no_unreadable_pictures(folder, output, archive, careful):
+    if archive:
+        with tarfile.open(folder / "all.tar", "w") as tar:
+            for file in sorted(folder.glob("*.png")):
+                tar.add(file, file.name)
+                file.unlink()
+    plan, worker = plan_of(folder), ShardWorker(Widths(), output)
+    worker.do(plan.shards[0])
+    moved = folder.rename(folder.with_name("moved"))
+    if careful:
+        put(f"{output}/tries/part-00001.json", b"{}")
+        with mock.patch.object(Tries, "one_at_a_time", True), pytest.raises(StorageLost, match="start the same"):
+            worker.do(plan.shards[1])
+    else:
+        with pytest.raises(StorageLost, match=r"its folder cannot be listed .*start the same command again"):
+            worker.do(plan.shards[1])
+    assert len(rows(output)) == 4
+    moved.rename(folder)
+    if not archive:
+        (folder / "09.png").unlink()  # this one alone is gone
+    assert [worker.do(shard).unreadable for shard in plan.shards] == [0, 0, 0 if archive else 1]
+
+
 def test_a_restart_has_the_plan_that_was_saved(folder, output):
     open_plan(output, plan_of(folder, box=0.6))
     open_plan(output, plan_of(folder, box=0.6))
@@ -302,8 +329,11 @@ def test_a_restart_has_the_plan_that_was_saved(folder, output):
         ("changed", r"1 changed \(04\.png\)"),
     ],
 )
-def test_a_job_with_another_plan_is_refused(folder, output, changed, said):
+@pytest.mark.parametrize("begun", ["part-00000.jsonl", "tries/part-00000.json"])
+def test_a_job_with_another_plan_is_refused(folder, output, changed, said, begun):
     open_plan(output, plan_of(folder, box=0.6))
+    (pathlib.Path(output) / "tries").mkdir()
+    put(f"{output}/{begun}", b"")
     if changed == "new":
         (folder / "10.png").write_bytes(picture(10))
     elif changed == "gone":
@@ -314,6 +344,15 @@ def test_a_job_with_another_plan_is_refused(folder, output, changed, said):
         open_plan(output, plan_of(folder, **{"box": 0.6, **(changed if isinstance(changed, dict) else {})}))
 
 
+def test_a_job_that_began_no_shard_may_be_corrected(folder, output):
+    open_plan(output, plan_of(folder, box=7))
+    worker = ShardWorker(Widths(broken=True), output)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        worker.do(plan_of(folder, box=7).shards[0])
+    open_plan(output, plan_of(folder, 5, box=0.7))
+    open_plan(output, plan_of(folder, 5, box=0.7))
+
+
 @pytest.mark.parametrize("inside", ["", "/set.parquet"])
 def test_a_parquet_file_that_has_changed_is_refused(folder, output, inside):
     def plan(index: int) -> Plan:
@@ -322,6 +361,7 @@ def test_a_parquet_file_that_has_changed_is_refused(folder, output, inside):
         return make_plan(list_pictures([f"{folder}{inside}"], ""), 4, {})
 
     open_plan(output, plan(0))
+    put(f"{output}/part-00000.jsonl", b"")
     open_plan(output, plan(0))
     with pytest.raises(PlanChanged, match=r"2 changed \((set\.parquet/)?a, (set\.parquet/)?b\)"):
         open_plan(output, plan(500))
