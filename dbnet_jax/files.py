@@ -188,10 +188,14 @@ def _remove_empty(inner: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def _read_manifest(folder: pathlib.Path) -> dict[str, list[str]]:
-    """The manifest of the folder; empty where there is none or where it is damaged."""
+    """The manifest of the folder; empty where there is none or where it is damaged.
+
+    **Raises:** OSError when it cannot be read: an empty one would make the files of the run those of a person.
+    """
     try:
-        listed = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        with naming(folder / MANIFEST):
+            listed = json.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
     entries = listed.items() if isinstance(listed, dict) else ()
     return {

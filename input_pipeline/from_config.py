@@ -92,7 +92,8 @@ def _options(config: ConfigDict, purpose: str) -> dict[str, Any]:
         if data.name not in (*OWN_DATA, *WORD_DATA):
             return {}
         granularity = {"granularity": data.granularity} if data.name == "hiertext" else {}
-        labels = {"labels": data.train_labels, "eval_labels": data.eval_labels}
+        given = map(os.path.expanduser, (data.train_labels, data.eval_labels))
+        labels = dict(zip(("labels", "eval_labels"), given, strict=True))
         pixels = {name: config.predict[name] for name in ("follow_exif", "max_pixels")}
         return {**labels, **pixels, **granularity}
     if data.name in (*OWN_DATA, *WORD_DATA, *RENDERED):

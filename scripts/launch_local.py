@@ -46,7 +46,8 @@ class Group:
     def wait(self) -> int:
         """0 when all processes succeed, or the status of the first one that fails."""
         failed, deadline = 0, float("inf")
-        while any(process.poll() is None for process in self.processes):
+        # All are asked each time: a process has its status once it was asked.
+        while None in [process.poll() for process in self.processes]:
             codes = [process.returncode for process in self.processes if process.returncode]
             if codes and not failed:
                 failed, deadline = codes[0], time.monotonic() + SECONDS_TO_END

@@ -18,6 +18,7 @@ from dbnet_jax.files import (
     write_atomically,
     write_json,
 )
+from dbnet_jax.paths import BucketError
 from tests.helpers.full_disk import files_of_at_most
 
 
@@ -113,3 +114,24 @@ def test_an_error_without_a_number_is_left_as_it_is(tmp_path):
     assert caught.value.filename is None
     with pytest.raises(OSError, match=str(tmp_path)), naming(tmp_path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(errno.EACCES, "no"), OSError(errno.EIO, "no"), BucketError("the network is down")]
+)
+def test_a_manifest_that_cannot_be_read_is_neither_empty_nor_overwritten(tmp_path, monkeypatch, error):
+    claim_files(tmp_path, PLANNED)
+    make(tmp_path, "index.html")
+    manifest = (tmp_path / MANIFEST).read_bytes()
+
+    def fail(file: pathlib.Path) -> bytes:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pathlib.Path, "read_bytes", fail)
+        for use in (check_files, claim_files, replace_files):
+            with pytest.raises(type(error)) as caught:
+                use(tmp_path, {"page": ["other.html"]})
+            assert caught.value.errno is None or caught.value.filename == str(tmp_path / MANIFEST)
+    assert (tmp_path / MANIFEST).read_bytes() == manifest
+    assert (tmp_path / "index.html").exists()

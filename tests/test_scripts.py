@@ -1,5 +1,6 @@
 """The scripts for clusters, with programs in the place of `gcloud`, `srun` and `scontrol` that record their calls."""
 
+import importlib.util
 import os
 import pathlib
 import signal
@@ -128,3 +129,19 @@ def test_the_launcher_starts_all_again_after_a_failure_and_passes_sigterm_on(tmp
 
 def test_the_launcher_gives_up_with_the_status_of_the_process_that_failed(tmp_path):
     assert launch(tmp_path, "--restarts=0").wait(timeout=30) == 7
+
+
+# Process 1 fails at once. The other one works on for a while, or fails otherwise than the first.
+UNEVEN = "import sys, time; sys.exit(7) if sys.argv[-1][-1] == '1' else (time.sleep(4), sys.exit(3))"
+
+
+def test_the_launcher_sees_a_later_process_fail_and_kills_the_one_that_hangs(monkeypatch):
+    spec = importlib.util.spec_from_file_location("launch_local", SCRIPTS / "launch_local.py")
+    assert spec is not None
+    assert spec.loader is not None
+    launcher = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(launcher)
+    monkeypatch.setattr(launcher, "SECONDS_TO_END", 0.2)
+    group = launcher.Group([sys.executable, "-S", "-c", UNEVEN], 2)
+    assert group.wait() == 7
+    assert [process.returncode for process in group.processes] == [-signal.SIGKILL, 7]

@@ -72,7 +72,7 @@ def _given_network(config: ConfigDict, backend: str) -> _Given:
     field = f"`config.predict.network` (={name!r})"
     if backend == "xla":
         raise ValueError(f"{field} needs `config.predict.backend` 'openvino' or 'onnxruntime'")
-    if not (file := as_path(name)).is_file():
+    if not (file := as_path(name).expanduser()).is_file():
         raise FileNotFoundError(f"{field} must be an ONNX file: --mode=export writes one")
     import onnx
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import jax
 from absl.app import UsageError
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from dbnet_jax.bulk.engines import ENGINES, check_packages, ray_cluster, run_here, run_on_ray
@@ -18,12 +17,11 @@ from dbnet_jax.bulk.output import clear, read_part
 from dbnet_jax.bulk.plan import Plan, make_plan, open_plan
 from dbnet_jax.bulk.shards import Done, ShardWorker
 from dbnet_jax.commands.options import Options
-from dbnet_jax.commands.sources import config_of_weights, config_or_saved, load_recognizer, workdir_or_weights
+from dbnet_jax.commands.sources import find_detector, load_recognizer
 from dbnet_jax.messages import Problem, check_choice, check_least, first_lines, plural
 from dbnet_jax.paths import as_path, in_bucket
 from dbnet_jax.training.lock import only_run_in
 from dbnet_jax.weights.run_folder import restore_variables
-from dbnet_jax.weights.shipped import DEFAULT
 
 
 def run(options: Options) -> None:
@@ -80,11 +78,10 @@ def _run(options: Options, entries: Sequence[Entry], output: str) -> list[Done]:
 
 def _models(options: Options) -> TextModels:
     recognizer = None
-    trained = workdir_or_weights(options, default=DEFAULT)
     if options.recognizer is not None:
         loaded = load_recognizer(options.recognizer, options)
         recognizer = Network.of(loaded.config, loaded.variables)
-    config: ConfigDict = config_or_saved(options) if options.workdir else config_of_weights(trained, options)
+    config, trained = find_detector(options)
     return TextModels(Network.of(config, restore_variables(config, trained)), recognizer)
 
 

@@ -30,7 +30,7 @@ HELP = (
     + "\n`dbnet-jax COMMAND --help` prints the flags of a command."
 )
 _HINT = "`--help` lists the flags, and a field is set as --config.section.field=value"
-_PATHS = ("workdir", "weights", "card", "input", "output", "detections", "truth", "int8")
+_PATHS = ("workdir", "weights", "recognizer", "card", "input", "output", "detections", "truth", "int8")
 
 
 class Flag(NamedTuple):
@@ -59,7 +59,7 @@ def _size(text: str) -> tuple[int, int]:
 
 FLAGS = (
     Flag("config", "train evaluate predict inspect convert", "FILE", "An experiment: configs/NAME.py[:variant,…]."),
-    Flag("workdir", "train evaluate predict bulk inspect export convert", "DIR", "The folder of a run."),
+    Flag("workdir", "train evaluate predict read bulk inspect export convert serve", "DIR", "The folder of a run."),
     Flag(
         "recognizer",
         "read bulk evaluate serve",
@@ -134,7 +134,7 @@ class Options(argparse.Namespace):
 
     def paths(self) -> list[str]:
         """The files and folders that the flags name; names of shipped weights are among them."""
-        named = (getattr(self, name) for name in (*_PATHS, "recognizer"))
+        named = (getattr(self, name) for name in _PATHS)
         return [*(path for path in named if path is not None), *self.inputs]
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.pictures import Frame, each_frame, frame_name, pictures_of, read_file, results_folder
-from dbnet_jax.commands.sources import config_of_weights, config_or_saved, workdir_or_weights
+from dbnet_jax.commands.sources import find_detector
 from dbnet_jax.detection.outputs import IcdarWriter, JsonWriter, Writer
 from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files
@@ -22,7 +22,6 @@ from dbnet_jax.pages.predictions import PageWriter
 from dbnet_jax.paths import as_path
 from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.weights.run_folder import restore_variables
-from dbnet_jax.weights.shipped import DEFAULT
 
 WRITERS: dict[str, type[Writer]] = {"json": JsonWriter, "icdar": IcdarWriter, "page": PageWriter}
 """The output formats by name."""
@@ -123,12 +122,11 @@ def run(options: Options) -> None:
     """The command `predict`."""
     if not options.inputs:
         raise UsageError("--input is missing: a picture, or a folder of pictures")
-    trained = workdir_or_weights(options, default=DEFAULT)
     if options.workdir is None and options.config is not None:
         raise UsageError(
             "--config is refused: the weights have their own; --config.predict.FIELD=VALUE changes a field"
         )
-    config = config_or_saved(options) if options.workdir is not None else config_of_weights(trained, options)
+    config, trained = find_detector(options)
     keep_memory()
     detector = Detector(config, restore_variables(config, trained))
     folder = f"{options.workdir}/detections" if options.workdir else results_folder(options, "detections")

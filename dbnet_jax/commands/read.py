@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dbnet_jax.commands.options import Options
 from dbnet_jax.commands.pictures import each_frame, frame_name, pictures_of, read_file, results_folder
-from dbnet_jax.commands.sources import config_of_weights, load_recognizer, run_or_weights
+from dbnet_jax.commands.sources import find_detector, load_recognizer
 from dbnet_jax.detector import Detector
 from dbnet_jax.files import claim_files, replace_files, write_atomically
 from dbnet_jax.images.decode import Picture, reading_options
@@ -26,7 +26,6 @@ from dbnet_jax.training.cpu_memory import keep_memory
 from dbnet_jax.transcripts.formats import TRANSCRIPTS, as_json
 from dbnet_jax.transcripts.searchable_pdf import SearchablePdfs
 from dbnet_jax.weights.run_folder import restore_variables
-from dbnet_jax.weights.shipped import DEFAULT
 
 _NOTHING = Picture("", np.zeros((1, 1, 3), np.uint8))
 JSON = "reading.json"
@@ -41,7 +40,8 @@ def read_files(
     """Reads picture files, and every picture of folders and the folders in them.
 
     With `config.predict.frames` "all", each frame or page of a file is a picture: scan.pdf#1, scan.pdf#2, …
-    A picture that cannot be read is skipped. Files of an earlier run in `output` are removed, other files stay.
+    A picture that cannot be read is skipped. Files of an earlier run in `output` are removed, other files stay. An
+    error keeps the results of the pictures before it.
 
     **Arguments:** `reader`; `sources`: files and folders; `output`: the folder of the results; `formats`: of `FORMATS`.
 
@@ -66,8 +66,16 @@ def read_files(
     page = ReadingPage(output, "What the pictures say") if "page" in formats else None
     pages: dict[str, Page] = {}
     skipped: dict[str, str] = {}
-    written: dict[str, list[str]] = {kind: [] for kind in FORMATS}
-    try:
+    # A format whose end fails, as on a full disk, is not in it: the files of an earlier run stay.
+    written: dict[str, list[str]] = {kind: [] for kind in FORMATS if kind not in formats or kind in texts}
+    with contextlib.ExitStack() as stack:
+        stack.callback(replace_files, output, written)
+        if page is not None:
+            stack.callback(_close_page, page, pages, skipped, written)
+        if pdfs is not None:
+            stack.callback(_close_pdfs, pdfs, written)
+        if "json" in formats:
+            stack.callback(_write_json, output, pages, skipped, written)
         for document, (name, picture, found) in zip(documents, _each(reader, frames, names), strict=True):
             if isinstance(found, ValueError):
                 skipped[name] = str(found)
@@ -79,19 +87,27 @@ def read_files(
                 pdfs.add(document, picture.image, found)
             if page is not None:
                 page.add(name, picture.image, found)
-    finally:
-        if "json" in formats:
-            text = json.dumps({"pictures": {k: as_json(v) for k, v in pages.items()}, "skipped": skipped}, indent=1)
-            write_atomically(output / JSON, text + "\n")
-            written["json"].append(JSON)
-        if pdfs is not None:
-            pdfs.close()
-            written["pdf"] = pdfs.files
-        if page is not None:
-            page.close({"pictures": len(pages), **({"skipped": "; ".join(skipped.values())} if skipped else {})})
-            written["page"] = page.files
-        replace_files(output, written)
     return pages, skipped
+
+
+def _write_json(
+    output: pathlib.Path, pages: dict[str, Page], skipped: dict[str, str], written: dict[str, list[str]]
+) -> None:
+    text = json.dumps({"pictures": {k: as_json(v) for k, v in pages.items()}, "skipped": skipped}, indent=1)
+    write_atomically(output / JSON, text + "\n")
+    written["json"] = [JSON]
+
+
+def _close_pdfs(pdfs: SearchablePdfs, written: dict[str, list[str]]) -> None:
+    pdfs.close()
+    written["pdf"] = pdfs.files
+
+
+def _close_page(
+    page: ReadingPage, pages: dict[str, Page], skipped: dict[str, str], written: dict[str, list[str]]
+) -> None:
+    page.close({"pictures": len(pages), **({"skipped": "; ".join(skipped.values())} if skipped else {})})
+    written["page"] = page.files
 
 
 def _write_transcript(output: pathlib.Path, kind: str, name: str, page: Page) -> str:
@@ -134,12 +150,12 @@ def run(options: Options) -> None:
     """The command `read`."""
     if not options.inputs:
         raise UsageError("--input is missing: a picture, or a folder of pictures")
-    detector_file = run_or_weights(options.weights or DEFAULT, "weights", "detection")
     keep_memory()
     recognizer = load_recognizer(options.recognizer or RECOGNIZER, options)
-    config = config_of_weights(detector_file, options)
-    detector = Detector(config, restore_variables(config, detector_file))
-    output = as_path(options.output or results_folder(options, "readings"))
+    config, trained = find_detector(options)
+    detector = Detector(config, restore_variables(config, trained))
+    folder = f"{options.workdir}/readings" if options.workdir else results_folder(options, "readings")
+    output = as_path(options.output or folder)
     formats = FORMATS if options.formats is None else [name.strip() for name in options.formats.split(",")]
     pages, _ = read_files(Reader(detector, recognizer), options.inputs, output, formats)
     for name, page in pages.items():

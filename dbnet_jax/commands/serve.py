@@ -10,7 +10,7 @@ import socket
 from absl.app import UsageError
 
 from dbnet_jax.commands.options import Options
-from dbnet_jax.commands.sources import config_of_weights, load_recognizer, run_or_weights
+from dbnet_jax.commands.sources import find_detector, load_recognizer
 from dbnet_jax.detector import Detector
 from dbnet_jax.recognition import Recognizer
 from dbnet_jax.recognition.recognizer import DEFAULT as RECOGNIZER
@@ -33,8 +33,9 @@ def run(options: Options) -> None:
 
     limits = _limits(options)
     with contextlib.closing(_listen(options.host, options.port)) as listening:
-        names = {"detector": options.weights or DEFAULT, "recognizer": options.recognizer or RECOGNIZER}
-        engine = Engine(*_models(names, options), limits.pixels)
+        options.recognizer = options.recognizer or RECOGNIZER
+        names = {"detector": options.workdir or options.weights or DEFAULT, "recognizer": options.recognizer}
+        engine = Engine(*_models(options), limits.pixels)
         server = make_server(make_app(engine, limits, names))
         host, port = listening.getsockname()[:2]
         print(f"http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
@@ -64,13 +65,11 @@ def _limits(options: Options) -> Limits:
     )
 
 
-def _models(names: dict[str, str], options: Options) -> tuple[Detector, Recognizer]:
-    file = run_or_weights(names["detector"], "weights", "detection")
-    recognizer = load_recognizer(names["recognizer"], options)
-    config = config_of_weights(file, options)
+def _models(options: Options) -> tuple[Detector, Recognizer]:
     keep_memory()
-    detector = Detector(config, restore_variables(config, file))
-    return detector, recognizer
+    recognizer = load_recognizer(options.recognizer, options)
+    config, trained = find_detector(options)
+    return Detector(config, restore_variables(config, trained)), recognizer
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ from dbnet_jax.config.fields import find_field, read_config, set_field, split_ar
 from dbnet_jax.paths import as_path
 from dbnet_jax.recognition.recognizer import Recognizer
 from dbnet_jax.weights.run_folder import load_config, restore_variables, with_data_of
-from dbnet_jax.weights.shipped import find_weights
+from dbnet_jax.weights.shipped import DEFAULT, find_weights
 
 
 def workdir(options: Options) -> str:
@@ -66,18 +66,26 @@ def config_of_weights(file: str, options: Options) -> ConfigDict:
     return set_fields(config, options)
 
 
-def run_or_weights(name: str, argument: str, task: str) -> str:
-    """The folder of a run, or a weights file, that the flag `argument` names.
+def find_detector(options: Options) -> tuple[ConfigDict, str]:
+    """The detector that `--workdir` or `--weights` names; shipped weights without both.
 
-    **Arguments:** `name`: the folder, the file, or the name of shipped weights; `argument`; `task`: of its network.
+    **Returns:** its config, with the fields of the command line, and the run's folder or the file of weights.
 
-    **Raises:** UsageError when it is for another task; otherwise as `find_weights`.
+    **Raises:** UsageError when it is for another task; otherwise as `workdir_or_weights` and `config_of_weights`.
     """
-    source = name if as_path(name).is_dir() else str(find_weights(name, argument))
-    if (found := load_config(source, argument).task) != task:
-        other = {"detection": "--weights", "recognition": "--recognizer"}.get(found, "another flag")
-        raise UsageError(f"--{argument}={name} is refused: it is for {found}; {other} takes it")
-    return source
+    trained = workdir_or_weights(options, DEFAULT)
+    flag = "weights" if options.workdir is None else "workdir"
+    if options.config is None:
+        _check_task(load_config(trained, flag), f"--{flag}={getattr(options, flag)}", "detection")
+    config = config_of_weights(trained, options) if options.workdir is None else config_or_saved(options)
+    return config, trained
+
+
+def _check_task(config: ConfigDict, flag: str, task: str) -> None:
+    """**Raises:** UsageError when the network that a flag names is for another task."""
+    if config.task != task:
+        other = {"detection": "--weights or --workdir", "recognition": "--recognizer"}.get(config.task, "another flag")
+        raise UsageError(f"{flag} is refused: it is for {config.task}; {other} takes it")
 
 
 def load_recognizer(name: str, options: Options) -> Recognizer:
@@ -87,10 +95,14 @@ def load_recognizer(name: str, options: Options) -> Recognizer:
     of `options.fields`: the others are the detector's. `config.predict.backend` is set for both, but
     an attention decoder stays in XLA: no other back end runs it.
 
-    **Raises:** as `run_or_weights`; ValueError when a field has no such value.
+    **Arguments:** `name`: the folder of a run, a file of weights, or the name of shipped ones; `options`.
+
+    **Raises:** UsageError when it is for another task; ValueError when a field has no such value; otherwise as
+    `find_weights`.
     """
-    source = run_or_weights(name, "recognizer", "recognition")
+    source = name if as_path(name).is_dir() else str(find_weights(name, "recognizer"))
     config = load_config(source, "recognizer")
+    _check_task(config, f"--recognizer={name}", "recognition")
     own = set(config.predict) - set(default_config().predict)
     shared = {"backend"} if config.model.decoder == "ctc" else set()
     for key, text in options.fields:

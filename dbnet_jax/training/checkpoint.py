@@ -30,7 +30,7 @@ from dbnet_jax.models.variables import Variables
 from dbnet_jax.paths import as_path, in_bucket
 from dbnet_jax.training import checkpoint_files as files
 from dbnet_jax.training.checkpoint_mirror import CheckpointMirror
-from dbnet_jax.training.checkpoint_reading import Found, Wanted, find_whole, reason
+from dbnet_jax.training.checkpoint_reading import Found, Wanted, check_same_step, find_whole, reason
 from dbnet_jax.training.state import TrainState
 
 # Orbax narrates every save through absl's logger, and an error with its traceback before it raises it.
@@ -222,7 +222,7 @@ class Checkpoints:
         Damaged checkpoints are renamed, so that their steps can be saved again.
 
         **Raises:** ValueError, naming every difference, when the checkpoint is of another architecture;
-        DamagedCheckpoint when all are damaged.
+        DamagedCheckpoint when all are damaged; OSError when the processes of a run read different steps.
         """
         items: dict[str, Any] = {
             "model": state.variables,
@@ -280,13 +280,13 @@ class Checkpoints:
             found = find_whole(self._local, None if which == "latest" else self._metric, wanted)
         except ValueError as error:
             raise type(error)(str(error).replace(str(self._local), str(self._folder))) from error
-        if found is None:
-            return None
-        self.damaged = found.damaged
-        for step, why in found.damaged.items():
-            logging.warning("the checkpoint of step %d in %s is damaged: %s", step, self._folder, why)
-        if found.damaged:
-            logging.warning("the checkpoint of step %d is used", found.step)
+        if found is not None:
+            self.damaged = found.damaged
+            for step, why in found.damaged.items():
+                logging.warning("the checkpoint of step %d in %s is damaged: %s", step, self._folder, why)
+            if found.damaged:
+                logging.warning("the checkpoint of step %d is used", found.step)
+        check_same_step(self._folder, None if found is None else found.step)
         return found
 
     def reached_preemption(self, step: int) -> bool:

@@ -4,6 +4,7 @@ Orbax writes and reads the folder. Its own way into a bucket makes a request for
 compares generations; a copy of its files is a few large objects.
 """
 
+import contextlib
 import pathlib
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dbnet_jax.training.checkpoint_files import MARKS, saved_steps
 
 _AT_A_TIME = 8  # requests
+_LISTINGS = 5  # of a bucket from which another process removes checkpoints meanwhile
 
 
 class CheckpointMirror:
@@ -29,30 +31,45 @@ class CheckpointMirror:
     def fetch(self, *, anew: bool = False) -> None:
         """Copies the checkpoints that the folder lacks from the bucket.
 
+        A training may remove a checkpoint meanwhile. The bucket is then listed again, for there may be a new one.
+
         **Arguments:** `anew`: copies all of them, because others write into the bucket.
         """
         for step in list(self._known) if anew else ():
             self.forget(step)
-        for step in saved_steps(self._source):
-            if step not in self._known:
-                _copy(self._source / str(step), self.folder / f"{step}.partial")
-                (self.folder / f"{step}.partial").rename(self.folder / str(step))
+        for _ in range(_LISTINGS):
+            lacking = [step for step in saved_steps(self._source) if step not in self._known]
+            if not [step for step in lacking if not self._fetched(step)]:
+                return
+
+    def _fetched(self, step: int) -> bool:
+        """Copies a checkpoint from the bucket. **Returns:** False where it is no longer there, or not as a whole."""
+        partial = self.folder / f"{step}.partial"
+        with contextlib.suppress(FileNotFoundError):
+            _copy(self._source / str(step), partial)
+            # The marks are removed first and copied last: where one came along, all files were still there.
+            if any((partial / mark).exists() for mark in MARKS):
+                partial.rename(self.folder / str(step))
                 self._known.add(step)
+                return True
+        shutil.rmtree(partial, ignore_errors=True)
+        return False
 
     def push(self) -> None:
         """Copies new checkpoints to the bucket, and removes those from it that the folder has no longer.
 
         A kill leaves no part of a checkpoint that a reader takes for the whole. The next push removes such a part.
+        The old checkpoints are removed last: a kill or an error before leaves them in the bucket.
         """
         here, complete = saved_steps(self.folder), saved_steps(self._source)
-        there = [int(path.name) for path in self._source.glob("*") if path.name.isdecimal()]
-        gone = self._known.difference(here)
-        for step in there:
-            if step in gone or step not in complete:
-                _remove(self._source / str(step))
+        for path in self._source.glob("*"):
+            if path.name.isdecimal() and int(path.name) not in complete:
+                _remove(path)
         for step in here:
             if step not in complete:
                 _copy(self.folder / str(step), self._source / str(step))
+        for step in self._known.difference(here).intersection(complete):
+            _remove(self._source / str(step))
         self._known.update(here)
 
     def forget(self, step: int) -> None:

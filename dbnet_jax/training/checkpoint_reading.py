@@ -13,6 +13,7 @@ import orbax.checkpoint as ocp
 import tensorstore
 
 from dbnet_jax.models.variables import Shapes, differences, listed
+from dbnet_jax.sharding import gather
 from dbnet_jax.training.checkpoint_files import (
     DamagedCheckpoint,
     check_files,
@@ -70,6 +71,23 @@ def find_whole(folder: pathlib.Path, metric: str | None, wanted: Wanted) -> Foun
             f"every checkpoint is damaged: bring one back from a copy, or train in another workdir{listed(lines)}"
         )
     return None
+
+
+def check_same_step(folder: pathlib.Path, step: int | None) -> None:
+    """Checks that all processes of a run read the same checkpoint; every process must call it.
+
+    **Arguments:** `folder`: of the checkpoints; `step`: what this process read, None where it found no checkpoint.
+
+    **Raises:** OSError where the steps differ: the states would too, and the processes would wait for each other.
+    """
+    steps = [row["step"] for row in gather([{"step": step}])]
+    if len(set(steps)) > 1:
+        read = ", ".join(f"process {index}: {'none' if one is None else one}" for index, one in enumerate(steps))
+        raise OSError(
+            f"the processes of this run read checkpoints of different steps in {folder} ({read}): every host must be "
+            "able to read all of its files. Mend the file system of the hosts with the older step, and start all "
+            "processes again with the same commands"
+        )
 
 
 def reason(error: Exception) -> str:

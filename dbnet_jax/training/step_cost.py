@@ -1,22 +1,38 @@
 """What a compiled step costs: FLOPs, memory traffic, and the share of the accelerator's peak that a run achieves."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-# Dense bfloat16 FLOP/s of one device, as its maker states it, by how JAX's name of the device begins.
+# Dense bfloat16 FLOP/s of one device, as its maker states it, by the words that JAX's name of the device begins with.
+# The cards of one chip differ: an H100 that is not listed has no peak. A V100 has float16 alone.
 PEAKS = {
+    "NVIDIA GB200": 2500e12,
+    "NVIDIA B200": 2250e12,
+    "NVIDIA GH200": 989e12,
     "NVIDIA H200": 989e12,
-    "NVIDIA H100": 989e12,
+    "NVIDIA H200 NVL": 835e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
+    "NVIDIA H100 NVL": 835e12,
+    "NVIDIA H100 PCIe": 756e12,
     "NVIDIA A100": 312e12,
+    "NVIDIA A40": 150e12,
+    "NVIDIA A30": 165e12,
+    "NVIDIA A10": 125e12,
+    "NVIDIA L40S": 362e12,
+    "NVIDIA L40": 181e12,
     "NVIDIA L4": 121e12,
-    "Tesla V100": 125e12,
+    "Tesla V100-SXM2": 125e12,
+    "Tesla V100-PCIE": 112e12,
     "TPU v4": 275e12,
+    "TPU v4 lite": 138e12,
     "TPU v5 lite": 197e12,
     "TPU v5": 459e12,
+    "TPU v5p": 459e12,
     "TPU v6 lite": 918e12,
 }
 
@@ -64,8 +80,10 @@ class MeasuredStep:
 def peak_flops() -> float | None:
     """Dense bfloat16 FLOP/s of all devices; None where it is not known."""
     kind = jax.devices()[0].device_kind
+    if " MIG " in kind:  # a part of a card
+        return None
     # The longest name that fits: "TPU v5 lite" begins like "TPU v5".
-    fitting = [name for name in PEAKS if kind.startswith(name)]
+    fitting = [name for name in PEAKS if re.match(rf"{re.escape(name)}\b", kind)]
     return PEAKS[max(fitting, key=len)] * jax.device_count() if fitting else None
 
 

@@ -27,10 +27,10 @@ class Restored(NamedTuple):
 def check_workdir(workdir: str | os.PathLike[str]) -> None:
     """Refuses a folder that is no run's and in which a new run would overwrite files.
 
-    **Raises:** FileExistsError, with their names.
+    **Raises:** FileExistsError, with their names; OSError when a file cannot be read.
     """
     file = as_path(workdir) / "config.json"
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
         read_config_json(file)
         # Other programs have a config.json too, and fields that are missing get their defaults.
         if {"model", "train"} <= json.loads(file.read_bytes()).keys():

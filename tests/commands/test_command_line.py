@@ -8,8 +8,9 @@ import pytest
 from absl import app
 
 from dbnet_jax.commands import main
-from dbnet_jax.commands.options import COMMANDS, parse
-from dbnet_jax.commands.sources import config_of_weights, config_or_saved
+from dbnet_jax.commands.options import COMMANDS, FLAGS, parse
+from dbnet_jax.commands.sources import config_of_weights, config_or_saved, find_detector
+from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.config.saved import save_config
 from dbnet_jax.weights import shipped as pretrained
 from tests.helpers import tiny_run as tiny
@@ -59,6 +60,21 @@ def test_a_tilde_behind_an_equals_sign_is_ones_home(cli, photo, tmp_path, monkey
     monkeypatch.setenv("HOME", str(tmp_path))
     printed = cli("--mode=predict", "--input=~/set.1/photo.png", "--output=~/found")
     assert printed == f"results: {tmp_path}/found/index.html\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        (flag.commands.split()[0], flag.name)
+        for flag in FLAGS
+        if flag.metavar in ("DIR", "PATH") or flag.name in ("weights", "recognizer", "card")
+    ],
+)
+def test_every_path_may_begin_with_a_tilde(command, flag, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = parse([command, f"--{flag}=~/runs/mine"], pathlib.Path())
+    assert getattr(options, flag) == f"{tmp_path}/runs/mine"
+    assert f"{tmp_path}/runs/mine" in options.paths()
 
 
 def test_it_fails_when_no_picture_could_be_read_and_all_is_written(cli, photo, tmp_path, capsys):
@@ -249,6 +265,27 @@ def test_a_folder_beside_that_has_a_run_or_a_name_of_shipped_weights(cli, photo,
     with pytest.raises(ValueError, match=r"`weights` \(='quickstart'\) is a folder: --workdir"):
         cli("--mode=predict", f"--input={photo}", "--weights=quickstart")
     assert "results: " in cli("--mode=predict", f"--input={photo}", "--weights=small-word")
+
+
+@pytest.mark.parametrize("command", ["predict", "read", "serve", "bulk"])
+def test_each_command_that_finds_text_takes_a_run_or_weights(command, shipped, tmp_path):
+    save_config(tiny.config(), tmp_path / "run")
+    save_config(recognition_config(), tmp_path / "crnn")
+
+    def found(*flags: str) -> tuple[int, int | None, str]:
+        config, trained = find_detector(parse([command, *flags, "--config.predict.size=96"], tmp_path))
+        return config.model.width, config.predict.size, trained
+
+    assert found(f"--workdir={tmp_path / 'run'}") == (4, 96, str(tmp_path / "run"))
+    assert found() == found("--weights=small-word") == (4, 96, str(shipped / "small-word.safetensors"))
+    for flags, named in (
+        ([f"--workdir={tmp_path / 'run'}", "--weights=small-word"], "--workdir and --weights both name a detector"),
+        ([f"--workdir={tmp_path / 'crnn'}"], "crnn is refused: it is for recognition; --recognizer takes it"),
+    ):
+        with pytest.raises(app.UsageError, match=named):
+            found(*flags)
+    with pytest.raises(ValueError, match="is a folder: --workdir takes that of a run"):
+        found(f"--weights={tmp_path / 'run'}")
 
 
 @pytest.mark.parametrize("name", ["weights", "weights.v2"])

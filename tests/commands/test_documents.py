@@ -1,16 +1,21 @@
 """PDF files and TIFF files of many pages through the commands: an entry for each page, in order."""
 
+import errno
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
+from dbnet_jax.commands import read, serve
+from dbnet_jax.commands.options import parse
 from dbnet_jax.commands.predict import predict_files
 from dbnet_jax.commands.read import FORMATS, read_files
 from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.reader import Reader
 from dbnet_jax.recognition import Recognition, Recognizer
+from tests.helpers import tiny_run as tiny
 from tests.helpers.brightness import BrightnessDetector, quad, white_box
 from tests.helpers.pdf_files import pdf_file
 from tests.helpers.pictures import saved, write
@@ -107,3 +112,42 @@ def test_a_reader_reads_the_first_page_or_each(folder):
     ]
     with pytest.raises(ValueError, match=r"must be several pictures: put a single one into a list"):
         next(Reader(detector(), Numbers()).read_many(str(book)))
+
+
+def test_a_format_that_cannot_be_written_takes_no_other_with_it(folder, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    read_files(Reader(detector(), Numbers()), [str(folder / "one.pdf")], output)
+    before = (output / "reading.json").read_bytes()
+
+    def full(file: pathlib.Path, content: str) -> None:
+        if file.name == "reading.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        file.write_text(content)
+
+    monkeypatch.setattr(read, "write_atomically", full)
+    with pytest.raises(OSError, match="No space left"):
+        read_files(Reader(detector(), Numbers()), [str(folder / "photo.png")], output)
+    assert (output / "reading.json").read_bytes() == before
+    assert "photo.png" in (output / "index.html").read_text()
+    assert [file.name for file in (output / "pdf").iterdir()] == ["photo.png.pdf"]
+    listed = json.loads((output / ".dbnet_jax.json").read_text())
+    assert (listed["json"], listed["pdf"]) == (["reading.json"], ["pdf/photo.png.pdf"])
+    assert listed["text"] == ["text/photo.png.txt"]
+
+
+def test_reading_and_serving_take_the_detector_of_a_run(folder, tmp_path, cli, monkeypatch):
+    workdir, taken = tiny.make_run(tmp_path / "run"), []
+
+    def taking(config, variables):
+        assert all((leaf == 1).all() for leaf in jax.tree.leaves(variables))
+        taken.append((config.model.width, config.predict.size))
+        return detector()
+
+    for command in (read, serve):
+        monkeypatch.setattr(command, "load_recognizer", lambda *_: Numbers())
+        monkeypatch.setattr(command, "Detector", taking)
+    flags = (f"--workdir={workdir}", "--config.predict.size=96")
+    cli("read", *flags, str(folder / "photo.png"))
+    assert (workdir / "readings/text/photo.png.txt").read_text() == "word1\n"
+    serve._models(parse(["serve", *flags], tmp_path))
+    assert taken == [(4, 96)] * 2

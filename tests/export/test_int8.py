@@ -61,7 +61,7 @@ def test_windows_are_calibrated_with_windows():
     assert int8._look(predict, scan, 64).shape == (1, 768, 1024, 3)
 
 
-def test_a_network_that_cannot_be_run_is_refused(weights, tmp_path):
+def test_a_network_that_cannot_be_run_is_refused(weights, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     detector = Detector(weights.config, weights.variables)
@@ -73,7 +73,8 @@ def test_a_network_that_cannot_be_run_is_refused(weights, tmp_path):
         FileNotFoundError, match=r"`config\.predict\.network` \(='nowhere\.onnx'\) must be an ONNX file"
     ):
         detector.with_options(network="nowhere.onnx", backend="onnxruntime")
-    other = detector.with_options(network=str(file), backend="onnxruntime")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    other = detector.with_options(network="~/tiny.onnx", backend="onnxruntime")
     np.testing.assert_allclose(other.detect(SOME).scores, detector.detect(SOME).scores, atol=1e-4)
     with pytest.raises(ValueError, match="has the outputs probability_map, and lacks binary_map"):
         detector.with_options(network=str(file), backend="onnxruntime", map="binary")

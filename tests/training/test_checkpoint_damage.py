@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax.train import saved_if_it_fails
-from dbnet_jax.training import checkpoint_files
+from dbnet_jax.training import checkpoint_files, checkpoint_reading
 from dbnet_jax.training.checkpoint import CheckpointNotSaved, Checkpoints
 from dbnet_jax.training.checkpoint_files import DamagedCheckpoint
 from dbnet_jax.training.log import FiniteCheck, TrainLog
@@ -248,3 +248,20 @@ def test_the_digests_can_be_checked_by_other_programs(three):
     digests = json.loads((three / "checkpoints/3/digests.json").read_text())
     assert {name.partition("/")[0] for name in digests} == {"model", "average", "training", "metrics"}
     assert all(len(digest) == 64 for digest in digests.values())
+
+
+def test_processes_that_read_other_steps_stop_and_nothing_is_renamed(run, monkeypatch):
+    empty(run / "checkpoints/3")
+    with Checkpoints(run) as checkpoints:
+        for others, listed in ((3, "process 0: 3, process 1: 2"), (None, "process 0: none, process 1: 2")):
+            monkeypatch.setattr(checkpoint_reading, "gather", lambda rows, step=others: [{"step": step}, *rows])
+            for read in (
+                lambda: checkpoints.restore(state(0, average=True)),
+                lambda: checkpoints.restore_variables(state(0).variables),
+            ):
+                with pytest.raises(OSError, match=rf"different steps in {run}/checkpoints \({listed}\): every host"):
+                    read()
+    assert checkpoint_files.saved_steps(run / "checkpoints") == [3, 2, 1]
+    monkeypatch.setattr(checkpoint_reading, "gather", lambda rows: [{"step": 3}, *rows])
+    with pytest.raises(OSError, match="process 0: 3, process 1: none"), Checkpoints(run / "none") as checkpoints:
+        checkpoints.restore(state(0))

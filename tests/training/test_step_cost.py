@@ -1,5 +1,7 @@
 """What a program is said to cost: each multiplication of a product or a convolution twice, however it is written."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -7,7 +9,7 @@ from jax import lax
 
 from dbnet_jax.models.layers.depthwise import depthwise_conv
 from dbnet_jax.ops.convolution import convolve
-from dbnet_jax.training.step_cost import count_flops
+from dbnet_jax.training.step_cost import count_flops, peak_flops
 from tests.helpers.convolutions import SAME
 
 
@@ -43,3 +45,33 @@ def test_loops_count_their_rounds_and_conditions_their_largest_branch():
 def test_of_the_forms_for_several_platforms_one_counts():
     x, kernel = jnp.ones((1, 6, 6, 4)), jnp.ones((3, 3, 1, 4))
     assert flops(depthwise_conv, x, kernel) == 2 * 36 * 9 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("TPU v5 lite", 197),
+        ("TPU v5", 459),
+        ("TPU v5p", 459),
+        ("TPU v4 lite", 138),
+        ("TPU v50", None),
+        ("NVIDIA L4", 121),
+        ("NVIDIA L40", 181),
+        ("NVIDIA L40S", 362),
+        ("NVIDIA L400", None),
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA H100 NVL", 835),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
+        ("NVIDIA H200", 989),
+        ("NVIDIA A100-SXM4-40GB", 312),
+        ("NVIDIA A100 80GB PCIe", 312),
+        ("NVIDIA A10G", None),
+        ("Tesla V100-PCIE-32GB", 112),
+        ("Tesla V100S-PCIE-32GB", None),
+    ],
+)
+def test_a_peak_is_that_of_the_whole_name(monkeypatch, name, peak):
+    monkeypatch.setattr(jax, "devices", lambda: [types.SimpleNamespace(device_kind=name)])
+    monkeypatch.setattr(jax, "device_count", lambda: 4)
+    assert peak_flops() == (None if peak is None else 4 * peak * 1e12)

@@ -209,6 +209,11 @@ def test_a_home_folder_is_found_and_a_name_is_asked_for(tmp_path, monkeypatch):
     assert len(open_split(config, "train")) == 9
     config.data.mix = "paddleocr=~/x"
     assert len(open_split(config, "train")) == 18
+    (tmp_path / "x" / FILES["paddleocr"]).rename(tmp_path / "mine.txt")
+    config.data.update({"mix": "", "train_labels": "~/mine.txt"})
+    assert len(open_split(config, "train")) == 9
+    config.data.update({"train_labels": "", "eval_labels": "~/mine.txt"})
+    assert len(open_split(config, "eval")) == 11
     with pytest.raises(ValueError, match="icdar_folder, paddleocr, mmocr, coco_text, labelme, label_studio, via"):
         open_split(own_data.get_config(), "train")
 
