@@ -12,7 +12,9 @@ from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.images.decode import BadPicture
 from input_pipeline import from_config
 from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.rendered.scenes import words as scene_words
 from input_pipeline.datasets.rendered.scenes.block import Block, Line
+from input_pipeline.datasets.rendered.scenes.ink import Ink
 from input_pipeline.datasets.rendered.scenes.words import WordImages, _surface
 from input_pipeline.datasets.sample import Annotation, Dataset, Sample, whole_picture
 from input_pipeline.datasets.words.word_list import WordList
@@ -214,6 +216,49 @@ def test_rendered_words_follow_from_their_number():
     assert words[1].image.shape != words[2].image.shape or (words[1].image != words[2].image).any()
     with pytest.raises(IndexError):
         words[50]
+
+
+def vocabulary(tmp_path, content: bytes):
+    (tmp_path / "words.txt").write_bytes(content)
+    return tmp_path / "words.txt"
+
+
+@pytest.mark.parametrize(
+    ("characters", "expected"),
+    [("", ("New", "York", "Berlin")), (" NewYorkBlin", ("New York", "Berlin", "York"))],
+)
+def test_a_vocabulary_has_phrases_where_the_characters_have_the_blank(tmp_path, characters, expected):
+    file = vocabulary(tmp_path, "\ufeffNew York\r\n\r\nBerlin\r\n York \r\nBerlin".encode())
+    words = WordImages(60, fonts="builtin", characters=characters, vocabulary=file)
+    assert words._vocabulary == expected
+    if characters:
+        assert any(words._word(np.random.default_rng(seed)) == "New York" for seed in range(60))
+
+
+def test_a_vocabulary_in_another_encoding_is_an_error_with_its_name(tmp_path):
+    for content in ("Straße\n".encode("latin-1"), "word\n".encode("utf-16")):
+        with pytest.raises(ValueError, match=r"`config\.data\.vocabulary` \(='.*words\.txt'\) must be a UTF-8 text"):
+            WordImages(1, fonts="builtin", vocabulary=vocabulary(tmp_path, content))
+
+
+def test_a_long_word_is_drawn_small_and_a_longer_one_is_an_error_with_its_length():
+    words = WordImages(1, fonts="builtin")
+    for seed in range(3):
+        crop = words._draw(np.random.default_rng(seed), "W" * 60, [], plain=True)
+        assert 600 < crop.shape[1] < 1800
+    with pytest.raises(BadPicture, match=r"word_train: .*W.* would be longer than 1200 pixels .*shorten it in `config"):
+        words._draw(np.random.default_rng(0), "W" * 600, [], plain=True)
+
+
+def test_the_crop_of_hollow_letters_holds_their_strokes(monkeypatch):
+    words, shapes = WordImages(1, fonts="builtin"), []
+    for ink in (Ink(contrast=110.0), Ink(contrast=110.0, stroke=0.08, hollow=True)):
+        monkeypatch.setattr(scene_words, "pick_ink", lambda rng, ink=ink: ink)
+        crops = [words._draw(np.random.default_rng(seed), "word", [], plain=False) for seed in range(12)]
+        shapes.append([None if crop is None else crop.shape[:2] for crop in crops])
+    grown = [np.subtract(hollow, solid) for solid, hollow in zip(*shapes, strict=True) if solid and hollow]
+    assert len(grown) > 4
+    assert (np.array(grown) >= 1).all()
 
 
 @pytest.mark.parametrize("columns", [40, 900])
