@@ -24,7 +24,7 @@ from dbnet_jax.detection.looks import Look, Looks
 from dbnet_jax.detection.merging import FoundAt, merge_looks
 from dbnet_jax.detection.network import detection_map
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
-from dbnet_jax.detection.pipeline import Stages, completed, overlapped
+from dbnet_jax.detection.pipeline import ForNetwork, Stages, completed, overlapped
 from dbnet_jax.detection.tiles import maps_by_windows
 from dbnet_jax.images.decode import Picture, reading_options
 from dbnet_jax.images.resize import padded_size, resize_and_pad
@@ -192,10 +192,10 @@ class Detector:
         **Arguments:** `images`: each as in `detect`; functions are called in the threads.
 
         **Returns:** an iterator over the results of `detect`, in order. For an unreadable picture, and for one that
-        needs more memory than there is, it returns, and does not raise, the ValueError.
+        needs more memory than there is to decode or to resize it, it returns, and does not raise, the ValueError.
 
         **Raises:** ValueError if `images` is one picture. Any other error is raised in its picture's place and ends the
-        iteration, for example a missing file's.
+        iteration, for example a missing file's, or that of a batch for which the network has too little memory.
         """
         _check_several(images)
         return self._each(images, (self._map,), lambda picture: picture.name, _warned)
@@ -214,6 +214,7 @@ class Detector:
 
     def detect_many_with_maps(self, images: Iterable[Source]) -> Generator[DetectedPicture | ValueError, None, None]:
         """As `detect_many`, with the pictures and all of their maps, to look at."""
+        _check_several(images)
         return self._each(images, map_names(self.config), lambda picture: picture.image, DetectedPicture)
 
     def _each(
@@ -259,17 +260,17 @@ class Detector:
     ) -> Stages[Any, "_Context[Kept]", Result]:
         """One look at each picture. Results and errors that `open_source` returns need no network."""
 
-        def read(source: Any) -> tuple[Image, _Context[Kept]] | Result | ValueError:
+        def read(source: Any) -> ForNetwork[_Context[Kept]] | Result | ValueError:
             look = open_source(source)
             if not isinstance(look, Look):
                 return look
             picture, size = look.picture, look.sizes[0]
             try:
                 pixels, sizes = self._fit(picture.image, size)
-            except (MemoryError, cv2.error):  # OpenCV has an error of its own for it
-                height, width = picture.image.shape[:2]
-                return ValueError(f"{picture.name}: its {width}×{height} pixels need more memory than there is")
-            return pixels, _Context(keep(look), look.found, sizes, picture.notes + self._looks.notes(sizes, size))
+            except (MemoryError, cv2.error) as error:
+                return _unfit(picture, error)
+            notes = picture.notes + self._looks.notes(sizes, size)
+            return ForNetwork(pixels, _Context(keep(look), look.found, sizes, notes))
 
         def done(outputs: Mapping[str, np.ndarray], context: _Context[Kept]) -> Result:
             sizes = context.sizes
@@ -351,6 +352,15 @@ def _check_several(images: Iterable[Source]) -> None:
     if is_one_picture(images):
         what = f"={os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else type(images).__name__
         raise ValueError(f"`images` ({what}) must be several pictures: put a single one into a list")
+
+
+def _unfit(picture: Picture, error: MemoryError | cv2.error) -> ValueError:
+    """What is returned for a picture that cannot be resized. OpenCV has an error of its own for too little memory."""
+    height, width = picture.image.shape[:2]
+    what = f"{picture.name}: its {width}×{height} pixels"
+    if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+        return ValueError(f"{what} cannot be resized: {error.err}")
+    return ValueError(f"{what} need more memory than there is")
 
 
 def _warned(name: str, found: Detections, maps: Maps) -> Detections:

@@ -14,7 +14,7 @@ from dbnet_jax.geometry import Number, measure_polygons, offset_path, order_quad
 from dbnet_jax.geometry.packed import Outlines, concatenate
 from dbnet_jax.geometry.rings import Contour, Grown, grow_ring, outline_and_holes, split_rings
 from dbnet_jax.geometry.validity import MAX_VERTICES, are_valid, repair_polygon
-from dbnet_jax.messages import check_choice, plural
+from dbnet_jax.messages import check_choice, check_least, plural
 from dbnet_jax.typing import Map
 
 Points = Float32[np.ndarray, "_ 2"]
@@ -71,10 +71,10 @@ def extract_polygons(
     - `threshold`: in [0, 1]; a pixel with a higher P is text. The paper takes 0.2.
     - `box_threshold`: in [0, 1]; the least score that is kept.
     - `unclip_ratio`: r' > 0; None is 1.5 for quads and 2.0 for polygons.
-    - `max_candidates`: the most regions that grow. If more have a sufficient score, the largest are used, and
-        `Detections.left_out` is the number of the others.
-    - `min_size`: pixels of the map. A quad's shorter side has at least this length before it grows. After growing, the
-        shorter side of a quad or of a polygon's rectangle is at least two pixels longer.
+    - `max_candidates`: the most regions that grow, at least 1. If more have a sufficient score, the largest are used,
+        and `Detections.left_out` is the number of the others.
+    - `min_size`: pixels of the map, at least 0. A quad's shorter side has at least this length before it grows. After
+        growing, the shorter side of a quad or of a polygon's rectangle is at least two pixels longer.
     - `rings`: with `shape` "polygon", finds text all around a ring, for example of a seal. A region whose hole stays
         open when it grows becomes a polygon with a narrow cut from the outside to the hole. Its score is the mean of P
         in the region, without the hole. Without `rings`, such a region is dropped, as in the official code.
@@ -82,15 +82,20 @@ def extract_polygons(
     **Returns:** valid polygons within [0, width] × [0, height] and their scores, in the order of the contours. Closed
     rings come last.
 
-    **Raises:** `ValueError` if `shape` is unknown, a size is empty, `unclip_ratio` is not positive or `rings` is given
+    **Raises:** `ValueError` if `shape` is unknown, a size is empty, a number is out of its range or `rings` is given
     for quads.
     """
     check_choice("shape", shape, UNCLIP_RATIOS)
+    check_least("max_candidates", max_candidates, 1)
+    check_least("min_size", min_size, 0)
+    for name, share in (("threshold", threshold), ("box_threshold", box_threshold)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"`{name}` (={share}) must be in [0, 1]")
     if min(*image_size, *probability_map.shape) < 1:
         sizes = f"`image_size` (={image_size}) and `probability_map` (of shape {probability_map.shape})"
         raise ValueError(f"{sizes} must hold at least one pixel")
-    if unclip_ratio is not None and not unclip_ratio > 0:
-        raise ValueError(f"`unclip_ratio` (={unclip_ratio}) must be positive, or None for the default")
+    if unclip_ratio is not None and not 0 < unclip_ratio < math.inf:
+        raise ValueError(f"`unclip_ratio` (={unclip_ratio}) must be positive and finite, or None for the default")
     if rings and shape != "polygon":
         raise ValueError(f"`rings` (=True) needs `shape` (={shape!r}) to be 'polygon'")
     ratio = UNCLIP_RATIOS[shape] if unclip_ratio is None else unclip_ratio

@@ -63,13 +63,15 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
         dataset = JoinedWords(dataset)
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
+    if purpose == "train" and data.name in RENDERED and data.render_processes:
+        dataset = InProcesses(dataset, data.render_processes)
     if config.task == "recognition" and data.name not in CROPS:
-        dataset = WordsOf(dataset, load_characters(config.model.characters))
+        # They are kept whatever `cache` says, beside those of the other split: one word costs a whole picture.
+        dataset = WordsOf(dataset, load_characters(config.model.characters), memory_for_cache() / (2 * sets))
         if not len(dataset):
             why = "\n".join(first_lines(dataset.problems)) or "no word that counts has a text"
             raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) has no word to read:\n{why}")
-    if purpose == "train" and data.name in RENDERED and data.render_processes:
-        dataset = InProcesses(dataset, data.render_processes)
+        return dataset
     # Pictures that are rendered beside photographs are too many to keep, and each is used once.
     if purpose == "train" and data.cache == "host" and not (sets > 1 and data.name in RENDERED):
         return CachedDataset(dataset, memory_for_cache() / sets)

@@ -106,7 +106,7 @@ def _data() -> ConfigDict:
     # Only for the scenes:
     data.backgrounds = ""  # a folder of photos without text; "": all backgrounds are drawn
     data.layouts = ""  # a folder of annotation files in Total-Text's format, whose polygons are filled; "": none
-    data.vocabulary = ""  # for "words": a file of words, one a line, that half of the crops show
+    data.vocabulary = ""  # for "words": a UTF-8 file of words, one a line, that half of the crops show
     data.fonts = ""  # a folder of fonts; "": the fonts of the machine; "builtin": only the fonts in OpenCV
     return data
 

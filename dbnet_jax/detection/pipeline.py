@@ -29,20 +29,27 @@ PATIENCE = 4
 
 
 @dataclass(frozen=True)
+class ForNetwork(Generic[Context]):
+    """A picture that was read: its pixels for the network, and a context for `Stages.finish`."""
+
+    pixels: Image
+    context: Context
+
+
+@dataclass(frozen=True)
 class Stages(Generic[Source, Context, Result]):
     """What happens to a picture.
 
     **Arguments:**
 
-    - `read`: runs in threads. Returns the pixels for the network and a context for `finish`. For an unreadable picture
-        it returns (does not raise) the ValueError. For a picture that needs no network it returns the result, which is
-        no tuple.
+    - `read`: runs in threads. For an unreadable picture it returns (does not raise) the ValueError. For a picture that
+        needs no network it returns the result.
     - `forward`: runs on the calling thread. Sends a batch to the device and returns its outputs, arrays [batch, …] by
         name, without waiting for them.
     - `finish`: runs in threads. Takes the picture's own outputs (NumPy arrays) and its context; returns the result.
     """
 
-    read: Callable[[Source], tuple[Image, Context] | Result | ValueError]
+    read: Callable[[Source], ForNetwork[Context] | Result | ValueError]
     forward: Callable[[UInt8[np.ndarray, "batch height width 3"]], dict[str, Any]]
     finish: Callable[[dict[str, np.ndarray], Context], Result]
 
@@ -160,10 +167,9 @@ class _Run(Generic[Source, Context, Result]):
             reading, result = self._reading.popleft()
             if error := reading.exception():
                 result.set_exception(error)
-            elif isinstance(found := reading.result(), tuple):
-                pixels, context = found
-                member = _Member(self._position, pixels, context, result)
-                self._groups.setdefault(pixels.shape, []).append(member)
+            elif isinstance(found := reading.result(), ForNetwork):
+                member = _Member(self._position, found.pixels, found.context, result)
+                self._groups.setdefault(found.pixels.shape, []).append(member)
             else:
                 result.set_result(found)
             self._position += 1

@@ -42,8 +42,8 @@ class Scores:
         - "precision", "recall", "hmean" of this picture,
         - "pairs": the matched indices (truth, detection),
         - "truth_credits": the credit of each matched truth in recall,
-        - "ignored_truths", "ignored_detections": indices that do not count: ignored, on an ignored truth, or no valid
-          polygon,
+        - "ignored_truths", "ignored_detections": indices that do not count: ignored, on an ignored truth, or no polygon
+          that counts by the protocol,
         - "num_truths", "num_detections": the numbers that count.
     """
 
@@ -108,6 +108,9 @@ def evaluate_detections(
           A match has two conditions: the nearest sides differ by less than π/8 in direction, and after each rectangle
           is turned upright about its own centre, the intersection over union is above 0.5. Detections that match an
           ignored line do not count. DBNet's official code and `configs/msra_td500.py` use "iou" instead.
+
+    A polygon without area does not count by "iou" and "td500". By "deteval" and "pascal" it counts as a miss or a
+    false alarm. "icdar2013" compares the rectangle around it.
 
     **Returns:** precision, recall and hmean; all 0 if nothing counts.
 

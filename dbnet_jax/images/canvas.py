@@ -17,11 +17,17 @@ def to_canvas(image: UInt8[np.ndarray, "_ _ 3"], canvas: tuple[int, int]) -> UIn
         image = cv2.warpAffine(
             image,
             np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]]),
-            (min(canvas[1], round(image.shape[1] * scale)), min(canvas[0], round(image.shape[0] * scale))),
+            (_shrunk(image.shape[1], scale, canvas[1]), _shrunk(image.shape[0], scale, canvas[0])),
             flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,  # a side of less than a pixel has no pixel's centre
         )
     if image.shape[:2] == canvas:
         return image
     whole = np.zeros((*canvas, 3), np.uint8)
     whole[: image.shape[0], : image.shape[1]] = image
     return whole
+
+
+def _shrunk(side: int, scale: float, most: int) -> int:
+    # OpenCV takes a side of 0 for the source's.
+    return min(most, max(1, round(side * scale)))

@@ -150,6 +150,8 @@ def test_what_people_call_a_picture_is_one():
     for one in (image, image[..., 0], saved(image, "PNG")):
         with pytest.raises(ValueError, match=r"`images` \(\w+\) must be several pictures: put a single"):
             detector.detect_many(one)
+        with pytest.raises(ValueError, match=r"`images` \(\w+\) must be several pictures: put a single"):
+            detector.detect_many_with_maps(one)
 
 
 def test_regions_that_are_left_out_are_counted_and_their_file_is_listed(tmp_path: pathlib.Path, caplog):
@@ -184,13 +186,27 @@ def test_text_around_a_ring_is_found_where_asked():
 
 
 # Errors
-def test_a_picture_for_which_the_memory_does_not_suffice_ends_nothing(monkeypatch, tmp_path):
+def _opencv_error(code: int, message: str) -> cv2.error:
+    error = cv2.error(message)
+    error.code, error.err = code, message
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (MemoryError(), "need more memory than there is"),
+        (_opencv_error(cv2.Error.StsNoMem, "Failed to allocate 9 bytes"), "need more memory than there is"),
+        (_opencv_error(cv2.Error.StsAssert, "ssize.area() > 0"), "cannot be resized: ssize.area() > 0"),
+    ],
+)
+def test_a_picture_that_cannot_be_resized_ends_nothing(monkeypatch, tmp_path, raised, said):
     image = boxed((64, 64))[0]
     detector, fit = BrightnessDetector(resize="none"), BrightnessDetector._fit
 
     def fitting(self, image, size):
         if image.shape[1] == 70:
-            raise MemoryError
+            raise raised
         return fit(self, image, size)
 
     monkeypatch.setattr(BrightnessDetector, "_fit", fitting)
@@ -199,7 +215,7 @@ def test_a_picture_for_which_the_memory_does_not_suffice_ends_nothing(monkeypatc
     found = list(detector.detect_many([image, large, image]))
     assert [len(one.polygons) for one in found[::2]] == [1, 1]
     assert isinstance(found[1], ValueError)
-    assert str(found[1]).endswith("large.png: its 70×64 pixels need more memory than there is")
+    assert str(found[1]).endswith(f"large.png: its 70×64 pixels {said}")
 
 
 def test_an_error_in_post_processing_is_no_bad_picture(monkeypatch):

@@ -6,11 +6,10 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pytest
 
 from dbnet_jax.detection import pipeline
-from dbnet_jax.detection.pipeline import Stages, overlapped
+from dbnet_jax.detection.pipeline import ForNetwork, Stages, overlapped
 from tests.helpers.brightness import BrightnessDetector, white_box
 from tests.helpers.paths import ROOT
 
@@ -20,11 +19,11 @@ PICTURE = white_box((32, 32), 8, 8, 24, 24)
 SCRIPT = """
 import os, sys, warnings
 import numpy as np
-from dbnet_jax.detection.pipeline import Stages, overlapped
+from dbnet_jax.detection.pipeline import ForNetwork, Stages, overlapped
 
 def results():
     stages = Stages(
-        lambda number: (np.zeros((32, 32, 3), np.uint8), number),
+        lambda number: ForNetwork(np.zeros((32, 32, 3), np.uint8), number),
         lambda images: {"map": images},
         lambda outputs, number: number,
     )
@@ -62,11 +61,11 @@ def test_the_garbage_collector_may_end_it_in_one_of_its_own_threads(monkeypatch)
     monkeypatch.setattr(pipeline, "THREADS", 2)
     dropped = threading.Event()
 
-    def read(number: int) -> tuple[np.ndarray, int]:
+    def read(number: int) -> ForNetwork[int]:
         if number > 0:
             assert dropped.wait(20)
             gc.collect()
-        return PICTURE, number
+        return ForNetwork(PICTURE, number)
 
     before = set(threading.enumerate())
     found = overlapped(range(100), Stages(read, lambda images: {"map": images}, lambda _, number: number), batch_size=1)

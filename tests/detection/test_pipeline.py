@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dbnet_jax.detection import pipeline
-from dbnet_jax.detection.pipeline import AHEAD, PATIENCE, Stages, in_flight, overlapped
+from dbnet_jax.detection.pipeline import AHEAD, PATIENCE, ForNetwork, Stages, in_flight, overlapped
 
 # Nothing here takes so long unless it never ends.
 SOON = 20
@@ -43,13 +43,13 @@ class Recorder:
         self.batches: list[list[int]] = []
         self.pixels: list[weakref.ref] = []
 
-    def _read(self, item: Item) -> tuple[np.ndarray, Item] | ValueError:
+    def _read(self, item: Item) -> ForNetwork[Item] | ValueError:
         self.was_read.append(item.number)
         if isinstance(problem := self._hooks[0](item.number), ValueError):
             return problem
         pixels = np.full((item.side, item.side, 3), item.number % 256, np.uint8)
         self.pixels.append(weakref.ref(pixels))
-        return pixels, item
+        return ForNetwork(pixels, item)
 
     def _forward(self, images: np.ndarray) -> dict[str, Any]:
         numbers = [int(image[0, 0, 0]) for image in images]
@@ -105,6 +105,15 @@ def test_every_picture_comes_out_once_in_order_through_a_batch_of_its_shape(batc
     assert sorted(recorder.was_read) == list(range(count))
     assert {number for batch in recorder.batches for number in batch} == set(range(count))
     assert {len(batch) for batch in recorder.batches} <= {1, batch_size}
+
+
+@pytest.mark.parametrize("result", [(1, 2), (np.zeros((32, 32, 3), np.uint8), Item(1)), Item(1), None])
+def test_a_picture_that_needs_no_network_may_have_any_result(result):
+    usual = Recorder().stages
+    stages = Stages(lambda item: result if item.number % 2 else usual.read(item), usual.forward, usual.finish)
+    found = list(overlapped(items([32] * 6), stages, batch_size=2))
+    assert found[::2] == [0, 2, 4]
+    assert all(one is result for one in found[1::2])
 
 
 def test_a_later_picture_that_is_ready_first_waits_for_its_turn():

@@ -205,6 +205,17 @@ def test_polygons_without_area_match_nothing(protocol: str) -> None:
     assert evaluate_one([line, box(0, 0, 10, 10)], [line, line], [False, True], protocol).hmean == 0
 
 
+@pytest.mark.parametrize(
+    ("protocol", "counts"), [("iou", 0), ("deteval", 1), ("pascal", 1), ("icdar2013", 1), ("td500", 0)]
+)
+@pytest.mark.parametrize("polygon", [[[1, 1], [2, 2], [1, 1]], [[1, 1], [5, 1], [9, 1], [5, 1]], [[3, 3]] * 4])
+def test_whether_a_polygon_without_area_counts_is_the_protocols(protocol: str, counts: int, polygon) -> None:
+    far = box(50, 50, 60, 60)
+    found, missed = evaluate_one([polygon], [far], protocol=protocol), evaluate_one([far], [polygon], protocol=protocol)
+    assert (found.per_image[0]["num_detections"], missed.per_image[0]["num_truths"]) == (counts, counts)
+    assert found.hmean == missed.hmean == 0
+
+
 def test_arrays_of_any_type_are_taken() -> None:
     quads = np.array([box(0, 0, 10, 10), box(20, 0, 30, 10)], np.int16)
     scores = evaluate_detections([quads, []], [quads.astype(np.float32), []], [np.array([True, False]), []])

@@ -1,6 +1,7 @@
 """Polygons from probability maps: the official code's candidates, hand-made maps, and maps of garbage."""
 
 import itertools
+import math
 import pathlib
 from typing import Any
 
@@ -262,6 +263,14 @@ def test_a_region_is_scored_by_its_own_pixels() -> None:
         ({"image_size": (0, 10)}, r"`image_size` \(=\(0, 10\)\)"),
         ({"probability_map": np.zeros((0, 10))}, "`probability_map`"),
         ({"unclip_ratio": 0.0}, r"`unclip_ratio` \(=0.0\)"),
+        ({"unclip_ratio": math.inf}, r"`unclip_ratio` \(=inf\)"),
+        ({"max_candidates": 0}, r"`max_candidates` \(=0\) must be 1 or more"),
+        ({"max_candidates": -1}, r"`max_candidates` \(=-1\) must be 1 or more"),
+        ({"min_size": -1}, r"`min_size` \(=-1\) must be 0 or more"),
+        ({"min_size": math.nan}, r"`min_size` \(=nan\) must be 0 or more"),
+        ({"threshold": 1.5}, r"`threshold` \(=1.5\) must be in \[0, 1\]"),
+        ({"box_threshold": -0.1}, r"`box_threshold` \(=-0.1\) must be in \[0, 1\]"),
+        ({"box_threshold": math.nan}, r"`box_threshold` \(=nan\) must be in \[0, 1\]"),
         ({"rings": True}, r"`rings` \(=True\) needs `shape` \(='quad'\) to be 'polygon'"),
     ],
 )

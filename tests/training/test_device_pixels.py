@@ -135,6 +135,13 @@ def test_crops_equal_those_of_opencv(canvas):
         assert difference.max() < (8 if shrunk else 4)
 
 
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (2, 10_000), (10_000, 2), (1, 40_000)])
+def test_a_thin_strip_keeps_a_pixel_of_its_short_side_on_the_canvas(size):
+    shrunk = to_canvas(np.full((*size, 3), 255, np.uint8), (1024, 768))
+    seen = np.argwhere(shrunk[..., 0] > 0).max(0) + 1
+    assert seen.tolist() == [1 if side < 9 else room for side, room in zip(size, (1024, 768), strict=True)]
+
+
 def test_a_larger_picture_is_shrunk_onto_the_canvas_and_a_smaller_one_is_not_enlarged():
     white = np.full((100, 50, 3), 255, np.uint8)
     small, large = to_canvas(white, (200, 80)), to_canvas(white, (50, 80))

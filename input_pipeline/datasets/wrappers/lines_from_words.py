@@ -1,7 +1,8 @@
 """Words joined to lines: a set that is labelled by words, for a detector of lines."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,25 +19,21 @@ HEIGHTS = 1.7  # of the higher one to the lower: "on" stands beside "STOP"
 ANGLE = 15.0  # degrees between their directions
 
 
+Labels = TypeVar("Labels", Sample, Annotation)
+
+
 class JoinedWords(Wrapper):
     """Lines in place of the words of another data set, whose words are quads from the top left on."""
 
     def __getitem__(self, index: int) -> Sample:
-        sample = self.dataset[index]
-        polygons, ignore, texts = join_words(sample.polygons, sample.ignore, sample.texts)
-        return dataclasses.replace(sample, polygons=polygons, ignore=ignore, texts=texts)
+        return join_words(self.dataset[index])
 
     def annotation(self, index: int) -> Annotation | None:
         found = self.dataset.annotation(index)
-        if found is None:
-            return None
-        polygons, ignore, texts = join_words(found.polygons, found.ignore, found.texts)
-        return dataclasses.replace(found, polygons=polygons, ignore=ignore, texts=texts)
+        return None if found is None else join_words(found)
 
 
-def join_words(
-    polygons: Sequence[Polygon], ignore: Sequence[bool], texts: Sequence[str]
-) -> tuple[list[Polygon], list[bool], list[str]]:
+def join_words(words: Labels) -> Labels:
     """Joins words into lines: words that follow each other closely, at one height and of about one size.
 
     A line is the smallest rectangle around its words, turned as they are. A line with an ignored word is ignored. A
@@ -44,20 +41,27 @@ def join_words(
 
     **Arguments:**
 
-    - `polygons`: words in pixels (x, y), quads from the top left of their letters on, clockwise.
-    - `ignore`, `texts`: of each word.
+    - `words`: the polygons are quads from the top left of their letters on, clockwise.
 
-    **Returns:** the polygons of the lines, whether each is ignored, and the texts of its words with blanks between.
+    **Returns:** the lines in place of the words, each with the texts of its words with blanks between, and with the
+    script of most of them. A line with a repaired word is `repaired`.
     """
+    polygons = words.polygons
     quads = [i for i, polygon in enumerate(polygons) if len(polygon) == 4]
     lines = [[quads[i] for i in line] for line in _chains(np.array([polygons[i] for i in quads]).reshape(-1, 4, 2))]
     lines += [[i] for i, polygon in enumerate(polygons) if len(polygon) != 4]
     lines.sort(key=min)
-    return (
-        [_outline([polygons[i] for i in line]) for line in lines],
-        [any(ignore[i] for i in line) for line in lines],
-        [" ".join(texts[i] for i in line) for line in lines],
-    )
+    changes: dict[str, Any] = {
+        "polygons": [_outline([polygons[i] for i in line]) for line in lines],
+        "ignore": [any(words.ignore[i] for i in line) for line in lines],
+    }
+    if words.texts:
+        changes["texts"] = [" ".join(words.texts[i] for i in line) for line in lines]
+    if words.scripts:
+        changes["scripts"] = [Counter(words.scripts[i] for i in line).most_common(1)[0][0] for line in lines]
+    if isinstance(words, Annotation):
+        changes["repaired"] = [place for place, line in enumerate(lines) if not set(words.repaired).isdisjoint(line)]
+    return dataclasses.replace(words, **changes)
 
 
 def _chains(quads: NDArray[np.floating]) -> list[list[int]]:

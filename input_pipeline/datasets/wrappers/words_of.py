@@ -1,7 +1,11 @@
 """The words of a data set as samples of their own: a recogniser's crops."""
 
 import dataclasses
+import os
 import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -15,39 +19,55 @@ from input_pipeline.datasets.wrappers.base import Wrapper
 
 _AROUND = 0.3  # of a word's height, that its part of the picture reaches beyond it
 _LARGEST = 96  # pixels of height; a larger word's part of the picture is shrunk
+_LISTED = 64  # pictures whose words are listed at a time
 
 
 class WordsOf(Wrapper):
     """Each word of a data set, with the part of its picture around it. Ignored words and those without text are left
     out; so are texts with a character that the set lacks, which `problems` lists.
 
-    The parts of a picture are cut when its first word is asked for, and kept: they are small.
+    The parts of a picture are cut when its first word is asked for, and kept: they are small. Where they have no room,
+    those of the pictures that were not asked for the longest give way.
 
-    **Arguments:** `dataset`: has polygons and texts; `characters`: what texts may consist of.
+    Where only the samples contain the texts, as of rendered pictures, all of them are made here once, in threads.
+
+    **Arguments:** `dataset`: has polygons and texts; `characters`: what texts may consist of; `most_bytes`: bytes of
+    pixels to keep.
     """
 
-    def __init__(self, dataset: Dataset, characters: CharacterSet):
+    def __init__(self, dataset: Dataset, characters: CharacterSet, most_bytes: float = float("inf")):
         super().__init__(dataset)
         self._characters = characters
         problems = Problems()
         problems.extend(dataset.problems)
         self._words: list[tuple[int, int]] = []
-        self._parts: dict[int, dict[int, Sample]] = {}
+        self._parts: OrderedDict[int, Mapping[int, Sample]] = OrderedDict()  # the last one was asked for last
+        self._left = most_bytes
         self._lock = threading.Lock()
-        for index in range(len(dataset)):
-            self._list_words(index, problems)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(dataset), _LISTED):
+                indices = range(start, min(start + _LISTED, len(dataset)))
+                for index, texts in zip(indices, pool.map(self._counted_texts, indices), strict=True):
+                    self._list_words(index, texts, problems)
         self.problems = problems.listed()
 
-    def _list_words(self, index: int, problems: Problems) -> None:
-        name = self.dataset.name(index)
+    def _counted_texts(self, index: int) -> Sequence[str] | BadPicture:
+        """The text of each word of a picture; "" where the word is ignored."""
         try:
             annotation = self.dataset.annotation(index) or self.dataset[index]
         except BadPicture as error:
-            problems.add(Problem.at(name, str(error)))
+            return error
+        # A data set without texts has no word to read.
+        counted = zip(annotation.texts, annotation.ignore, strict=False)
+        return ["" if ignored else text for text, ignored in counted]
+
+    def _list_words(self, index: int, texts: Sequence[str] | BadPicture, problems: Problems) -> None:
+        name = self.dataset.name(index)
+        if isinstance(texts, BadPicture):
+            problems.add(Problem.at(name, str(texts)))
             return
-        ignored = annotation.ignore
-        for place, text in enumerate(annotation.texts):
-            if ignored[place] or not text:
+        for place, text in enumerate(texts):
+            if not text:
                 continue
             if unknown := self._characters.unknown(text):
                 problem = Problem(name, f"{text!r} is left out: the character set lacks {unknown!r}")
@@ -74,16 +94,25 @@ class WordsOf(Wrapper):
 
     def __getitem__(self, index: int) -> Sample:
         picture, place = self._words[index]
-        with self._lock:
-            known = picture in self._parts
-        if not known:
-            parts = self._cut(picture)
-            with self._lock:
-                self._parts[picture] = parts
-        part = self._parts[picture].get(place)
+        part = self._parts_of(picture).get(place)
         if part is None:
             raise BadPicture(f"{self.name(index)}: the word lies outside of its picture")
         return dataclasses.replace(part, name=self.name(index))
+
+    def _parts_of(self, picture: int) -> Mapping[int, Sample]:
+        """The part of a picture around each of its words."""
+        with self._lock:
+            if picture in self._parts:
+                self._parts.move_to_end(picture)
+                return self._parts[picture]
+        parts = self._cut(picture)
+        with self._lock:
+            if picture not in self._parts:
+                self._parts[picture] = parts
+                self._left -= _pixel_bytes(parts)
+            while self._left < 0:
+                self._left += _pixel_bytes(self._parts.popitem(last=False)[1])
+        return parts
 
     def _cut(self, picture: int) -> dict[int, Sample]:
         sample = self.dataset[picture]
@@ -97,6 +126,10 @@ class WordsOf(Wrapper):
             if part is not None:
                 parts[place] = dataclasses.replace(part, texts=[annotation.texts[place]] if annotation.texts else [])
         return parts
+
+
+def _pixel_bytes(parts: Mapping[int, Sample]) -> int:
+    return sum(part.image.nbytes for part in parts.values())
 
 
 def _part(sample: Sample, polygon: Polygon) -> Sample | None:

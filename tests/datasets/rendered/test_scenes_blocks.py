@@ -1,14 +1,17 @@
 """Tests of the blocks of a scene before they are photographed: where they lie, and that outlines hold their ink."""
 
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
 import pytest
+import shapely
 from shapely.geometry import Polygon
 
+from input_pipeline.datasets.rendered.scenes import composition
 from input_pipeline.datasets.rendered.scenes.composition import _bend, compose
-from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN
+from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN, Font
 from input_pipeline.datasets.rendered.scenes.ink import Ink
 from input_pipeline.datasets.rendered.scenes.mood import pick_mood
 from input_pipeline.datasets.rendered.scenes.painting import paint
@@ -118,6 +121,33 @@ def test_outlines_can_follow_every_bend(aspect):
             edge = surface.place(np.stack([x, np.full_like(x, y)], -1)).astype(np.float32)
             away = [abs(cv2.pointPolygonTest(polygon, tuple(map(float, point)), True)) for point in edge]
             assert max(away) < 0.09 * height
+
+
+@pytest.mark.parametrize("stroke", [0.02, 0.08])
+def test_the_boxes_of_hollow_letters_hold_their_strokes_and_do_not_meet(stroke, monkeypatch):
+    ink = Ink(contrast=110.0, stroke=stroke, hollow=True)
+    monkeypatch.setattr(composition, "_pick_ink", lambda rng, mood: ink)
+    band = np.array([[20, 60], [300, 50]], np.float32)
+    every = [placed for seed in range(6) for placed in composed(seed, size=30.0)]
+    for high in (8, 40, 90):
+        lower = band + np.float32([0, high])
+        every.append(composition._fill(np.random.default_rng(0), band, lower, "word", Font(), ink))
+    strict = 0
+    for placed in every:
+        polygons = [polygon for polygon, _ in outlines(open_scenes(1), placed)]
+        for polygon in polygons:
+            assert (polygon >= 0).all()
+            assert (polygon <= np.array(SIZE[::-1]) - 1).all()
+        for one, two in itertools.combinations(map(Polygon, polygons), 2):
+            assert one.intersection(two).area <= 1
+        if len(polygons) > 1 or len(polygons[0]) > 4:
+            continue
+        inked = paint(np.random.default_rng(0), np.zeros((*SIZE, 3), np.uint8), placed.block, placed.surface, ink)
+        rows, columns = np.nonzero(inked.letters > 64)
+        seen = shapely.contains_xy(Polygon(polygons[0]).buffer(0.8), columns + inked.first[0], rows + inked.first[1])
+        assert seen.all()
+        strict += 1
+    assert strict > 5
 
 
 def test_plates_cover_no_other_block():

@@ -7,9 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.datasets.rendered.scenes import backgrounds
+from input_pipeline.datasets.rendered.scenes import backgrounds, composition
 from input_pipeline.datasets.rendered.scenes.backgrounds import _CLUTTER, Backgrounds, _Photos, _read_photo
+from input_pipeline.datasets.rendered.scenes.block import set_lines
 from input_pipeline.datasets.rendered.scenes.dataset import SceneDataset
+from input_pipeline.datasets.rendered.scenes.fonts import Font
+from input_pipeline.datasets.rendered.scenes.ink import Ink
 from input_pipeline.datasets.rendered.scenes.layouts import Layouts
 from tests.helpers.problems import said
 
@@ -152,6 +155,30 @@ def test_layouts_are_filled_with_their_texts(tmp_path):
         wide, high = np.ptp(polygon, 0)
         assert 2 < wide / high < 3
         assert len(sample.texts) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn", "script"),
+    [
+        ("around", "around", "Latin"),
+        ("中文", "中文", "Chinese"),
+        ("שלום 12", "12 םולש", "Hebrew"),
+        ("سلام", "مالس", "Arabic"),
+    ],
+)
+def test_a_layouts_own_text_has_its_script_and_is_drawn_from_left_to_right(text, drawn, script, monkeypatch):
+    written = []
+
+    def write(lines, font, size):
+        written.extend(lines)
+        return set_lines([["abcd"]], font, size)
+
+    monkeypatch.setattr(composition, "set_lines", write)
+    upper = np.array([[10, 20], [60, 15], [110, 20]], np.float32)
+    ink = Ink()
+    placed = composition._fill(np.random.default_rng(0), upper, upper + np.float32([0, 30]), text, Font(), ink)
+    assert written == [[drawn]]
+    assert (placed.script, placed.block.lines[0].text) == (script, text)
 
 
 def test_layouts_of_real_photographs(shared, tmp_path):

@@ -8,9 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
+from input_pipeline.datasets.rendered.scenes import vocabulary
 from input_pipeline.datasets.rendered.scenes.block import set_column, set_lines
 from input_pipeline.datasets.rendered.scenes.fonts import BUILTIN, Font, _is_whole, find_fonts, pick_font
-from input_pipeline.datasets.rendered.scenes.vocabulary import SCRIPTS, UNSPACED, pick_script, pick_words
+from input_pipeline.datasets.rendered.scenes.vocabulary import (
+    SCRIPTS,
+    UNSPACED,
+    pick_character,
+    pick_script,
+    pick_words,
+    script_of,
+)
 
 LINES = [["Álgypj", "of"], ["(Qyj)", "ÄÉ", "fig"], ["W"]]
 
@@ -50,6 +58,32 @@ def test_words_are_as_many_as_asked_for_and_varied(script):
     assert all(word and not set(word) & set(" \n") for word in words)
     assert all(any(character.isalnum() or character == "&" for character in word) for word in words)
     assert len(set(words)) > 0.5 * len(words)
+
+
+@pytest.mark.parametrize("letter", "01IlОΟΙ口ㅇロノくしヘへ")
+def test_a_single_character_is_no_stroke_and_no_ring(letter, monkeypatch):
+    monkeypatch.setattr(vocabulary, "pick_words", lambda *_: [f"-{letter}{letter}A"])
+    found = {pick_character(np.random.default_rng(seed), "Latin") for seed in range(8)}
+    assert "A" in found
+    assert letter not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        *(("Café 12", "Latin"), ("12:30", "Latin"), ("", "Latin"), ("ＡＢ", "Latin"), ("中文 A", "Chinese")),
+        *(
+            ("お茶と和菓子屋", "Japanese"),
+            ("ｶﾅ", "Japanese"),
+            ("한글", "Korean"),
+            ("Ωμέγα", "Greek"),
+            ("Жук", "Cyrillic"),
+        ),
+        *(("שלום", "Hebrew"), ("سلام 12", "Arabic")),
+    ],
+)
+def test_the_script_of_a_text_is_that_of_most_letters(text, script):
+    assert script_of(text) == script
 
 
 def test_scripts_numbers_case_and_punctuation_come_up():

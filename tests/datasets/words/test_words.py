@@ -1,5 +1,8 @@
 """Words as samples: from data sets, from lists, and rendered."""
 
+import dataclasses
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -7,11 +10,15 @@ import pytest
 from dbnet_jax.characters import CharacterSet, character_sets, load_characters, without_file
 from dbnet_jax.config.recognition import recognition_config
 from dbnet_jax.images.decode import BadPicture
+from input_pipeline import from_config
 from input_pipeline.bad_samples import BadSamples
+from input_pipeline.datasets.rendered.scenes import words as scene_words
 from input_pipeline.datasets.rendered.scenes.block import Block, Line
+from input_pipeline.datasets.rendered.scenes.ink import Ink
 from input_pipeline.datasets.rendered.scenes.words import WordImages, _surface
 from input_pipeline.datasets.sample import Annotation, Dataset, Sample, whole_picture
 from input_pipeline.datasets.words.word_list import WordList
+from input_pipeline.datasets.wrappers.base import Wrapper
 from input_pipeline.datasets.wrappers.words_of import WordsOf
 from input_pipeline.from_config import open_split
 from input_pipeline.word_examples import WordExamples
@@ -53,6 +60,50 @@ def test_words_of_a_data_set():
     assert word.image.shape[0] < 60  # a part of the picture
     inside = word.polygons[0].astype(int)
     assert (word.image[inside[0, 1] : inside[2, 1], inside[0, 0] : inside[2, 0]] == 200).all()
+
+
+@pytest.mark.parametrize(("most_bytes", "reads"), [(40_000.0, 2), (20_000.0, 3), (100.0, 6), (float("inf"), 2)])
+def test_the_words_of_the_last_pictures_are_kept_as_far_as_they_have_room(most_bytes, reads):
+    class Counted(Photos):
+        """Two words of each picture count. Their parts have 16 kB together."""
+
+        read = 0
+
+        def __getitem__(self, index):
+            self.read += 1
+            return dataclasses.replace(super().__getitem__(0), texts=["one", "###", "two"])
+
+        def annotation(self, index):
+            return None
+
+    photos = Counted()
+    words = WordsOf(photos, LATIN, most_bytes)
+    assert photos.read == 2  # to list the texts
+    assert [words[index].texts for index in (0, 1, 2, 3, 2, 0)] == [
+        ["one"],
+        ["two"],
+        ["one"],
+        ["two"],
+        ["one"],
+        ["one"],
+    ]
+    assert photos.read == 2 + reads
+
+
+def test_the_words_of_rendered_pictures_are_cut_here_and_rendered_in_other_processes(monkeypatch):
+    class Processes(Wrapper):
+        def __init__(self, dataset, processes):
+            super().__init__(pickle.loads(pickle.dumps(dataset)))
+
+    monkeypatch.setattr(from_config, "InProcesses", Processes)
+    config = recognition_config()
+    scenes = {"name": "scenes", "train_pictures": 8, "picture_size": (128, 128), "fonts": "builtin"}
+    config.data.update(scenes | {"render_processes": 2, "cache": "host"})
+    words = open_split(config, "train")
+    assert isinstance(words, WordsOf)
+    assert isinstance(words.dataset, Processes)
+    assert len(words) == 3
+    assert all(sample.texts[0] for sample in map(words.__getitem__, range(len(words))))
 
 
 def test_an_example_has_the_word_its_width_and_its_classes():
@@ -165,6 +216,49 @@ def test_rendered_words_follow_from_their_number():
     assert words[1].image.shape != words[2].image.shape or (words[1].image != words[2].image).any()
     with pytest.raises(IndexError):
         words[50]
+
+
+def vocabulary(tmp_path, content: bytes):
+    (tmp_path / "words.txt").write_bytes(content)
+    return tmp_path / "words.txt"
+
+
+@pytest.mark.parametrize(
+    ("characters", "expected"),
+    [("", ("New", "York", "Berlin")), (" NewYorkBlin", ("New York", "Berlin", "York"))],
+)
+def test_a_vocabulary_has_phrases_where_the_characters_have_the_blank(tmp_path, characters, expected):
+    file = vocabulary(tmp_path, "\ufeffNew York\r\n\r\nBerlin\r\n York \r\nBerlin".encode())
+    words = WordImages(60, fonts="builtin", characters=characters, vocabulary=file)
+    assert words._vocabulary == expected
+    if characters:
+        assert any(words._word(np.random.default_rng(seed)) == "New York" for seed in range(60))
+
+
+def test_a_vocabulary_in_another_encoding_is_an_error_with_its_name(tmp_path):
+    for content in ("Straße\n".encode("latin-1"), "word\n".encode("utf-16")):
+        with pytest.raises(ValueError, match=r"`config\.data\.vocabulary` \(='.*words\.txt'\) must be a UTF-8 text"):
+            WordImages(1, fonts="builtin", vocabulary=vocabulary(tmp_path, content))
+
+
+def test_a_long_word_is_drawn_small_and_a_longer_one_is_an_error_with_its_length():
+    words = WordImages(1, fonts="builtin")
+    for seed in range(3):
+        crop = words._draw(np.random.default_rng(seed), "W" * 60, [], plain=True)
+        assert 600 < crop.shape[1] < 1800
+    with pytest.raises(BadPicture, match=r"word_train: .*W.* would be longer than 1200 pixels .*shorten it in `config"):
+        words._draw(np.random.default_rng(0), "W" * 600, [], plain=True)
+
+
+def test_the_crop_of_hollow_letters_holds_their_strokes(monkeypatch):
+    words, shapes = WordImages(1, fonts="builtin"), []
+    for ink in (Ink(contrast=110.0), Ink(contrast=110.0, stroke=0.08, hollow=True)):
+        monkeypatch.setattr(scene_words, "pick_ink", lambda rng, ink=ink: ink)
+        crops = [words._draw(np.random.default_rng(seed), "word", [], plain=False) for seed in range(12)]
+        shapes.append([None if crop is None else crop.shape[:2] for crop in crops])
+    grown = [np.subtract(hollow, solid) for solid, hollow in zip(*shapes, strict=True) if solid and hollow]
+    assert len(grown) > 4
+    assert (np.array(grown) >= 1).all()
 
 
 @pytest.mark.parametrize("columns", [40, 900])

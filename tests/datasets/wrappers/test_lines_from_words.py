@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from configs import common
 from dbnet_jax.geometry import polygon_area, transform_points
-from input_pipeline.datasets.wrappers.lines_from_words import join_words
+from input_pipeline.datasets.sample import Annotation, Dataset, Sample
+from input_pipeline.datasets.wrappers.lines_from_words import JoinedWords, join_words
 from input_pipeline.from_config import open_split
 
 
@@ -23,8 +24,14 @@ PAGE += [word(150, 36, 30, 8)]
 TEXTS = ["THE", "on", "STOP", "small", "print", "alone"]
 
 
+def joined(polygons, ignore, texts):
+    """The polygons of the lines, whether each is ignored, and their texts."""
+    lines = join_words(Annotation(polygons, ignore, texts))
+    return lines.polygons, lines.ignore, lines.texts
+
+
 def test_words_of_a_line_are_joined_and_others_are_not():
-    polygons, ignore, texts = join_words(PAGE, [False] * 6, TEXTS)
+    polygons, ignore, texts = joined(PAGE, [False] * 6, TEXTS)
     assert texts == ["THE on STOP", "small print", "alone"]
     assert ignore == [False] * 3
     for polygon, (x, y, right, bottom) in zip(polygons, [(10, 10, 192, 30), (10, 36, 102, 44)], strict=False):
@@ -42,14 +49,41 @@ def test_words_of_a_line_are_joined_and_others_are_not():
 def test_neither_their_order_nor_where_and_how_they_lie_matters(order, angle, scale, shift):
     matrix = np.column_stack([cv2.getRotationMatrix2D((0, 0), angle, scale)[:, :2], shift])
     moved = [transform_points(matrix, PAGE[i]).astype(np.float32) for i in order]
-    polygons, _, texts = join_words(moved, [False] * 6, [TEXTS[i] for i in order])
+    polygons, _, texts = joined(moved, [False] * 6, [TEXTS[i] for i in order])
     assert sorted(texts) == ["THE on STOP", "alone", "small print"]
     area = polygon_area(polygons[texts.index("THE on STOP")])
     assert area == pytest.approx(182 * 20 * scale**2, rel=1e-2)
 
 
 def test_a_line_is_not_to_care_for_when_a_word_of_it_is():
-    assert join_words(PAGE, [False, True, False, False, False, False], TEXTS)[1] == [True, False, False]
+    assert joined(PAGE, [False, True, False, False, False, False], TEXTS)[1] == [True, False, False]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, []])
+@pytest.mark.parametrize("scripts", [["Latin", "Greek", "Greek", "Latin", "Korean", "Thai"], []])
+def test_a_line_has_the_script_of_most_of_its_words_and_is_repaired_with_one_of_them(texts, scripts):
+    class One(Dataset):
+        problems: list = []  # noqa: RUF012
+
+        def __len__(self):
+            return 1
+
+        def name(self, index):
+            return "a"
+
+        def __getitem__(self, index):
+            return Sample("a", np.zeros((60, 200, 3), np.uint8), PAGE, [False] * 6, texts, [], scripts, zoom=2.0)
+
+        def annotation(self, index):
+            return Annotation(PAGE, [False] * 6, texts, [], scripts, repaired=[1, 5])
+
+    lines = JoinedWords(One())
+    for found in (lines[0], lines.annotation(0)):
+        assert len(found.polygons) == len(found.ignore) == 3
+        assert found.texts == (["THE on STOP", "small print", "alone"] if texts else [])
+        assert found.scripts == (["Greek", "Latin", "Thai"] if scripts else [])
+    assert lines[0].zoom == 2.0
+    assert lines.annotation(0).repaired == [0, 2]
 
 
 @pytest.mark.parametrize(
@@ -64,15 +98,15 @@ def test_a_line_is_not_to_care_for_when_a_word_of_it_is():
     ],
 )
 def test_what_is_no_neighbour_in_a_line_stays_alone(other):
-    assert len(join_words([word(10, 10, 60), other], [False, False], ["a", "b"])[0]) == 2
+    assert len(joined([word(10, 10, 60), other], [False, False], ["a", "b"])[0]) == 2
 
 
 def test_what_is_no_quad_has_no_side_or_is_not_there_stays_as_it_is():
     triangle, point = np.float32([[0, 0], [5, 0], [5, 5]]), np.zeros((4, 2), np.float32)
-    polygons, ignore, texts = join_words([triangle, word(300, 0, 60), point], [True, False, True], ["a", "b", "c"])
+    polygons, ignore, texts = joined([triangle, word(300, 0, 60), point], [True, False, True], ["a", "b", "c"])
     assert (ignore, texts) == ([True, False, True], ["a", "b", "c"])
     np.testing.assert_array_equal(polygons[0], triangle)
-    assert join_words([], [], []) == ([], [], [])
+    assert joined([], [], []) == ([], [], [])
 
 
 def test_the_config_says_what_an_instance_is(tmp_path):

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from input_pipeline.datasets.rendered.scenes.fonts import Font
 
@@ -77,7 +77,24 @@ class Block:
     @functools.cached_property
     def line_height(self) -> float:
         """The mean height of the lines, or of a column's letters, in pixels of the block."""
-        return self.letter_share * float(np.mean([line.box[3] - line.box[1] for line in self.lines]))
+        return self.letter_share * _mean_height(self.lines)
+
+    def grown(self, margin: float) -> "Block":
+        """The same letters in boxes that are larger by `margin` pixels on each side, as far as they do not meet."""
+        if not margin:
+            return self
+        lines = []
+        for line, around in zip(self.lines, _room([line.box for line in self.lines], margin), strict=True):
+            room = np.minimum(_room(line.boxes, margin), around)
+            boxes = np.array(line.boxes) + np.concatenate([-room, room], axis=1)
+            lines.append(Line(line.words, [(left, top, right, bottom) for left, top, right, bottom in boxes.tolist()]))
+        return Block(self.letters, lines, self.line_height / _mean_height(lines))
+
+    def padded(self, room: int) -> "Block":
+        """The block with `room` more pixels without ink on each side."""
+        letters = cv2.copyMakeBorder(self.letters, room, room, room, room, cv2.BORDER_CONSTANT, value=(0,))
+        lines = [Line(line.words, _moved(line.boxes, room, room)) for line in self.lines]
+        return Block(np.asarray(letters, np.uint8), lines, self.letter_share)
 
 
 def set_lines(
@@ -143,10 +160,25 @@ def join(parts: Sequence[tuple[Block, int, int]]) -> Block:
     for block, x, y in parts:
         target = page[y : y + block.letters.shape[0], x : x + block.letters.shape[1]]
         np.maximum(target, block.letters, out=target)
-        for line in block.lines:
-            boxes = [(left + x, top + y, right + x, bottom + y) for left, top, right, bottom in line.boxes]
-            lines.append(Line(line.words, boxes))
+        lines += [Line(line.words, _moved(line.boxes, x, y)) for line in block.lines]
     return Block(page, lines, float(np.mean([block.letter_share for block, _, _ in parts])))
+
+
+def _moved(boxes: Sequence[Box], x: int, y: int) -> list[Box]:
+    return [(left + x, top + y, right + x, bottom + y) for left, top, right, bottom in boxes]
+
+
+def _mean_height(lines: Sequence[Line]) -> float:
+    return float(np.mean([line.box[3] - line.box[1] for line in lines]))
+
+
+def _room(boxes: Sequence[Box], margin: float) -> Float[np.ndarray, "boxes 2"]:
+    """By how much each box may grow, sideways and up and down: `margin`, or to the middle of the gap to another box."""
+    low, high = np.split(np.array(boxes, np.float64), 2, axis=1)
+    gaps = np.maximum(low[:, None] - high, low - high[:, None])
+    # Two boxes stay apart if they do in the direction in which they are farthest apart.
+    separate = (gaps >= 0) & (gaps == gaps.max(axis=2, keepdims=True))
+    return np.minimum(margin, np.where(separate, gaps / 2, np.inf).min(axis=1))
 
 
 def _starts(words: Sequence[_Word], gap: int) -> list[int]:
@@ -194,8 +226,5 @@ def _trim(page: UInt8[np.ndarray, "_ _"], lines: Sequence[Line]) -> Block:
     edges = np.array([line.box for line in lines])
     left, top = np.maximum(np.floor(edges[:, :2].min(0)).astype(int), 0).tolist()
     right, bottom = np.ceil(edges[:, 2:].max(0)).astype(int).tolist()
-    moved = [
-        Line(line.words, [(box[0] - left, box[1] - top, box[2] - left, box[3] - top) for box in line.boxes])
-        for line in lines
-    ]
+    moved = [Line(line.words, _moved(line.boxes, -left, -top)) for line in lines]
     return Block(np.ascontiguousarray(page[top:bottom, left:right]), moved)

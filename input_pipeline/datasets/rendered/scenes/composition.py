@@ -6,16 +6,23 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from input_pipeline.datasets.rendered.scenes.block import Block, join, set_column, set_lines
+from dbnet_jax.characters import picture_order
+from input_pipeline.datasets.rendered.scenes.block import Block, Line, join, set_column, set_lines
 from input_pipeline.datasets.rendered.scenes.fonts import Font, pick_font
 from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink, pick_special_ink
 from input_pipeline.datasets.rendered.scenes.layouts import Band
 from input_pipeline.datasets.rendered.scenes.mood import Mood, pick_tilt
-from input_pipeline.datasets.rendered.scenes.painting import plate_outline
+from input_pipeline.datasets.rendered.scenes.painting import hollow_reach, plate_outline
 from input_pipeline.datasets.rendered.scenes.placing import OccupancyMap
 from input_pipeline.datasets.rendered.scenes.sheet import pick_sheet_ink, set_sheet
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, Strip, Surface, Wave
-from input_pipeline.datasets.rendered.scenes.vocabulary import UNSPACED, pick_character, pick_script, pick_words
+from input_pipeline.datasets.rendered.scenes.vocabulary import (
+    UNSPACED,
+    pick_character,
+    pick_script,
+    pick_words,
+    script_of,
+)
 
 # Font sizes in pixels of the picture. They do not depend on its size, because a detector sees text in pixels.
 SMALLEST, LARGEST = 8.0, 480.0
@@ -65,7 +72,12 @@ def _place_text(
         return None
     plane = _tilt(rng, block, font, set_size, mood)
     there = _find_place(rng, size, block, plane, ink.plate, (set_size, wanted), mood.calm, occupied)
-    return Placed(block, there, ink, script) if there else None
+    return _placed(block, there, ink, script) if there else None
+
+
+def _placed(block: Block, surface: Surface, ink: Ink, script: str) -> Placed:
+    """A block whose boxes hold the strokes around hollow letters too."""
+    return Placed(block.grown(hollow_reach(block, surface, ink)), surface, ink, script)
 
 
 def _place_sheet(rng: np.random.Generator, size: tuple[int, int], mood: Mood, occupied: OccupancyMap) -> Placed | None:
@@ -81,7 +93,7 @@ def _place_sheet(rng: np.random.Generator, size: tuple[int, int], mood: Mood, oc
     plane = _tilt(rng, sheet, font, _SET_SMALLEST, mood)
     ink = pick_sheet_ink(rng)
     there = _find_place(rng, size, sheet, plane, ink.plate, (_SET_SMALLEST, mood.size), False, occupied)
-    return Placed(sheet, there, ink, script) if there else None
+    return _placed(sheet, there, ink, script) if there else None
 
 
 def _find_place(
@@ -233,15 +245,22 @@ def _fill(
     long = float(np.linalg.norm(np.diff(middle, axis=0), axis=1).sum())
     if high < 5 or long < 5:
         return None
-    script = "Latin"
+    script = script_of(text) if text.strip() else pick_script(rng)
     if not text.strip():
-        script = pick_script(rng)
         # Takes the one of a few words whose letters are stretched the least.
         choices = [pick_words(rng, script, 1)[0] for _ in range(6)]
         letter = 1.0 if script in (*UNSPACED, "Korean") else 0.55
         text = min(choices, key=lambda word: abs(math.log(max(letter * len(word), 0.3) * high / long)))
-    block = set_lines([[text]], font, int(np.clip(1.4 * high, _SET_SMALLEST, _SET_LARGEST)))
+    block = set_lines([[picture_order(text)]], font, int(np.clip(1.4 * high, _SET_SMALLEST, _SET_LARGEST)))
     if block is None:
         return None
+    block = dataclasses.replace(block, lines=[Line([text], block.lines[0].boxes)])
+    if reach := hollow_reach(block, _strip(upper, lower, block), ink):
+        # The strokes stay in the band too. The letters shrink with the block, and the strokes do not.
+        block = block.padded(math.ceil(reach / (1 - 2 * reach / block.letters.shape[0])))
+    return _placed(block, _strip(upper, lower, block), ink, script)
+
+
+def _strip(upper: np.ndarray, lower: np.ndarray, block: Block) -> Strip:
     height, width = block.letters.shape
-    return Placed(block, Strip(upper, lower, width, height), ink, script)
+    return Strip(upper, lower, width, height)

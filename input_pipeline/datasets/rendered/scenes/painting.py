@@ -42,12 +42,18 @@ def plate_outline(block: Block, surface: Surface, margin: float) -> Polygon:
     return outline(surface, (-room, -room, width + room, height + room))
 
 
+def hollow_reach(block: Block, surface: Surface, ink: Ink) -> float:
+    """How far the ink of hollow letters reaches beyond that of solid ones, in pixels of the block; 0 if not hollow."""
+    if ink.relief or not (ink.hollow and ink.stroke):
+        return 0.0
+    line = _line_height(block, plate_outline(block, surface, 0.0))
+    return _stroke_width(ink, line) * block.line_height / line
+
+
 def paint(rng: np.random.Generator, picture: Image, block: Block, surface: Surface, ink: Ink) -> Inked:
     """Paints `block` in place. A part of it, at least, must lie in the picture."""
     whole = plate_outline(block, surface, 0.0)
-    half = len(whole) // 2
-    high = float(np.linalg.norm(whole[:half] - whole[: half - 1 : -1], axis=1).mean())
-    line = high * block.line_height / block.letters.shape[0]
+    line = _line_height(block, whole)
     if ink.plate:
         _paint_plate(rng, picture, plate_outline(block, surface, ink.plate), ink)
     size = np.array(picture.shape[1::-1])
@@ -67,7 +73,7 @@ def paint(rng: np.random.Generator, picture: Image, block: Block, surface: Surfa
         spread = cv2.GaussianBlur(letters, (0, 0), max(1.0, ink.glow * line))
         _blend(window, np.asarray(cv2.convertScaleAbs(spread, alpha=1.5), np.uint8), color, 0.7)
     if ink.stroke:
-        radius = int(np.clip(round(ink.stroke * line), 1, _REACH))
+        radius = _stroke_width(ink, line)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
         around = np.asarray(cv2.dilate(letters, disc), np.uint8)
         if ink.hollow:
@@ -78,6 +84,17 @@ def paint(rng: np.random.Generator, picture: Image, block: Block, surface: Surfa
     red, green, blue = (int(0.6 * a + 0.4 * b) for a, b in zip(color, second, strict=True))
     _blend(window, letters, color, ink.opacity, (red, green, blue))
     return Inked(letters, (x, y), line)
+
+
+def _line_height(block: Block, whole: Polygon) -> float:
+    """The height of a line in the picture, in pixels, of a block with the outline `whole` there."""
+    half = len(whole) // 2
+    high = float(np.linalg.norm(whole[:half] - whole[: half - 1 : -1], axis=1).mean())
+    return high * block.line_height / block.letters.shape[0]
+
+
+def _stroke_width(ink: Ink, line: float) -> int:
+    return int(np.clip(round(ink.stroke * line), 1, _REACH))
 
 
 def _cast_shadow(

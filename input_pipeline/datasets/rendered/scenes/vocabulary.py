@@ -1,6 +1,8 @@
 """The texts of scenes: words of several scripts, made-up words, numbers, codes and addresses."""
 
 import string
+import unicodedata
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -36,7 +38,10 @@ _KANA = "".join(map(chr, [*range(0x3042, 0x3094), *range(0x30A2, 0x30F4)]))
 
 SCRIPTS = ("Latin", "Chinese", "Cyrillic", "Greek", "Japanese", "Korean")
 _SHARES = (0.74, 0.16, 0.04, 0.02, 0.02, 0.02)
-_STROKES_AND_RINGS = "01OoIlОоΟοι一口ㅇ"
+# Ι and ι are Greek, О and о Cyrillic, Ο and ο Greek, and these kana look like strokes and a ring.
+_STROKES_AND_RINGS = "01OoIlОоΟοΙι一口ㅇノロヘくしへ"
+# The scripts of letters whose names in Unicode begin with another word.
+_SCRIPT_OF_NAME = {"Cjk": "Chinese", "Hangul": "Korean", "Hiragana": "Japanese", "Katakana": "Japanese"}
 # A line of these scripts has no spaces: it is one word.
 UNSPACED = ("Chinese", "Japanese")
 
@@ -44,6 +49,17 @@ UNSPACED = ("Chinese", "Japanese")
 def pick_script(rng: np.random.Generator) -> str:
     """One of `SCRIPTS`, most often "Latin"."""
     return str(rng.choice(SCRIPTS, p=_SHARES))
+
+
+def script_of(text: str) -> str:
+    """The script of most letters of a text: one of `SCRIPTS`, or its name in Unicode ("Arabic").
+
+    Any kana makes a text "Japanese". A text without letters is "Latin".
+    """
+    letters = (letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter)[0] == "L")
+    names = (unicodedata.name(letter, "Latin").replace("-", " ").split()[0].capitalize() for letter in letters)
+    counts = Counter(_SCRIPT_OF_NAME.get(name, name) for name in names)
+    return "Japanese" if "Japanese" in counts else next((script for script, _ in counts.most_common(1)), "Latin")
 
 
 def pick_words(rng: np.random.Generator, script: str, count: int) -> list[str]:

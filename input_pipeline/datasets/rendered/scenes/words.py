@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 
 from dbnet_jax.characters import picture_order
+from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.messages import Problem
 from dbnet_jax.paths import as_path
 from dbnet_jax.typing import Image
+from input_pipeline.datasets.parsing.json_values import shorten
 from input_pipeline.datasets.rendered.arguments import check_rendered
 from input_pipeline.datasets.rendered.scenes.backgrounds import Backgrounds
 from input_pipeline.datasets.rendered.scenes.block import Block, set_lines
@@ -21,7 +23,7 @@ from input_pipeline.datasets.rendered.scenes.camera import Camera, photograph, p
 from input_pipeline.datasets.rendered.scenes.fonts import Font, find_fonts, pick_font
 from input_pipeline.datasets.rendered.scenes.ink import Ink, pick_ink
 from input_pipeline.datasets.rendered.scenes.legibility import Contrast, is_large
-from input_pipeline.datasets.rendered.scenes.painting import paint, plate_outline
+from input_pipeline.datasets.rendered.scenes.painting import hollow_reach, paint, plate_outline
 from input_pipeline.datasets.rendered.scenes.surface import Arc, Plane, outline
 from input_pipeline.datasets.rendered.scenes.vocabulary import pick_words
 from input_pipeline.datasets.rendered.synthetic.words import Split
@@ -43,9 +45,11 @@ class WordImages(Dataset):
 
     - `count`, `seed`, `split`, `backgrounds`, `fonts`: as those of `SceneDataset`.
     - `characters`: what words are written with; "" is printable ASCII.
-    - `vocabulary`: a file of words, one a line, for half of the crops; "": only the words that scenes have.
+    - `vocabulary`: a UTF-8 file of words, one a line, for half of the crops; "": only the words that scenes have. A
+        line with blanks is one text if `characters` has the blank; otherwise each of its words is one.
 
-    **Raises:** ValueError if one is out of range, FileNotFoundError if a folder or file is not there or holds nothing.
+    **Raises:** ValueError if one is out of range or the vocabulary is no UTF-8 text, FileNotFoundError if a folder or
+    file is not there or holds nothing.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class WordImages(Dataset):
         self._backgrounds = Backgrounds(backgrounds)
         self._faces = find_fonts(fonts)
         self._characters = frozenset(characters or string.ascii_letters + string.digits + string.punctuation)
-        self._vocabulary = _read_vocabulary(vocabulary)
+        self._vocabulary = _read_vocabulary(vocabulary, phrases=" " in self._characters)
         self.problems: list[Problem] = []
 
     def __len__(self) -> int:
@@ -102,15 +106,27 @@ class WordImages(Dataset):
         return "".join(letters[place] for place in rng.integers(len(letters), size=int(rng.integers(1, 8))))
 
     def _draw(self, rng: np.random.Generator, text: str, problems: list[Problem], plain: bool) -> Image | None:
-        """A crop; None where it cannot be read, or the font leaves no ink. `plain`: it can always be read."""
+        """A crop; None where it cannot be read, or the font leaves no ink. `plain`: it can always be read.
+
+        **Raises:** BadPicture if a plain text is too long.
+        """
         font = Font() if plain else pick_font(rng, self._faces)
         ink = Ink(contrast=110.0, plate=0.9) if plain else pick_ink(rng)
         height = math.exp(rng.uniform(math.log(_HEIGHTS[0]), math.log(_HEIGHTS[1])))
         size = int(np.clip(1.4 * height, 16, 64))
         block = set_lines([[picture_order(text)]], font, size)
-        if block is None or block.letters.shape[1] * height / block.line_height > _LONGEST:
+        if block is None:
             return None
+        length = block.letters.shape[1] / block.line_height  # in heights
+        if length * height > _LONGEST:
+            if not plain:
+                return None
+            height = _LONGEST / length
+            if height < _HEIGHTS[0]:
+                what = f"{shorten(text)} would be longer than {_LONGEST} pixels where it is {_HEIGHTS[0]:g} pixels high"
+                raise BadPicture(f"{self._name}: {what}; shorten it in `config.data.vocabulary`")
         plane = _surface(rng, block, height, font.stretch)
+        block = block.grown(hollow_reach(block, plane, ink))
         whole = outline(plane, block.lines[0].box)
         margins = np.abs(rng.normal(0, 0.13, 4)) * height * rng.choice([0.3, 1.0])
         low, high = whole.min(0) - margins[:2], whole.max(0) + margins[2:]
@@ -132,7 +148,7 @@ class WordImages(Dataset):
         self, rng: np.random.Generator, scene: Image, block: Block, plane: Plane, font: Font, ink: Ink, size: int
     ) -> None:
         """Another word beside, above or below, of which a part may be seen."""
-        other = set_lines([[self._word(rng)]], font, size)
+        other = set_lines([[picture_order(self._word(rng))]], font, size)
         if other is None:
             return
         beside, apart = rng.random() < 0.5, rng.uniform(1.02, 1.35)
@@ -185,10 +201,16 @@ def _in_case(rng: np.random.Generator, word: str) -> str:
     return style[rng.choice(4, p=[0.2, 0.3, 0.4, 0.1])]
 
 
-def _read_vocabulary(file: str | os.PathLike[str]) -> tuple[str, ...]:
+def _read_vocabulary(file: str | os.PathLike[str], *, phrases: bool) -> tuple[str, ...]:
     if not os.fspath(file):
         return ()
-    words = tuple(dict.fromkeys(as_path(file).expanduser().read_text(encoding="utf-8").split()))
+    what = f"`config.data.vocabulary` (={os.fspath(file)!r})"
+    try:
+        text = as_path(file).expanduser().read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{what} must be a UTF-8 text: {error}") from error
+    parts = map(str.strip, text.splitlines()) if phrases else text.split()
+    words = tuple(dict.fromkeys(filter(None, parts)))
     if not words:
-        raise FileNotFoundError(f"`config.data.vocabulary` (={os.fspath(file)!r}) must hold words, one a line")
+        raise FileNotFoundError(f"{what} must hold words, one a line")
     return words
