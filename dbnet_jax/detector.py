@@ -26,7 +26,7 @@ from dbnet_jax.detection.network import detection_map
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
 from dbnet_jax.detection.pipeline import Stages, completed, overlapped
 from dbnet_jax.detection.tiles import maps_by_windows
-from dbnet_jax.images.decode import Picture, reading_options
+from dbnet_jax.images.decode import BadPicture, Picture, reading_options
 from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
 from dbnet_jax.models.from_config import map_names
@@ -268,7 +268,7 @@ class Detector:
                 pixels, sizes = self._fit(picture.image, size)
             except (MemoryError, cv2.error):  # OpenCV has an error of its own for it
                 height, width = picture.image.shape[:2]
-                return ValueError(f"{picture.name}: its {width}×{height} pixels need more memory than there is")
+                return BadPicture(f"{picture.name}: its {width}×{height} pixels need more memory than there is")
             return pixels, _Context(keep(look), look.found, sizes, picture.notes + self._looks.notes(sizes, size))
 
         def done(outputs: Mapping[str, np.ndarray], context: _Context[Kept]) -> Result:
