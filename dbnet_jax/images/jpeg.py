@@ -19,7 +19,7 @@ def decode_jpeg(data: bytes, most: tuple[int, int] | None = None) -> UInt8[np.nd
 
     **Returns:** None for a rare kind, which OpenCV may read.
 
-    **Raises:** ValueError with the warning of libjpeg if the codes are damaged, or if there are too many rows or columns.
+    **Raises:** ValueError with the warning of libjpeg if the codes are damaged, or if there are more rows or columns.
     """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
