@@ -26,7 +26,7 @@ from dbnet_jax.detection.network import detection_map
 from dbnet_jax.detection.picture import DetectedPicture, Maps, Sizes, without_padding
 from dbnet_jax.detection.pipeline import ForNetwork, Stages, completed, overlapped
 from dbnet_jax.detection.tiles import maps_by_windows
-from dbnet_jax.images.decode import Picture, reading_options
+from dbnet_jax.images.decode import BadPicture, Picture, reading_options
 from dbnet_jax.images.resize import padded_size, resize_and_pad
 from dbnet_jax.images.sources import each_frame, is_one_picture, to_picture
 from dbnet_jax.models.from_config import map_names
@@ -354,13 +354,13 @@ def _check_several(images: Iterable[Source]) -> None:
         raise ValueError(f"`images` ({what}) must be several pictures: put a single one into a list")
 
 
-def _unfit(picture: Picture, error: MemoryError | cv2.error) -> ValueError:
+def _unfit(picture: Picture, error: MemoryError | cv2.error) -> BadPicture:
     """What is returned for a picture that cannot be resized. OpenCV has an error of its own for too little memory."""
     height, width = picture.image.shape[:2]
     what = f"{picture.name}: its {width}×{height} pixels"
     if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
-        return ValueError(f"{what} cannot be resized: {error.err}")
-    return ValueError(f"{what} need more memory than there is")
+        return BadPicture(f"{what} cannot be resized: {error.err}")
+    return BadPicture(f"{what} need more memory than there is")
 
 
 def _warned(name: str, found: Detections, maps: Maps) -> Detections:

@@ -4,17 +4,14 @@ Decoders fill damaged parts with grey or noise, and report it on stderr at most.
 these parts. So the checks come first. Where a format has no checksum, a wrong pixel value cannot be found.
 """
 
-import math
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
 import cv2
 import numpy as np
-import PIL.Image
 
-from dbnet_jax.images.header import kind_of, open_with_pillow
-from dbnet_jax.images.jpeg import decode_jpeg
+from dbnet_jax.images.header import kind_of
+from dbnet_jax.images.rare import unread
+from dbnet_jax.images.tiff import damaged_tiff_codes
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -30,21 +27,18 @@ _GIF_MOST = 4096  # pixels that one byte can hold: a code of 12 bits stands for 
 _WEBP_CODED = (b"VP8 ", b"VP8L", b"ALPH")
 _WEBP_CUT = 4  # bytes; an encoder writes at most three that a decoder does not need
 _WEBP_LEAST = 16  # bytes of a chunk: OpenCV reports shorter files on stderr
-_TIFF_COMPRESSION = 259
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_YCBCR = 258, 262, 6
-_TIFF_DEFLATE = (8, 32946)
-_TIFF_SPARE = 2**24  # bytes that a strip or a tile may hold beyond the picture
-_INFLATED_AT_ONCE = 2**20  # bytes
-_TIFF_PARTS = ((273, 324), (279, 325))  # the offsets and the sizes of strips or tiles
-_TIFF_JPEG, _TIFF_JPEG_TABLES = 7, 347
-_TIFF_DAMAGE = ("decoder error", "truncated", "broken data")  # Pillow's other errors are of what it cannot read
 _BMP_UNCOMPRESSED = (0, 3)
 
 
 def damage(data: bytes) -> str:
-    """The damage that shows without decoding; "" if there is none. Its cost does not depend on the pixels."""
+    """The damage that shows without decoding, or that the format is not read; "" if there is neither.
+
+    Its cost does not depend on the pixels.
+    """
     if not data:
         return "the file is empty"
+    if reason := unread(data):
+        return reason
     checks = {"JPEG": _jpeg_damage, "PNG": _png_damage, "WebP": _webp_damage, "GIF": _gif_damage, "BMP": _bmp_damage}
     check = checks.get(kind_of(data))
     return check(data) if check else ""
@@ -54,7 +48,7 @@ def damaged_codes(data: bytes, frame: int = 0) -> str:
     """The damage of a WebP or TIFF file that shows when it is decoded with care, once more; "" if there is none."""
     if kind_of(data) == "WebP":
         return _damaged_webp_codes(data)
-    return _damaged_tiff_codes(data, frame) if kind_of(data) == "TIFF" else ""
+    return damaged_tiff_codes(data, frame) if kind_of(data) == "TIFF" else ""
 
 
 def _too_small(kind: str, height: int, width: int, data: bytes) -> str:
@@ -154,61 +148,3 @@ def _bmp_damage(data: bytes) -> str:
     if int.from_bytes(data[14:18], "little") >= 40 and compression in _BMP_UNCOMPRESSED:
         needed = rows_at + abs(height) * ((width * bits + 31) // 32 * 4)
     return "the BMP file is truncated" if len(data) < needed else ""
-
-
-def _damaged_tiff_codes(data: bytes, frame: int) -> str:
-    # OpenCV goes on after an error in a compressed strip. Pillow does not, but it has a limit of pixels.
-    try:
-        image = open_with_pillow(data, frame)
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        compression = tags.get(_TIFF_COMPRESSION, 1)
-    except MemoryError:
-        raise
-    except Exception:  # a kind that only OpenCV reads: it decides
-        return ""
-    starts, sizes = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in _TIFF_PARTS)
-    parts = [data[at : at + size] for at, size in zip(starts, sizes, strict=False)]
-    if compression in _TIFF_DEFLATE:
-        least = 0 if tags.get(_TIFF_PHOTOMETRIC) == _TIFF_YCBCR else image.width * image.height * _bits(tags) // 8
-        sizes = [_inflated(part, least + _TIFF_SPARE) for part in parts]
-        if None in sizes:
-            return "the TIFF file is damaged: wrong checksum of its compressed pixels"
-        short = sum(filter(None, sizes)) < least
-        return "the TIFF file is damaged: its compressed pixels are too few" if short else ""
-    try:
-        if compression == _TIFF_JPEG:
-            tables = tags.get(_TIFF_JPEG_TABLES, _JPEG_SIGNATURE + _JPEG_END).removesuffix(_JPEG_END)
-            for part in parts:
-                decode_jpeg(tables + part.removeprefix(_JPEG_SIGNATURE))
-        elif compression != 1 and image.width * image.height < (PIL.Image.MAX_IMAGE_PIXELS or math.inf):
-            image.load()
-    except ValueError as error:
-        return f"the TIFF file is damaged: {error}"
-    except OSError as error:
-        if any(words in str(error) for words in _TIFF_DAMAGE):
-            return f"the TIFF file is damaged: {error}"
-    return ""
-
-
-def _bits(tags: Mapping[int, Any]) -> int:
-    """The bits of a pixel, of all channels."""
-    bits = tags.get(_TIFF_BITS, 1)
-    return sum(bits) if isinstance(bits, tuple) else int(bits)
-
-
-def _inflated(codes: bytes, most: int) -> int | None:
-    """The number of bytes in deflated codes; None if they are incomplete or have a wrong checksum.
-
-    **Arguments:** `codes`; `most`: what follows so many bytes is not looked at, because no pixel is in it.
-    """
-    inflate, size = zlib.decompressobj(), 0
-    try:
-        while not inflate.eof and size <= most:
-            piece = inflate.decompress(codes, _INFLATED_AT_ONCE)
-            codes = inflate.unconsumed_tail
-            size += len(piece)
-            if not piece and not codes:
-                return None
-    except zlib.error:
-        return None
-    return size

@@ -25,7 +25,6 @@ PICTURE_SUFFIXES = {
 }
 MAX_PIXELS = 250_000_000
 """The default of `config.predict.max_pixels`."""
-_HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
 
 # OpenCV darkens the half transparent pixels of TIFF files, and loses the alpha channel of grey ones.
 _TIFF_ALPHA = ("LA", "La", "RGBA", "RGBa")
@@ -213,8 +212,6 @@ def _decode_with_opencv(data: bytes, frame: int) -> Num[np.ndarray, "height widt
         image = images[0] if images else None
     else:
         image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    if image is None and data[4:12] in _HEIC_BRANDS:
-        raise ValueError("HEIC, which OpenCV does not read; save it as JPEG or PNG")
     if image is None or image.size == 0:
         raise ValueError(f"cannot be decoded ({len(data)} bytes); it is damaged or not a picture")
     order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(1 if image.ndim == 2 else image.shape[2])

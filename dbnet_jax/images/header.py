@@ -19,6 +19,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from dbnet_jax.images.rare import rare_header
+
 # By name, because `PIL.Image.open` refuses large pictures by a limit of its own.
 _READERS: dict[str, tuple[tuple[bytes, ...], type[ImageFile.ImageFile]]] = {
     "JPEG": ((b"\xff\xd8",), JpegImagePlugin.JpegImageFile),
@@ -47,7 +49,7 @@ _TURNS = {
 class Header(NamedTuple):
     """What a picture file states of one of its frames.
 
-    - `kind`: "JPEG", "PNG", …
+    - `kind`: "JPEG", "PNG", … as in `kind_of`, or one of `rare_header`.
     - `size`: (height, width) in pixels, before or after the turn by `orientation`.
     - `orientation`: 1 to 8 as in EXIF; for AVIF it is that of the file's own rotation and mirroring.
     - `frames`: frames of an animation, or pages; 1 if the header of one frame was asked for, 0 if damage prevents the
@@ -72,11 +74,13 @@ def kind_of(data: bytes) -> str:
 
 
 def read_header(data: bytes, frame: int | None = None) -> Header | None:
-    """The header of a file; None where it cannot be read, or where the format is none of `kind_of`.
+    """The header of a file; None where it cannot be read, or where the format is none of `Header.kind`.
 
     **Arguments:** `data`: the content of the file; `frame`: the frame, from 0; None is the first, and counts them.
     """
     kind = kind_of(data)
+    if not kind and (rare := rare_header(data)):
+        return Header(*rare, orientation=1, frames=1, mode="")
     try:
         # Only the pages of a TIFF have sizes of their own, and to reach a frame of a GIF takes decoding all before it.
         image = open_with_pillow(data, (frame or 0) if kind == "TIFF" else 0)

@@ -12,16 +12,20 @@ _HARMLESS = (
 )
 
 
-def decode_jpeg(data: bytes) -> UInt8[np.ndarray, "height width channels"] | None:
+def decode_jpeg(data: bytes, most: tuple[int, int] | None = None) -> UInt8[np.ndarray, "height width channels"] | None:
     """The stored pixels of a JPEG: grey (1 channel), RGB (3) or CMYK (4). RGB is as OpenCV decodes it, to the bit.
+
+    **Arguments:** `data`; `most`: the most rows and columns, where the JPEG is a part of another file.
 
     **Returns:** None for a rare kind, which OpenCV may read.
 
-    **Raises:** ValueError with the warning of libjpeg if the codes are damaged.
+    **Raises:** ValueError with the warning of libjpeg if the codes are damaged, or if there are more rows or columns.
     """
     try:
-        space = _SPACES.get(simplejpeg.decode_jpeg_header(data)[2], "RGB")
-        return np.asarray(simplejpeg.decode_jpeg(data, space))
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+        if most is not None and (height > most[0] or width > most[1]):
+            raise ValueError(f"a JPEG of {width}×{height} pixels is larger than its place in the picture")
+        return np.asarray(simplejpeg.decode_jpeg(data, _SPACES.get(space, "RGB")))
     except ValueError as warning:
         harmless = any(words in str(warning).lower() for words in _HARMLESS)
         if harmless or _only_padding(data, str(warning)):

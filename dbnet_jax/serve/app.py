@@ -139,11 +139,13 @@ def _add_state(app: FastAPI, service: Service, names: Mapping[str, str | None]) 
 
     @app.get("/models", summary="The weights, the defaults of the options, and the limits")
     async def models() -> dict[str, Any]:
-        return {**names, "defaults": service.engine.describe(), "limits": limits}
+        defaults, ratios = service.engine.describe(), service.engine.unclip_ratios
+        return {**names, "defaults": defaults, "unclip_ratios": ratios, "limits": limits}
 
-    @app.get("/healthz", summary="200 when the service is ready, 503 while it starts")
+    @app.get("/healthz", summary="200 when the service is ready, 503 while it starts or when it failed")
     async def healthz() -> Response:
-        state = {"status": "ready" if service.ready else "starting", "waiting": service.worker.waiting}
+        status = "ready" if service.ready else "starting" if service.worker.alive else "failed"
+        state = {"status": status, "waiting": service.worker.waiting}
         return JSONResponse(state, 200 if service.ready else 503)
 
     @app.get("/metrics", summary="Numbers for Prometheus")

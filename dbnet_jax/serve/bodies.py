@@ -40,7 +40,15 @@ class BodyLimits:
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with contextlib.suppress(Gone):
+            await self._answer(scope, receive, self._in_time(send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on with its whole body, or refuses it. **Raises:** Gone."""
+        if scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         held = [0]
@@ -48,11 +56,9 @@ class BodyLimits:
         refusal = None
         try:
             body = await self._read(scope, receive, held)
-            await self._app(scope, _replay(body, receive), self._in_time(send))
+            await self._app(scope, _replay(body, receive), send)
         except Refusal as error:
             refusal = error
-        except Gone:
-            return
         finally:
             self._requests -= 1
             self._held -= held[0]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dbnet_jax.detector import Detector
+from dbnet_jax.images.damage import damage
 from dbnet_jax.images.decode import BadPicture, Picture, decode_picture
 from dbnet_jax.images.header import read_header
 from dbnet_jax.images.pdf import is_pdf
@@ -23,7 +24,7 @@ _USUAL_WORDS = (1, 2)  # of about one length in a photograph: a single one, or a
 _DETECTORS = 32  # detectors with other options that are kept; they share the weights
 
 
-class TooManyPixels(ValueError):
+class TooManyPixels(BadPicture):
     """A picture is over the limit of pixels."""
 
 
@@ -67,13 +68,18 @@ class Engine:
         predict = self.detector.config.predict
         return sorted({*predict.sizes, predict.first_size, *([predict.size] if predict.size else [])})
 
+    @property
+    def unclip_ratios(self) -> dict[str, float]:
+        """The default of the unclip ratio for each shape."""
+        return {shape: self.detector.config.predict.unclip_ratio or ratio for shape, ratio in UNCLIP_RATIOS.items()}
+
     def describe(self) -> dict[str, object]:
         """The defaults of the options, the sizes, and whether there is a recogniser."""
         predict = self.detector.config.predict
         return {
             "shape": predict.shape,
             "box_threshold": predict.box_threshold,
-            "unclip_ratio": predict.unclip_ratio or UNCLIP_RATIOS[predict.shape],
+            "unclip_ratio": self.unclip_ratios[predict.shape],
             "size": predict.size,
             "sizes": self.sizes,
             "reads": self.recognizer is not None,
@@ -124,8 +130,11 @@ class Engine:
         if is_pdf(upload.content):  # a page of 1 kB can take hours, and nothing ends PDFium
             raise BadPicture(f"{upload.name}: a PDF file, which the service does not take; send pictures of its pages")
         header = read_header(upload.content, 0)
-        if header is not None and header.size[0] * header.size[1] > self._max_pixels:
-            height, width = header.size
+        if header is None:  # nothing bounds the pixels that decoding would make
+            unknown = "cannot be decoded: it is damaged, no picture, or of a rare kind; send a picture as JPEG or PNG"
+            raise BadPicture(f"{upload.name}: {damage(upload.content) or unknown}")
+        height, width = header.size
+        if height * width > self._max_pixels:
             raise TooManyPixels(
                 f"{upload.name}: has {width}×{height} pixels, more than the limit of {self._max_pixels:,}; send less"
             )

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, and headers that every answer has."""
+"""Numbers for Prometheus, headers that every answer of the app has, and the answer to an error of the service."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dbnet_jax.serve.problems import failed
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _HEADERS = {
@@ -42,7 +44,7 @@ class Metrics:
 
 
 class Observed:
-    """ASGI middleware: counts the answers, and adds the headers.
+    """ASGI middleware: counts the answers, and adds the headers. An error of the app becomes an answer of status 500.
 
     **Arguments:** `app`; `metrics`; `paths`: those that are counted by name, so that clients cannot make up labels.
     """
@@ -55,17 +57,21 @@ class Observed:
             await self._app(scope, receive, send)
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
-        started = time.monotonic()
+        began = time.monotonic()
+        answered = False
 
         async def counted(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
+                answered = True
                 MutableHeaders(scope=message).update(_HEADERS)
                 self._metrics.requests.labels(path, message["status"]).inc()
-                self._metrics.seconds.labels(path).observe(time.monotonic() - started)
+                self._metrics.seconds.labels(path).observe(time.monotonic() - began)
             await send(message)
 
         try:
             await self._app(scope, receive, counted)
-        except Exception:  # answered outside of this
-            self._metrics.requests.labels(path, 500).inc()
+        except Exception:  # the server logs it
+            if not answered:
+                await failed()(scope, receive, counted)
             raise

@@ -45,11 +45,10 @@ def problem(refusal: Refusal) -> Response:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Makes every error of the app a problem."""
+    """Makes every refusal of the app a problem. Any other error is one of the service, see `failed`."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_starlette)
-    app.add_exception_handler(Exception, _failed)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -77,5 +76,6 @@ async def _of_starlette(request: Request, error: Exception) -> Response:
     return problem(Refusal(error.status_code, f"{request.method} {request.url.path}: {detail}", error.headers))
 
 
-async def _failed(request: Request, error: Exception) -> Response:
+def failed() -> Response:
+    """The answer to a request at which the service failed."""
     return problem(Refusal(500, "the service failed at this request; its log has the reason"))

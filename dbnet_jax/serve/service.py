@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
+from dbnet_jax.images.decode import BadPicture
 from dbnet_jax.serve import problems
 from dbnet_jax.serve.bodies import Gone
 from dbnet_jax.serve.engine import Engine, Task, TooManyPixels
@@ -28,7 +29,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether the usual shapes are compiled. Requests before that are answered, some of them slowly."""
-        return self.worker.prepared
+        return self.worker.prepared and self.worker.alive
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -95,7 +96,7 @@ async def _disconnected(request: Request) -> None:
 
 
 def refusal_of(error: BaseException) -> BaseException:
-    """The answer to an error of a picture; an error of the service remains what it is."""
-    if not isinstance(error, ValueError):
+    """The answer to an error of a picture; an error of the service, also a ValueError, remains what it is."""
+    if not isinstance(error, BadPicture):
         return error
     return problems.too_large(str(error)) if isinstance(error, TooManyPixels) else Refusal(422, str(error))

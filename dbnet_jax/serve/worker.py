@@ -58,6 +58,11 @@ class Worker:
         self._thread.start()
 
     @property
+    def alive(self) -> bool:
+        """Whether the thread runs. Without it no job is done."""
+        return self._thread.is_alive()
+
+    @property
     def waiting(self) -> int:
         """Jobs that have not begun."""
         return len(self._jobs)
@@ -136,6 +141,7 @@ class Worker:
             if jobs:
                 raise RuntimeError(f"{len(jobs)} pictures have no result")
         except Exception as error:  # of the first job without a result
-            if not jobs:
-                raise
+            if not jobs:  # all have their results: the thread goes on
+                logging.exception("an error after the last picture")
+                return
             jobs.popleft().result.set_exception(error)

@@ -1,10 +1,11 @@
 """Every format that states how it is to be turned is turned; every file with frames gives each of them."""
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
 
-from dbnet_jax.images.decode import decode_image, decode_picture
+from dbnet_jax.images.decode import BadPicture, decode_image, decode_picture
 from dbnet_jax.images.header import read_header, stored, turned
 from tests.helpers.pictures import saved
 
@@ -91,3 +92,49 @@ def test_pages_of_16_bits_are_scaled_as_a_single_one():
     assert (
         decode_picture(saved(pages[0], "TIFF", pages[1]), "a", frame=1).image.tolist() == np.full((4, 6, 3), 2).tolist()
     )
+
+
+# Rare formats
+def encoded(suffix: str, image: np.ndarray = IMAGE) -> bytes:
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+RARE = {
+    "ppm": encoded(".ppm"),
+    "pgm": encoded(".pgm", IMAGE[..., 0].copy()),
+    "pbm": encoded(".pbm", IMAGE[..., 0].copy()),
+    "pgm with comments": b"P5\n# 1 1\r60\t# 1\n#\n40\n255\n" + bytes(2400),
+    "pam": encoded(".pam"),
+    "pam with comments": b"P7\n#WIDTH 1\nHEIGHT  40\n WIDTH\t60\nDEPTH 1\nMAXVAL 255\nENDHDR\n" + bytes(2400),
+    "sun": encoded(".ras"),
+}
+
+
+@pytest.mark.parametrize("data", RARE.values(), ids=RARE)
+def test_the_limit_of_pixels_is_that_of_the_header_in_rare_formats(data, monkeypatch):
+    assert decode_picture(data, "a", max_pixels=2400).image.shape == IMAGE.shape
+    assert read_header(data).size == (40, 60)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(BadPicture, match=r"^a: has 60×40 pixels .*more than `config.predict.max_pixels`"):
+        decode_picture(data, "a", max_pixels=2399)
+
+
+NEVER_DECODED = {
+    "hdr": (encoded(".hdr", IMAGE.astype(np.float32)), "Radiance HDR, whose pixels have no white; save it as"),
+    "pfm": (encoded(".pfm", IMAGE.astype(np.float32)), "PFM, whose pixels have no white; save it as JPEG or PNG"),
+    # OpenCV takes the digits before a comment for a number, and other readers go on behind it.
+    "two sizes": (b"P5 9000#9000\n1 1 255\n" + bytes(9000), "the header of the netpbm file is damaged"),
+    "a long number": (b"P5 00000000009000 9000 255\n" + bytes(99), "the header of the netpbm file is damaged"),
+    "no width": (b"P7\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\n" + bytes(99), "the header of the PAM file is damaged"),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), NEVER_DECODED.values(), ids=NEVER_DECODED)
+def test_a_rare_file_without_a_size_or_a_white_is_refused_before_it_is_decoded(data, reason, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(BadPicture, match=rf"^a: .*{reason}"):
+        decode_picture(data, "a", max_pixels=100)
+
+
+def test_of_two_widths_the_larger_one_counts():
+    assert read_header(b"P7\n# WIDTH 1\nWIDTH 9000\nHEIGHT 2\nENDHDR\n").size == (2, 9000)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import logging
 import socket
 import threading
 
@@ -12,10 +13,13 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("python_multipart")
 
+from prometheus_client import generate_latest
+
 from dbnet_jax.serve.bodies import BodyLimits
 from dbnet_jax.serve.limits import Limits
+from dbnet_jax.serve.metrics import Metrics, Observed
 from tests.helpers.pictures import saved
-from tests.helpers.service import fake_engine, running
+from tests.helpers.service import fake_engine, form, running
 
 PNG = saved(np.full((40, 60, 3), 200, np.uint8), "PNG")
 HEAD = "POST /detect HTTP/1.1\nHost: x\nContent-Length: "
@@ -55,6 +59,15 @@ def hold_up(client, detector):
     request = Background(client)
     client.wait_until(lambda: len(detector.entered) > entered)
     return request
+
+
+@contextlib.contextmanager
+def log_of_server(caplog):
+    """Gives the log of a running server to `caplog` as well."""
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    yield
+    logger.removeHandler(caplog.handler)
 
 
 def test_slow_clients_hold_up_nobody():
@@ -111,6 +124,34 @@ def test_a_client_that_does_not_read_its_answer_is_given_up():
     scope = {"type": "http", "method": "POST", "path": "/detect", "headers": []}
     asyncio.run(asyncio.wait_for(limited(scope, receive, never), 20))
     assert answered
+
+
+BODY, TYPE = form(("a", PNG))
+BATCH = f"POST /detect/batch HTTP/1.1\nHost: x\nContent-Length: {len(BODY)}\nContent-Type: {TYPE['Content-Type']}"
+# The head of a request that is answered at length, and what follows it.
+UNREAD = {
+    "pipelined": ("GET /openapi.json HTTP/1.1\nHost: x", b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000),
+    "kept open": (BATCH, BODY),
+    "closed": (BATCH + "\nConnection: close", BODY),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_the_connection_of_a_client_that_does_not_read_is_aborted(engine, monkeypatch, caplog, name):
+    monkeypatch.setattr("dbnet_jax.serve.app.found_json", lambda found: {"much": "a" * 20_000_000})
+    head, rest = UNREAD[name]
+    with running(engine, Limits(body_seconds=0.5)) as client, log_of_server(caplog):
+        ready(client)
+        assert len(client.ask("POST", "/detect/batch", BODY, TYPE).body) > 20_000_000
+        client.wait_until(lambda: not client.server.server_state.connections)
+        with client.open(head) as lazy:
+            lazy.settimeout(5)
+            with contextlib.suppress(OSError):  # the service does not read on, and ends the connection
+                lazy.sendall(rest)
+            assert lazy.recv(1) == b"H"  # the answer has begun
+            client.wait_until(lambda: not client.server.server_state.connections)
+            client.wait_until(lambda: not client.server.server_state.tasks)
+    assert caplog.text == ""
 
 
 def test_a_client_that_announces_too_much_need_not_send_it():
@@ -182,17 +223,74 @@ def test_requests_go_before_the_shapes_that_are_compiled_at_the_start(engine):
         assert client.ask("GET", "/healthz").status == 200
 
 
-def test_an_error_of_the_service_is_a_problem_without_its_words(engine, caplog):
-    def fail(images, finish):
-        raise RuntimeError("a secret")
-        yield
+def raises(error):
+    raise error
+    yield
+
+
+def gives(error):
+    yield error
+
+
+# NumPy's error for shapes that do not fit is a ValueError, as that of a bad picture is.
+@pytest.mark.parametrize(("fails", "error"), [(raises, RuntimeError), (raises, ValueError), (gives, ValueError)])
+@pytest.mark.parametrize("path", ["/detect", "/detect/batch"])
+def test_an_error_of_the_service_is_a_problem_without_its_words(engine, caplog, path, fails, error):
+    with running(engine) as client, log_of_server(caplog):
+        ready(client)
+        engine.detector.detect_each = lambda images, finish: fails(error("a secret"))
+        answer = client.ask("POST", path, *form(("a", PNG)))
+        assert (answer.status, answer.json["status"]) == (500, 500)
+        assert b"secret" not in answer.body
+        client.wait_until(lambda: "a secret" in caplog.text)  # it is written after the answer
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        numbers = client.ask("GET", "/metrics").body.decode()
+        assert f'dbnet_requests_total{{path="{path}",status="500"}} 1.0' in numbers
+        assert f'dbnet_request_seconds_count{{path="{path}"}} 1.0' in numbers
+        del engine.detector.detect_each
+        assert client.ask("POST", "/detect", PNG).status == 200
+
+
+def test_an_error_after_the_begin_of_an_answer_does_not_count_it_twice():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    async def send(message):
+        sent.append(message["type"])
+
+    sent, metrics = [], Metrics(lambda: 0)
+    observed = Observed(app, metrics, frozenset({"/detect"}))
+    with pytest.raises(RuntimeError):
+        asyncio.run(observed({"type": "http", "path": "/detect"}, None, send))
+    assert sent == ["http.response.start"]
+    counted = [line for line in generate_latest(metrics.registry).decode().split("\n") if "requests_total{" in line]
+    assert counted == ['dbnet_requests_total{path="/detect",status="200"} 1.0']
+
+
+def test_an_error_after_the_last_picture_ends_nothing(engine, caplog):
+    detect_each = engine.detector.detect_each
+
+    def fail_at_the_end(images, finish):
+        yield from detect_each(images, finish)
+        raise RuntimeError("at the end")
 
     with running(engine) as client:
         ready(client)
-        engine.detector.detect_each = fail
-        answer = client.ask("POST", "/detect", PNG)
-        assert (answer.status, answer.json["status"]) == (500, 500)
-        assert b"secret" not in answer.body
-        assert b'dbnet_requests_total{path="/detect",status="500"} 1.0' in client.ask("GET", "/metrics").body
-        del engine.detector.detect_each
-        assert client.ask("POST", "/detect", PNG).status == 200
+        engine.detector.detect_each = fail_at_the_end
+        assert [client.ask("POST", "/detect", PNG).status for _ in range(2)] == [200, 200]
+        assert client.ask("GET", "/healthz").status == 200
+        assert "at the end" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_service_whose_thread_ended_is_not_healthy(engine):
+    with running(engine) as client:
+        ready(client)
+        engine.detector.detect_each = lambda images, finish: raises(SystemExit())
+        with client.open(f"{HEAD}{len(PNG)}") as request:
+            request.sendall(PNG)
+            client.wait_until(lambda: not client.service.worker.alive)
+        answer = client.ask("GET", "/healthz")
+        assert (answer.status, answer.json["status"]) == (503, "failed")

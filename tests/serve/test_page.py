@@ -1,5 +1,6 @@
 """The page in a browser: Chromium, where it and Playwright are installed."""
 
+import contextlib
 import json
 import shutil
 
@@ -162,3 +163,61 @@ def test_dark_and_light_differ(browser, port):
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         page.close()
     assert len(grounds) == 2
+
+
+def labels(page):
+    return [page.locator(f"#{name}_value").inner_text() for name in ("box_threshold", "unclip_ratio")]
+
+
+def test_the_sliders_show_what_the_service_uses(browser, monkeypatch, sign, small_detector):
+    monkeypatch.setattr(Engine, "prepare", lambda self: iter(()))
+    detector = small_detector.with_options(shape="quad", unclip_ratio=None, box_threshold=0.625)
+    with running(Engine(detector, None, 10**6)) as client, contextlib.closing(browser.new_page()) as page:
+        page.goto(f"http://127.0.0.1:{client.port}/")
+        choose(page, saved(sign, "PNG"))
+        assert labels(page) == ["0.625", "1.5"]
+        page.select_option("#shape", "polygon")
+        assert labels(page) == ["0.625", "2"]
+        assert page.locator("#unclip_ratio").input_value() == "2"
+        found = set_slider(page, "#box_threshold", 0.6)["detections"]
+        right = detector.with_options(shape="polygon", box_threshold=0.6, unclip_ratio=2).detect(sign)
+        assert [one["polygon"] for one in found] == [polygon.tolist() for polygon in right.polygons]
+        page.select_option("#shape", "quad")
+        assert labels(page) == ["0.6", "1.5"]
+        set_slider(page, "#unclip_ratio", 3)
+        page.select_option("#shape", "polygon")
+        assert labels(page) == ["0.6", "3"]
+
+
+WORD = {"text": "HERE", "polygon": [[0, 0], [9, 0], [9, 9]], "score": 0.9, "detection_score": 0.8}
+READ = {"width": 160, "height": 160, "lines": [{"text": "HERE", "words": [WORD]}]}
+
+
+def test_no_result_stays_beside_another_picture_or_an_error(page, sign):
+    page.route("**/detect?*", lambda route: route.fulfill(json=READ))
+    choose(page, saved(sign, "PNG"))
+    assert page.locator("#count").inner_text() == "Text: 1 words"
+    assert page.locator("#texts li").all_inner_texts() == ["HERE"]
+    assert page.locator("#download").get_attribute("href").startswith("blob:")
+    page.route("**/detect?*", lambda route: waiting.append(route))
+    waiting = []
+    page.set_input_files("#file", {"name": "b.png", "mimeType": "image/png", "buffer": saved(sign, "PNG")})
+    page.wait_for_selector("#figure.waiting")
+    assert_nothing(page)
+    page.route("**/detect?*", lambda route: route.fulfill(json=READ))
+    page.select_option("#shape", "polygon")
+    page.wait_for_selector(POLYGON, state="attached")
+    # An answer without `ok`, and without the line that Chromium writes to the console for a status of 422.
+    page.evaluate("fetch = async () => ({ ok: false, status: 422, json: async () => ({ detail: 'no picture' }) })")
+    page.select_option("#shape", "quad")
+    page.wait_for_selector("#status.error")
+    assert page.locator("#status").inner_text() == "no picture"
+    assert_nothing(page)
+
+
+def assert_nothing(page):
+    assert page.locator(POLYGON).count() == 0
+    assert page.locator("#texts li").count() == 0
+    assert page.locator("#count").inner_text() == "Text"
+    assert page.locator("#download").get_attribute("href") is None
+    assert page.locator("#download").get_attribute("aria-disabled") == "true"

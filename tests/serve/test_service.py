@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 
@@ -103,6 +104,8 @@ def bomb(side: int) -> bytes:
 
 
 LARGE = bytes(200_000)
+HDR = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 400 +X 60\n"
+FLOATS = cv2.imencode(".tiff", np.zeros((4, 4)))[1].tobytes()
 FORM = {"Content-Type": "multipart/form-data; boundary=xyz"}
 # The request, the status, and what the problem says.
 BAD = {
@@ -113,6 +116,11 @@ BAD = {
     "an empty body": ("POST", "/detect", b"", {}, 422, "there is no picture"),
     "a bomb": ("POST", "/detect", bomb(20_000), {}, 413, "has 20000×20000 pixels"),
     "a bomb in a form": ("POST", "/read", *form(("x.png", bomb(2_000))), 413, "x.png: has 2000×2000 pixels"),
+    "a Radiance bomb": ("POST", "/detect", HDR.replace(b"60", b"3000"), {}, 413, "has 3000×400 pixels"),
+    "a netpbm bomb": ("POST", "/read", b"P6 3000 400 255\n", {}, 413, "has 3000×400 pixels"),
+    "a Radiance picture": ("POST", "/detect", HDR, {}, 422, "picture: Radiance HDR, whose pixels have no white"),
+    "a telephone's picture": ("POST", "/detect", b"\0\0\0\x18ftypheic", {}, 422, "picture: HEIC, which OpenCV"),
+    "a picture without a size": ("POST", "/detect", FLOATS, {}, 422, "picture: cannot be decoded"),
     "a large body": ("POST", "/detect", LARGE, {}, 413, "100,000"),
     "a large body without length": (
         "POST",

@@ -7,6 +7,8 @@ const $ = (id) => document.getElementById(id);
 
 let picture = null; // the chosen file
 let limits = { picture_bytes: Infinity };
+let defaults = {}; // the service's own values of the options
+let unclipRatios = {}; // of them the unclip ratio, by the shape of the outlines
 let ready = null; // the promise that the service's own options are shown
 let running = null; // the AbortController of the request under way
 let timer = 0;
@@ -29,8 +31,15 @@ function choose(file) {
   $("picture").src = URL.createObjectURL(file);
   $("picture").alt = file.name;
   $("figure").hidden = false;
-  draw([], 1, 1);
+  clear();
   ask();
+}
+
+// No result of another picture or of an older answer remains.
+function clear() {
+  draw([], 1, 1);
+  list(null);
+  offer(null);
 }
 
 function query() {
@@ -53,8 +62,7 @@ async function ask() {
     show(values);
   } catch (error) {
     if (mine.signal.aborted) return; // a newer request is under way
-    draw([], 1, 1);
-    offer(null);
+    clear();
     say(error instanceof TypeError ? "The service cannot be reached." : error.message, true);
   }
   if (mine === running) $("figure").classList.remove("waiting");
@@ -77,7 +85,7 @@ function show(values) {
     ? values.lines.flatMap((line) => line.words).map((word) => ({ ...word, least: word.detection_score }))
     : values.detections.map((one) => ({ ...one, least: one.score }));
   draw(words, values.width, values.height);
-  list(values, words.length);
+  list(values);
   offer(values);
   const notes = (values.notes || []).map((note) => ` The picture ${note}.`).join("");
   say(`${words.length === 1 ? "1 outline" : `${words.length} outlines`}.${notes}`);
@@ -122,10 +130,13 @@ function tip(shape) {
   note.style.top = `${above < 0 ? box.bottom - frame.top + 4 : above}px`;
 }
 
-function list(values, count) {
-  $("count").textContent = values.lines ? `Text: ${count} words` : `Text: ${count} outlines, not read`;
+function list(values) {
+  const lines = values?.lines || [];
+  const words = lines.flatMap((line) => line.words).length;
+  const count = values?.lines ? `: ${words} words` : `: ${values?.detections.length} outlines, not read`;
+  $("count").textContent = values ? `Text${count}` : "Text";
   $("texts").replaceChildren(
-    ...(values.lines || []).map((line) => {
+    ...lines.map((line) => {
       const item = document.createElement("li");
       item.textContent = line.text;
       return item;
@@ -145,8 +156,14 @@ function offer(values) {
   link.download = `${picture.name || "picture"}.json`;
 }
 
+// Until a person moves a slider, it shows the service's own value, which it may not have as a step.
 function showValues() {
-  for (const name of ["box_threshold", "unclip_ratio"]) $(`${name}_value`).textContent = $(name).value;
+  const own = { box_threshold: defaults.box_threshold, unclip_ratio: unclipRatios[$("shape").value] };
+  for (const [name, value] of Object.entries(own)) {
+    const moved = touched.has(name) || value === undefined;
+    if (!moved) $(name).value = value;
+    $(`${name}_value`).textContent = moved ? $(name).value : value;
+  }
 }
 
 function changed() {
@@ -162,11 +179,10 @@ function changed() {
 
 async function start() {
   const models = await (await fetch("models")).json();
-  const { defaults } = models;
-  limits = models.limits;
+  ({ defaults, limits, unclip_ratios: unclipRatios } = models);
   $("size").append(new Option(defaults.size ? `${defaults.size} pixels` : "as the text needs", ""));
   for (const size of defaults.sizes) if (size !== defaults.size) $("size").append(new Option(`${size} pixels`, size));
-  for (const name of ["box_threshold", "unclip_ratio", "shape"]) $(name).value = defaults[name];
+  if (!touched.has("shape")) $("shape").value = defaults.shape;
   $("read_row").hidden = !defaults.reads;
   $("read").checked = defaults.reads;
   showValues();
