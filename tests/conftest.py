@@ -22,7 +22,7 @@ install_import_hook(["dbnet_jax", "input_pipeline"], "beartype.beartype")
 
 # The tests compile the same few programs many times, in processes of their own too: compile each once.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache/jax")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 # The networks here are tiny: compiling them well takes longer than running them badly.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 # Half of XLA:CPU's compiling there is for its newer way to fuse. Jax 0.12 has no such flag, and stops at it.
