@@ -112,7 +112,7 @@ def valid_polygons(polygons: Sequence[Points]) -> Regions:
 def repaired_polygons(polygons: Sequence[Points]) -> Regions:
     """The polygons. A polygon that crosses itself is repaired by shapely's `buffer(0)`.
 
-    A polygon without area counts and overlaps nothing, as in the official protocol.
+    A polygon without area counts and overlaps nothing.
     """
     shapes, valid = _polygons(polygons)
     broken = np.flatnonzero(~valid & ~shapely.is_missing(shapes))
