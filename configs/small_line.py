@@ -41,7 +41,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 def prediction_settings(config: ConfigDict) -> None:
     """The prediction settings of the shipped line detector."""
-    config.predict.size = 800
+    config.predict.size = None  # the text of the picture decides the sizes
+    config.predict.first_size = 800
+    config.predict.sizes = (416, 800, 1152)
+    config.predict.text_height = 24.0
     config.predict.threshold = 0.4
     config.predict.box_threshold = 0.65
     config.predict.unclip_ratio = 2.3

@@ -236,7 +236,7 @@ class Detector:
             if (following := self._looks.after(look, found)) is not None:
                 return following
             # This look made one map. It is repeated if more are asked for.
-            return end(keep(look.picture), found, maps) if names == (self._map,) else look
+            return end(keep(look.picture), found, maps) if names == (self._map,) else replace(look, lacks_maps=True)
 
         def end(kept: Kept, found: tuple[FoundAt, ...], maps: Maps) -> Result:
             return finish(kept, merge_looks(found, self.config.predict.text_height), maps)
@@ -258,11 +258,14 @@ class Detector:
         keep: Callable[[Look], Kept],
         finish: Callable[[Kept, tuple[FoundAt, ...], Maps], Result],
     ) -> Stages[Any, "_Context[Kept]", Result]:
-        """One look at each picture. Results and errors that `open_source` returns need no network."""
+        """One look at each picture. Results and errors that `open_source` returns need no network.
 
-        def read(source: Any) -> ForNetwork[_Context[Kept]] | Result | ValueError:
+        Nor does a look that only lacks maps, before the last stage.
+        """
+
+        def read(source: Any) -> ForNetwork[_Context[Kept]] | Look | Result | ValueError:
             look = open_source(source)
-            if not isinstance(look, Look):
+            if not isinstance(look, Look) or (look.lacks_maps and names == (self._map,)):
                 return look
             picture, size = look.picture, look.sizes[0]
             try:

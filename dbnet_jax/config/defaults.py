@@ -169,13 +169,12 @@ def _predict() -> ConfigDict:
     predict.resize = "short"
     # Pixels. None: the network looks at a picture several times, as `looks` states.
     predict.size = config_dict.FieldReference(736, field_type=int)
-    # With `size` None. "fitting": the first look, at `first_size`, measures the text. The second look uses the entry of
-    # `sizes` at which the median text height is closest to `text_height`, and it alone counts. "all": a look at each
-    # entry of `sizes`, and their polygons are merged. Of a text that several looks find, the polygon is kept whose
-    # height in its look fits `text_height` better.
+    # With `size` None. "fitting": a look at `first_size`, then at those of `sizes` that the text needs. "all": a look at
+    # each of `sizes`. The polygons of all looks are merged. A look counts for text whose height in it is between 0.7
+    # and 2.5 × `text_height`.
     predict.looks = "fitting"
     predict.first_size = 736  # pixels
-    predict.sizes = (512, 736, 1152, 1536)  # pixels
+    predict.sizes = (416, 736, 1536)  # pixels
     predict.text_height = 48.0  # pixels of the network's input
     predict.stretch_width = config_dict.placeholder(int)  # pixels; None: in proportion, a multiple of 32
     predict.max_side = 4096  # pixels; a longer side is shrunk to it, but with `tiles`

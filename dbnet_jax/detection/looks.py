@@ -1,13 +1,14 @@
 """The looks at a picture: how many there are, and at which sizes."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml_collections import ConfigDict
 
 from dbnet_jax.detection.merging import FoundAt
 from dbnet_jax.detection.picture import Sizes, notes_on_size
-from dbnet_jax.detection.text_size import size_for_text
+from dbnet_jax.detection.text_size import sizes_for_text
 from dbnet_jax.detection.tiles import window_of
 from dbnet_jax.images.decode import Picture
 from dbnet_jax.images.resize import resized_size
@@ -21,22 +22,24 @@ class Look:
     """A picture that the network will look at.
 
     - `sizes`: of this look and of the planned looks after it, as `config.predict.size`.
-    - `found`: by the looks before, which count as well.
+    - `found`: by the looks before.
+    - `lacks_maps`: it was the last look, and is repeated for maps that it did not make.
     """
 
     picture: Picture
     sizes: tuple[int, ...]
     found: tuple[FoundAt, ...] = ()
+    lacks_maps: bool = False
 
 
 class Looks:
     """Plans the looks at a picture.
 
-    | `size` | `looks` | looks | what counts |
-    |---|---|---|---|
-    | a number | | one, at `size` | |
-    | None | "fitting" | at `first_size`, then at the entry of `sizes` that its text needs | the last look |
-    | None | "all" | at each entry of `sizes` | all looks, merged |
+    | `size` | `looks` | looks |
+    |---|---|---|
+    | a number | | one, at `size` |
+    | None | "fitting" | one at `first_size`, then one at each of `sizes` that the text needs (`sizes_for_text`) |
+    | None | "all" | one at each of `sizes` |
 
     With `resize` "none" there is one look: pictures keep their size. With `tiles`, `max_side` limits how far a
     picture is enlarged, and does not shrink it.
@@ -48,33 +51,41 @@ class Looks:
         self._predict = predict
         fixed = predict.first_size if predict.resize == "none" else predict.size
         self.first_size = int(fixed or predict.first_size)
-        """The size of the only look, or of the first of two looks."""
-        self._several = sorted(set(predict.sizes)) if fixed is None and predict.looks == "all" else []
-        self.most = len(self._several) or (2 if fixed is None else 1)
+        """The size of the only look, or of the first look."""
+        sizes = set(predict.sizes) if fixed is None else set()
+        self._all = sorted(sizes) if predict.looks == "all" else []
+        self._others = () if self._all else tuple(sorted(sizes - {self.first_size}))
+        self.most = len(self._all) or 1 + len(self._others)
         """The most looks at a picture."""
         self.window = window_of(predict.tiles)
         """(height, width) of the windows in pixels; None: a look is seen whole."""
 
     def first(self, picture: Picture) -> Look:
         """The first look at a picture."""
-        # `max_side` makes sizes equal for a panorama. The largest of them has the note on it.
-        distinct = {self.sizes(picture.image, size): size for size in self._several}
-        return Look(picture, tuple(distinct.values()) or (self.first_size,))
+        return Look(picture, self._distinct(picture, self._all) or (self.first_size,))
 
     def after(self, look: Look, found: tuple[FoundAt, ...]) -> Look | None:
         """The next look at a picture, if it needs one.
 
-        **Arguments:** `look`: the look before; `found`: by all looks so far that count.
+        **Arguments:** `look`: the look before; `found`: by all looks so far.
         """
-        if self._several:
-            return Look(look.picture, look.sizes[1:], found) if len(look.sizes) > 1 else None
-        predict, image = self._predict, look.picture.image
+        if len(look.sizes) > 1:
+            return Look(look.picture, look.sizes[1:], found)
+        if not self._others or len(found) > 1:
+            return None
         (first,) = found
-        polygons = first.detections.polygons
-        size = size_for_text(polygons, self.first_size, first.scale, predict.sizes, predict.text_height)
-        # For a panorama the looks are equal at any size, because `max_side` bounds all sizes.
-        same = self.sizes(image, size) == self.sizes(image, self.first_size)
-        return None if same else Look(look.picture, (size,))
+        predict, polygons = self._predict, first.detections.polygons
+        needed = sizes_for_text(polygons, self.first_size, first.scale, self._others, predict.text_height)
+        sizes = self._distinct(look.picture, needed, seen=self.first_size)
+        return Look(look.picture, sizes, found) if sizes else None
+
+    def _distinct(self, picture: Picture, sizes: Sequence[int], seen: int | None = None) -> tuple[int, ...]:
+        """The sizes that give different looks. `max_side` makes looks at a panorama equal."""
+        # The largest of equal sizes has the note on `max_side`.
+        distinct = {self.sizes(picture.image, size): size for size in sizes}
+        if seen is not None:
+            distinct.pop(self.sizes(picture.image, seen), None)
+        return tuple(distinct.values())
 
     def sizes(self, image: Image, size: int) -> Sizes:
         """The sizes of the picture and of the resized picture in a look."""

@@ -1,6 +1,7 @@
 """One set of polygons from several looks at a picture, in which no text is found twice."""
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 import shapely
 from jaxtyping import Bool
 
-from dbnet_jax.detection.text_size import height_of
+from dbnet_jax.detection.text_size import LEAST, MOST, height_of
 from dbnet_jax.geometry import Polygon
 from dbnet_jax.geometry.overlap import shared_areas
 from dbnet_jax.geometry.validity import as_shapes
@@ -35,18 +36,21 @@ class FoundAt(NamedTuple):
 def merge_looks(looks: Sequence[FoundAt], text_height: float) -> Detections:
     """The text that several looks found.
 
+    A look counts for text whose height in it is between 0.7 and 2.5 × `text_height`. The look at the smallest size also
+    counts for taller text, and the one at the largest size for lower text. If looks are so far apart that a height
+    would be in none, the larger look counts for it.
+
     Polygons of two looks are the same text if they share more than half of the smaller one. Only one look's polygons
     are kept of it.
 
     - Two polygons that are alike (IoU over 0.5): the one is kept whose height in its look fits `text_height` better.
     - A polygon and its pieces: the polygon is kept, as a line is kept and not its words. The pieces are kept instead if
-        they cover a third of it, and one of these holds. They lie in several rows, because a small size makes one blob
-        of a page. Or its height in its look is below half of `text_height`, and theirs fits better.
+        they cover a third of it and lie in several rows: a small size makes one blob of a page.
     - Several polygons and several: those are kept whose heights fit better.
 
     **Arguments:**
 
-    - `looks`: one or more, from the smallest size to the largest. The polygons are in pixels of the picture.
+    - `looks`: one or more. The polygons are in pixels of the picture.
     - `text_height`: in pixels of the network's input: the height of text that the network detects best.
 
     **Returns:** the polygons that are kept, with their scores; the polygons of a single look as they are. The notes of
@@ -54,7 +58,9 @@ def merge_looks(looks: Sequence[FoundAt], text_height: float) -> Detections:
     """
     if len(looks) == 1:
         return looks[0].detections
-    texts = functools.reduce(functools.partial(_merge, text_height=text_height), map(_texts, looks))
+    looks = sorted(looks, key=lambda look: look.scale)
+    counted = map(_texts, looks, _heights([look.scale for look in looks], text_height))
+    texts = functools.reduce(functools.partial(_merge, text_height=text_height), counted)
     found = [look.detections for look in looks]
     most = max(found, key=lambda one: one.left_out)
     # The last note is on the regions that are left out.
@@ -62,6 +68,13 @@ def merge_looks(looks: Sequence[FoundAt], text_height: float) -> Detections:
     left_out = most.notes[-1:] if most.left_out else ()
     scores = np.array([text.score for text in texts], np.float32)
     return Detections([text.polygon for text in texts], scores, (*dict.fromkeys(notes), *left_out), most.left_out)
+
+
+def _heights(scales: Sequence[float], text_height: float) -> list[tuple[float, float]]:
+    """The heights of text, in pixels of the network's input, for which each look counts. `scales` are rising."""
+    least, most = LEAST * text_height, MOST * text_height
+    tallest = [np.inf, *(max(most, least * scale / below) for below, scale in itertools.pairwise(scales))]
+    return [(least if one < scales[-1] else 0.0, highest) for one, highest in zip(scales, tallest, strict=True)]
 
 
 class _Text(NamedTuple):
@@ -74,11 +87,13 @@ class _Text(NamedTuple):
     shape: Any  # of shapely
 
 
-def _texts(look: FoundAt) -> list[_Text]:
-    found, scale = look
-    heights = [max(1.0, float(scale) * height_of(polygon)) for polygon in found.polygons]
+def _texts(look: FoundAt, heights: tuple[float, float]) -> list[_Text]:
+    """The polygons of a look whose height is between these `heights`."""
+    (found, scale), (least, most) = look, heights
+    all_heights = [max(1.0, float(scale) * height_of(polygon)) for polygon in found.polygons]
     shapes = as_shapes(found.polygons)
-    return list(map(_Text, found.polygons, found.scores.tolist(), heights, shapely.area(shapes).tolist(), shapes))
+    texts = map(_Text, found.polygons, found.scores.tolist(), all_heights, shapely.area(shapes).tolist(), shapes)
+    return [text for text in texts if least <= text.height <= most]
 
 
 def _merge(texts: list[_Text], others: list[_Text], text_height: float) -> list[_Text]:
@@ -100,14 +115,12 @@ def _prefers(ones: Sequence[_Text], others: Sequence[_Text], shared: float, text
     """
     area, other_area = sum(text.area for text in ones), sum(text.area for text in others)
     alike = len(ones) == len(others) == 1 and shared > (area + other_area - shared) / 2
-    fits = _misfit(ones, text_height) <= _misfit(others, text_height)
     if alike or min(len(ones), len(others)) > 1:
-        return fits
+        return _misfit(ones, text_height) <= _misfit(others, text_height)
     whole_first = len(others) > 1 or (len(ones) == 1 and area > other_area)
     (whole,), pieces = (ones, others) if whole_first else (others, ones)
     in_rows = len(pieces) > 1 and not _in_one_row(whole, pieces)
-    too_small = whole.height < text_height / 2 and fits != whole_first
-    displaced = shared >= _COVERED * whole.area and (in_rows or too_small)
+    displaced = in_rows and shared >= _COVERED * whole.area
     return displaced != whole_first
 
 

@@ -1,4 +1,4 @@
-"""The size for the second of two looks, at which the text has the height that the network detects best."""
+"""The height of text, and the looks that it needs."""
 
 from collections.abc import Sequence
 
@@ -6,29 +6,36 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+# A look counts for text between these multiples of `text_height`. Lower text is joined with its neighbours, and taller
+# text comes in pieces. docs/predict.md has the scores.
+LEAST, MOST = 0.7, 2.5
 
-def size_for_text(
-    polygons: Sequence[Float[np.ndarray, "_ 2"]], size: int, scale: float, sizes: Sequence[int], text_height: float
-) -> int:
-    """The entry of `sizes` at which the median text height is closest to `text_height`.
+
+def sizes_for_text(
+    polygons: Sequence[Float[np.ndarray, "_ 2"]], first_size: int, scale: float, sizes: Sequence[int], text_height: float
+) -> tuple[int, ...]:
+    """The entries of `sizes` at which a picture is looked at after its first look.
 
     A network detects text of the heights in its training data. Photographs contain words of 10 pixels and of 300
-    pixels. One size for all of them would be too small for some and too large for others.
+    pixels. So text that is too low in the first look needs a larger one, and text that is too tall a smaller one.
 
     **Arguments:**
 
     - `polygons`: the detections of the first look, (x, y) in pixels of the picture.
-    - `size`: of the first look, as `config.predict.size`.
+    - `first_size`: of the first look, as `config.predict.size`.
     - `scale`: of the first look: pixels of the network's input for one pixel of the picture.
-    - `sizes`: the sizes to choose from, at least one.
-    - `text_height`: in pixels of the network's input.
+    - `sizes`: the sizes to choose from.
+    - `text_height`: in pixels of the network's input: the height of text that the network detects best.
 
-    **Returns:** one of `sizes`; the largest if nothing was found, because the text may have been too small.
+    **Returns:** the sizes in rising order, without `first_size`: the smaller ones if text is taller than 2.5 ×
+    `text_height`, and the larger ones if text is lower than 0.7 × `text_height`. All of them if nothing was found.
     """
-    if not polygons:
-        return max(sizes)
-    wanted = size * text_height / max(1.0, scale * float(np.median([height_of(polygon) for polygon in polygons])))
-    return min(sizes, key=lambda one: abs(np.log(one / wanted)))
+    heights = [scale * height_of(polygon) for polygon in polygons]
+    smaller = not heights or max(heights) > MOST * text_height
+    larger = not heights or min(heights) < LEAST * text_height
+    return tuple(
+        size for size in sorted(set(sizes)) if (smaller and size < first_size) or (larger and size > first_size)
+    )
 
 
 def height_of(polygon: Float[np.ndarray, "vertices 2"]) -> float:

@@ -107,11 +107,10 @@ class Detection(Task):
         deformable = ", deformable convolution" if model.dcn else ""
         limit = f" to {model.max_width}" if model.max_width is not None else ""
         fused = ", scale fusion (DBNet++)" if model.scale_fusion else ""
-        height = f"{predict.text_height:g} pixels of height"
         chosen = {
-            "fitting": f"whichever of {predict.sizes} brings half of their text nearest to {height}",
-            "all": f"each of {predict.sizes}, merged with a preference for {height}",
-        }[predict.looks]
+            "fitting": f"{predict.first_size}, and those of {predict.sizes} that the text needs, merged",
+            "all": f"each of {predict.sizes}, merged",
+        }[predict.looks] + f"; text is best at a height of {predict.text_height:g} pixels"
         by_rule = f"are resized by the rule {predict.resize!r}, size {chosen if predict.size is None else predict.size}"
         resized = "keep their size" if predict.resize == "none" else by_rule
         return [

@@ -148,7 +148,7 @@ def test_shipped_weights_fit_the_config_that_trains_them_on(variant, name):
     shipped = load_config(pretrained_path(name))
     assert config.model.to_dict() == shipped.model.to_dict()
     assert config.data.normalization == shipped.data.normalization
-    for field in ("size", "threshold", "box_threshold", "unclip_ratio"):
+    for field in ("size", "first_size", "sizes", "text_height", "threshold", "box_threshold", "unclip_ratio"):
         assert config.predict[field] == shipped.predict[field]
     assert initial_variables(config, model_from_config(config)) is not None
 

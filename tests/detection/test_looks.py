@@ -87,7 +87,7 @@ def test_a_line_stays_whole_and_words_stay_apart():
     rows, columns = 13, 12
     assert found_heights(small) == pytest.approx([48, 200], abs=4)
     assert len(large.polygons) == 4 + rows * columns
-    found = BrightnessDetector(**ALL, sizes=(80, 640)).detect(image)
+    found = BrightnessDetector(**ALL | {"text_height": 12.0}, sizes=(80, 640)).detect(image)
     assert len(found.polygons) == 1 + rows * columns
     assert found_heights(found)[-2:] == pytest.approx([14, 48], abs=4)
 

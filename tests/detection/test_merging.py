@@ -53,8 +53,7 @@ NARROW = [word for top in range(10, 100, 15) for word in row(top, (10, 70), heig
         ([quad(8, 8, 72, 100)], NARROW, "large"),
         (turned([quad(8, 8, 312, 205)]), turned(PAGE), "large"),
         ([quad(8, 8, 312, 205)], PAGE[:2], "small"),  # they cover too little of it
-        (row(10, (10, 310), height=10), row(10, (10, 150), (155, 310), height=10), "large"),  # 7.5 pixels are too few
-        (row(10, (10, 310), height=10), row(10, (10, 60), height=10), "small"),
+        (row(10, (10, 310), height=10), row(10, (10, 60), height=10), "large"),  # 7.5 pixels are too few
         (row(10, (10, 310), height=40), row(9, (12, 310), height=40), "small"),  # 30 pixels fit better than 80
         (row(10, (10, 310), height=15), row(9, (12, 310), height=15), "large"),
         (WORDS, row(11, (10, 88), (100, 180), (215, 305), height=20), "small"),
@@ -76,8 +75,26 @@ def test_of_two_looks_each_text_is_kept_once(small, large, kept):
 
 def test_pieces_of_the_smaller_look_do_not_displace_a_line_of_the_larger_one():
     assert_same(merge_looks([look(0.5, *WORDS), look(1.5, *LINE)], HEIGHT), look(1.5, *LINE).detections)
-    blob = quad(8, 8, 312, 205)
-    assert_same(merge_looks([look(0.5, *PAGE), look(1.5, blob)], HEIGHT), look(0.5, *PAGE).detections)
+def test_rows_of_the_smaller_look_displace_their_blob_in_the_larger_one():
+    rows = [*WORDS, *row(38, (10, 90), (100, 200), (210, 310))]
+    assert_same(merge_looks([look(0.75, *rows), look(1.0, quad(8, 8, 312, 64))], HEIGHT), look(1.0, *rows).detections)
+
+
+@pytest.mark.parametrize(
+    ("height", "counts"), [(10, [2]), (20, [2]), (23, [1, 2]), (41, [1]), (45, [0, 1]), (59, [0, 1]), (90, [0])]
+)
+def test_a_look_counts_for_text_of_some_heights(height, counts):
+    scales, word = (0.4, 0.75, 1.5), quad(10, 10, 400, 10 + height)
+    for place, scale in enumerate(scales):
+        found = merge_looks([look(one, *[word] * (one == scale)) for one in scales], HEIGHT)
+        assert len(found.polygons) == (place in counts)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.floats(0.05, 8), min_size=1, max_size=4, unique=True), st.floats(2, 300))
+def test_text_that_all_looks_find_is_found_once_whatever_its_height(scales, height):
+    word = quad(0, 0, 400, height)
+    assert len(merge_looks([look(scale, word) for scale in scales], HEIGHT).polygons) == 1
 
 
 def test_each_text_is_taken_from_the_look_that_fits_its_height():
@@ -124,7 +141,6 @@ def test_polygons_of_two_looks_never_share_more_than_half_of_the_smaller_one(loo
     scales = np.linspace(0.4, 2, len(looks))
     scored = [look(scale, *polygons, score=scale) for scale, polygons in zip(scales, looks, strict=True)]
     found = merge_looks(scored, HEIGHT)
-    assert bool(found.polygons) == any(looks)
     shapes = [shapely.Polygon(polygon) for polygon in found.polygons]
     for (one, score), (two, other) in itertools.combinations(zip(shapes, found.scores.tolist(), strict=True), 2):
         if score != other:

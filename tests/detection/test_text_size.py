@@ -1,4 +1,4 @@
-"""Pictures that are looked at twice, at a size that their text wants."""
+"""Pictures that are looked at in the sizes that their text needs."""
 
 import cv2
 import numpy as np
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbnet_jax.detection.text_size import height_of, size_for_text
+from dbnet_jax.detection.text_size import height_of, sizes_for_text
 from dbnet_jax.images.decode import BadPicture
 from tests.helpers.brightness import BrightnessDetector, assert_same, white_box
 
-SIZES = (96, 160, 320)
+SIZES = (64, 160, 320)
 AUTOMATIC = {"size": None, "first_size": 160, "sizes": SIZES, "text_height": 24.0}
 
 
@@ -42,37 +42,47 @@ def test_the_height_of_a_curved_word_is_that_of_its_band():
 @pytest.mark.parametrize(
     ("heights", "scale", "chosen"),
     [
-        ([24], 1.0, 160),
-        ([12], 1.0, 320),
-        ([48], 1.0, 96),
-        ([12], 2.0, 160),  # it was seen at twice its size
-        ([24, 24, 300], 1.0, 160),  # half of the text, and not its mean
-        ([0], 1.0, 320),
-        ([], 1.0, 320),
+        ([24], 1.0, ()),
+        ([17, 59], 1.0, ()),
+        ([16], 1.0, (320, 640)),
+        ([61], 1.0, (64,)),
+        ([30], 0.5, (320, 640)),  # it was seen at half of its size
+        ([31], 2.0, (64,)),
+        ([24, 24, 300], 1.0, (64,)),  # one text is enough
+        ([24, 8, 300], 1.0, (64, 320, 640)),
+        ([0], 1.0, (320, 640)),
+        ([], 1.0, (64, 320, 640)),
     ],
 )
-def test_the_size_is_the_one_that_brings_half_of_the_text_nearest_to_the_height(heights, scale, chosen):
+def test_text_that_is_too_tall_or_too_low_for_the_first_look_needs_others(heights, scale, chosen):
     boxes = [np.array([[0, 0], [90, 0], [90, height], [0, height]], np.float32) for height in heights]
-    assert size_for_text(boxes, 160, scale, SIZES, 24.0) == chosen
+    for sizes in ((64, 160, 320, 640), (640, 64, 64, 320)):
+        assert sizes_for_text(boxes, 160, scale, sizes, 24.0) == chosen
 
 
-@pytest.mark.parametrize(("height", "chosen"), [(60, 96), (24, 160), (8, 320), (0, 320)])
-def test_a_picture_is_seen_as_by_a_detector_of_the_chosen_size(height, chosen):
+@pytest.mark.parametrize(
+    ("height", "sizes"), [(110, (64, 160)), (24, (160,)), (12, (160, 320)), (0, SIZES)], ids=lambda one: str(one)
+)
+def test_a_picture_is_looked_at_in_the_sizes_that_its_text_needs(height, sizes):
     picture = page(height) if height else np.zeros((160, 200, 3), np.uint8)
-    automatic, fixed = BrightnessDetector(**AUTOMATIC), BrightnessDetector(size=chosen)
+    automatic, every = BrightnessDetector(**AUTOMATIC), BrightnessDetector(**AUTOMATIC | {"looks": "all", "sizes": sizes})
     found, maps = automatic.detect_with_maps(picture)
-    expected, expected_maps = fixed.detect_with_maps(picture)
+    expected, expected_maps = every.detect_with_maps(picture)
     assert_same(found, expected)
     assert_same(automatic.detect(picture), expected)
-    np.testing.assert_array_equal(maps["probability_map"], expected_maps["probability_map"])
+    assert_same(*(one.detect(picture) for one in (automatic, every)))
     (many,) = automatic.detect_many_with_maps([picture])
     assert_same(many.detections, expected)
-    np.testing.assert_array_equal(many.maps["probability_map"], expected_maps["probability_map"])
+    # The maps are those of the last look, and the first look is not the last one.
+    last = BrightnessDetector(size=max(set(sizes) - {160}, default=160)).detect_with_maps(picture)[1]
+    for one in (maps, many.maps):
+        np.testing.assert_array_equal(one["probability_map"], last["probability_map"])
+    assert expected_maps["probability_map"].shape[0] == max(sizes)
 
 
 def test_a_panorama_that_no_size_makes_larger_is_seen_once():
     picture = np.tile(page(8), (1, 10, 1))
-    detector = BrightnessDetector(**AUTOMATIC, max_side=400)
+    detector = BrightnessDetector(**AUTOMATIC | {"sizes": (160, 320)}, max_side=400)
     detector.detect(picture)
     list(detector.detect_many([picture]))
     assert len(detector.calls) == 2
@@ -94,7 +104,7 @@ def test_many_come_out_as_one_by_one_and_errors_in_their_place(tmp_path):
         next(ended)
 
 
-def test_a_picture_that_was_seen_at_its_size_is_not_seen_again():
+def test_a_picture_whose_text_fits_the_first_look_is_looked_at_once():
     def looks(height: int, maps: bool = False) -> list[int]:
         detector = BrightnessDetector(**AUTOMATIC)
         counts = []
@@ -108,7 +118,7 @@ def test_a_picture_that_was_seen_at_its_size_is_not_seen_again():
         return counts
 
     assert looks(24) == [1, 1]
-    assert looks(12) == looks(60) == [2, 2]
+    assert looks(12) == looks(110) == [2, 2]
     # The first look makes one map alone.
     assert looks(24, maps=True) == [2, 2]
 
@@ -119,7 +129,7 @@ def test_an_error_of_the_first_look_is_no_bad_picture(monkeypatch):
     def fail(*arguments: object) -> int:
         raise ValueError("broken")
 
-    monkeypatch.setattr("dbnet_jax.detection.looks.size_for_text", fail)
+    monkeypatch.setattr("dbnet_jax.detection.looks.sizes_for_text", fail)
     with pytest.raises(ValueError, match="broken"):
         list(detector.detect_many([page(20)]))
 
