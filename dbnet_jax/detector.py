@@ -168,7 +168,7 @@ class Detector:
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
         """The text in one picture, and all maps of the network, to look at.
 
-        Of several looks, the maps are those of the last one: at the size that the text needs, or at the largest size.
+        Of several looks, the maps are those of the last one: the largest size that the text needs, or the first look.
         """
         (found,) = _without_errors(self.detect_many_with_maps([functools.partial(self._read, image)]))
         return found.detections, found.maps
