@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import cv2
 import jax
@@ -232,11 +232,11 @@ class Detector:
         if self._looks.window is not None:
             batching = {"batch_size": 1, "held": _HELD}  # the batches are of windows
 
-        def go_on(look: Look, found: tuple[FoundAt, ...], maps: Maps) -> Look | Result:
+        def go_on(look: Look, found: tuple[FoundAt, ...], maps: Maps) -> Look | _Repeated | Result:
             if (following := self._looks.after(look, found)) is not None:
                 return following
             # This look made one map. It is repeated if more are asked for.
-            return end(keep(look.picture), found, maps) if names == (self._map,) else replace(look, lacks_maps=True)
+            return end(keep(look.picture), found, maps) if names == (self._map,) else _Repeated(look)
 
         def end(kept: Kept, found: tuple[FoundAt, ...], maps: Maps) -> Result:
             return finish(kept, merge_looks(found, self.config.predict.text_height), maps)
@@ -245,10 +245,14 @@ class Detector:
         opening: Callable[[Any], Any] = self._first_look
         with contextlib.ExitStack() as stack:
             for _ in range(self._looks.most - 1):
-                early: Stages[Any, Any, Look | Result] = self._stages(opening, (self._map,), lambda look: look, go_on)
+                early: Stages[Any, Any, Look | _Repeated | Result] = self._stages(
+                    opening, (self._map,), lambda look: look, go_on
+                )
                 sources = stack.enter_context(contextlib.closing(completed(sources, early, **batching)))
                 opening = Future.result
-            last: Stages[Any, Any, Result] = self._stages(opening, names, lambda look: keep(look.picture), end)
+            last: Stages[Any, Any, Result] = self._stages(
+                lambda source: _look_of(opening(source)), names, lambda look: keep(look.picture), end
+            )
             yield from overlapped(sources, last, **batching)
 
     def _stages(
@@ -258,14 +262,11 @@ class Detector:
         keep: Callable[[Look], Kept],
         finish: Callable[[Kept, tuple[FoundAt, ...], Maps], Result],
     ) -> Stages[Any, "_Context[Kept]", Result]:
-        """One look at each picture. Results and errors that `open_source` returns need no network.
+        """One look at each picture. Results and errors that `open_source` returns need no network."""
 
-        Nor does a look that only lacks maps, before the last stage.
-        """
-
-        def read(source: Any) -> ForNetwork[_Context[Kept]] | Look | Result | ValueError:
+        def read(source: Any) -> ForNetwork[_Context[Kept]] | Result | ValueError:
             look = open_source(source)
-            if not isinstance(look, Look) or (look.lacks_maps and names == (self._map,)):
+            if not isinstance(look, Look):
                 return look
             picture, size = look.picture, look.sizes[0]
             try:
@@ -326,6 +327,16 @@ class Detector:
             min_size=predict.min_size,
             rings=predict.rings,
         )
+
+
+class _Repeated(NamedTuple):
+    """The last look at a picture, before it is repeated for the maps that it did not make."""
+
+    look: Look
+
+
+def _look_of(opened: Any) -> Any:
+    return opened.look if isinstance(opened, _Repeated) else opened
 
 
 @dataclass(frozen=True)

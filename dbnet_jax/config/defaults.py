@@ -169,9 +169,9 @@ def _predict() -> ConfigDict:
     predict.resize = "short"
     # Pixels. None: the network looks at a picture several times, as `looks` states.
     predict.size = config_dict.FieldReference(736, field_type=int)
-    # With `size` None. "fitting": a look at `first_size`, then at those of `sizes` that the text needs. "all": a look at
-    # each of `sizes`. The polygons of all looks are merged. A look counts for text whose height in it is between 0.7
-    # and 2.5 × `text_height`.
+    # With `size` None. "fitting": a look at `first_size`, then at those of `sizes` that the text needs. "all": a look
+    # at each of `sizes`. The polygons of all looks are merged. A look counts for text whose height in it is between
+    # 0.7 and 2.5 × `text_height`.
     predict.looks = "fitting"
     predict.first_size = 736  # pixels
     predict.sizes = (416, 736, 1536)  # pixels

@@ -23,13 +23,11 @@ class Look:
 
     - `sizes`: of this look and of the planned looks after it, as `config.predict.size`.
     - `found`: by the looks before.
-    - `lacks_maps`: it was the last look, and is repeated for maps that it did not make.
     """
 
     picture: Picture
     sizes: tuple[int, ...]
     found: tuple[FoundAt, ...] = ()
-    lacks_maps: bool = False
 
 
 class Looks:

@@ -12,7 +12,7 @@ LEAST, MOST = 0.7, 2.5
 
 
 def sizes_for_text(
-    polygons: Sequence[Float[np.ndarray, "_ 2"]], first_size: int, scale: float, sizes: Sequence[int], text_height: float
+    polygons: Sequence[Float[np.ndarray, "_ 2"]], first: int, scale: float, sizes: Sequence[int], text_height: float
 ) -> tuple[int, ...]:
     """The entries of `sizes` at which a picture is looked at after its first look.
 
@@ -22,20 +22,18 @@ def sizes_for_text(
     **Arguments:**
 
     - `polygons`: the detections of the first look, (x, y) in pixels of the picture.
-    - `first_size`: of the first look, as `config.predict.size`.
+    - `first`: the size of the first look, as `config.predict.size`.
     - `scale`: of the first look: pixels of the network's input for one pixel of the picture.
     - `sizes`: the sizes to choose from.
     - `text_height`: in pixels of the network's input: the height of text that the network detects best.
 
-    **Returns:** the sizes in rising order, without `first_size`: the smaller ones if text is taller than 2.5 ×
+    **Returns:** the sizes in rising order, without `first`: the smaller ones if text is taller than 2.5 ×
     `text_height`, and the larger ones if text is lower than 0.7 × `text_height`. All of them if nothing was found.
     """
     heights = [scale * height_of(polygon) for polygon in polygons]
     smaller = not heights or max(heights) > MOST * text_height
     larger = not heights or min(heights) < LEAST * text_height
-    return tuple(
-        size for size in sorted(set(sizes)) if (smaller and size < first_size) or (larger and size > first_size)
-    )
+    return tuple(size for size in sorted(set(sizes)) if (smaller and size < first) or (larger and size > first))
 
 
 def height_of(polygon: Float[np.ndarray, "vertices 2"]) -> float:

@@ -75,6 +75,8 @@ def test_of_two_looks_each_text_is_kept_once(small, large, kept):
 
 def test_pieces_of_the_smaller_look_do_not_displace_a_line_of_the_larger_one():
     assert_same(merge_looks([look(0.5, *WORDS), look(1.5, *LINE)], HEIGHT), look(1.5, *LINE).detections)
+
+
 def test_rows_of_the_smaller_look_displace_their_blob_in_the_larger_one():
     rows = [*WORDS, *row(38, (10, 90), (100, 200), (210, 310))]
     assert_same(merge_looks([look(0.75, *rows), look(1.0, quad(8, 8, 312, 64))], HEIGHT), look(1.0, *rows).detections)

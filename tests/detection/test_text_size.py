@@ -65,7 +65,8 @@ def test_text_that_is_too_tall_or_too_low_for_the_first_look_needs_others(height
 )
 def test_a_picture_is_looked_at_in_the_sizes_that_its_text_needs(height, sizes):
     picture = page(height) if height else np.zeros((160, 200, 3), np.uint8)
-    automatic, every = BrightnessDetector(**AUTOMATIC), BrightnessDetector(**AUTOMATIC | {"looks": "all", "sizes": sizes})
+    automatic = BrightnessDetector(**AUTOMATIC)
+    every = BrightnessDetector(**AUTOMATIC | {"looks": "all", "sizes": sizes})
     found, maps = automatic.detect_with_maps(picture)
     expected, expected_maps = every.detect_with_maps(picture)
     assert_same(found, expected)
