@@ -43,10 +43,10 @@ def test_a_picture_as_body_or_in_a_form_of_any_field_gives_its_text(client, cont
 
 def test_options_change_the_detector_for_their_request_alone(client):
     calls = client.service.engine.detector.calls
-    query = "shape=polygon&box_threshold=0.25&unclip_ratio=1.25&size=512"
+    query = "shape=polygon&box_threshold=0.25&unclip_ratio=1.25&size=416"
     assert client.ask("POST", f"/detect?{query}", PNG).json["detections"][0]["score"] == 0.25
     used = {name: calls[-1][name] for name in ("shape", "box_threshold", "unclip_ratio", "size")}
-    assert used == {"shape": "polygon", "box_threshold": 0.25, "unclip_ratio": 1.25, "size": 512}
+    assert used == {"shape": "polygon", "box_threshold": 0.25, "unclip_ratio": 1.25, "size": 416}
     assert client.ask("POST", "/detect", PNG).json["detections"][0]["score"] == 0.7
     assert calls[-1]["shape"] == "quad"
 
@@ -144,7 +144,7 @@ BAD = {
     "an option twice": ("POST", "/detect?size=736&size=736", PNG, {}, 422, "`size` (=736, 736) comes 2 times"),
     "a threshold": ("POST", "/detect?box_threshold=1.5", PNG, {}, 422, "`box_threshold` (='1.5')"),
     "no number": ("POST", "/detect?unclip_ratio=nan", PNG, {}, 422, "`unclip_ratio` (='nan')"),
-    "a size": ("POST", "/detect?size=737", PNG, {}, 422, "`size` (=737) must be one of 512, 736, 1152, 1536"),
+    "a size": ("POST", "/detect?size=737", PNG, {}, 422, "`size` (=737) must be one of 416, 736, 1536"),
     "a format": ("POST", "/detect?format=text", PNG, {}, 422, "`format` (='text')"),
     "a file": ("GET", "/../../../../etc/passwd", None, {}, 404, "no such address"),
     "a hidden file": ("GET", "/%2e%2e%2fapp.py", None, {}, 404, "no such address"),
@@ -185,7 +185,7 @@ def test_models_and_metrics(client):
         "box_threshold": 0.7,
         "unclip_ratio": 1.5,
         "size": 736,
-        "sizes": [512, 736, 1152, 1536],
+        "sizes": [416, 736, 1536],
         "reads": True,
     }
     for path, body in (("/detect", PNG), ("/detect", PNG[:40]), ("/made-up/1", b"")):
