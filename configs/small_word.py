@@ -41,7 +41,7 @@ def prediction_settings(config: ConfigDict) -> None:
     """The prediction settings of the shipped word detector."""
     config.predict.size = None  # the text of the picture decides the sizes
     config.predict.threshold = 0.5
-    config.predict.box_threshold = 0.7
+    config.predict.box_threshold = 0.72
     config.predict.unclip_ratio = 2.3
 
 
