@@ -1,7 +1,6 @@
 """The Python programs in docs/export.md find and read what this package does."""
 
 import re
-import shutil
 
 import cv2
 import numpy as np
@@ -35,7 +34,8 @@ def test_the_detector(folder):
     graph = detector_graph(model_from_config(config), variables, config.data.normalization, ["probability_map"])
     set_metadata(graph, metadata(weights, "small-word.onnx"))
     (folder / "small-word.onnx").write_bytes(graph.SerializeToString())
-    shutil.copy(ROOT / "docs/images/small-word.jpg", folder / "photo.jpg")
+    samples = [cv2.imread(str(ROOT / f"docs/images/samples/{name}.jpg")) for name in ("scripts", "signs")]
+    cv2.imwrite("photo.jpg", np.hstack(samples))
     found: dict = {}
     exec(DETECT, found)
     detector = Detector.from_pretrained("small-word", backend="onnxruntime", shape="quad", size=736)

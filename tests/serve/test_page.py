@@ -119,7 +119,7 @@ def test_the_keyboard_suffices(page, sign):
             page.keyboard.press("ArrowRight")
     assert focused.count("polygon") == 2
     assert {"file", "box_threshold", "unclip_ratio", "shape", "size"} <= set(focused)
-    assert page.locator("#box_threshold_value").inner_text() == "0.71"
+    assert page.locator("#box_threshold_value").inner_text() == "0.73"
 
 
 def test_an_answer_leaves_the_keyboard_where_it_is(page, sign):
