@@ -168,7 +168,7 @@ class Detector:
     def detect_with_maps(self, image: Source) -> tuple[Detections, Maps]:
         """The text in one picture, and all maps of the network, to look at.
 
-        Of several looks, the maps are those of the last one. After the first look, smaller sizes come before larger ones.
+        Of several looks, the maps are those of the last one; after the first look, larger sizes come last.
         """
         (found,) = _without_errors(self.detect_many_with_maps([functools.partial(self._read, image)]))
         return found.detections, found.maps
