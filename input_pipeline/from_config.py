@@ -13,7 +13,16 @@ from input_pipeline.augment import Augmentation
 from input_pipeline.bad_samples import BadSamples
 from input_pipeline.batches.tf_data import Batch, train_batches
 from input_pipeline.batches.threads import thread_batches
-from input_pipeline.datasets import BENCHMARKS, CROPS, OWN_DATA, RENDERED, WORD_DATA, WORDS_ALONE, open_dataset
+from input_pipeline.datasets import (
+    BENCHMARKS,
+    CROPS,
+    OWN_DATA,
+    RENDERED,
+    WORD_DATA,
+    WORD_QUADS,
+    WORDS_ALONE,
+    open_dataset,
+)
 from input_pipeline.datasets.sample import GRANULARITIES, Dataset
 from input_pipeline.datasets.wrappers.cached import CachedDataset, memory_for_cache
 from input_pipeline.datasets.wrappers.in_processes import InProcesses
@@ -48,8 +57,8 @@ def open_split(config: ConfigDict, purpose: str) -> Dataset:
     return dataset
 
 
-def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
-    """The set of `config.data.name` alone, one of `sets` that are mixed."""
+def _open(config: ConfigDict, purpose: str, sets: int, joined: bool = False) -> Dataset:
+    """The set of `config.data.name` alone, one of `sets` that are mixed; its words `joined` to lines, if so asked."""
     data = config.data
     split = {"train": data.train_split, "eval": data.eval_split}[purpose]
     if data.name in RENDERED:  # nothing of these is held out
@@ -58,8 +67,10 @@ def _open(config: ConfigDict, purpose: str, sets: int) -> Dataset:
     check_choice("config.data.granularity", data.granularity, GRANULARITIES)
     if data.granularity == "line" and data.name in WORDS_ALONE:
         raise ValueError(f"`config.data.granularity` (='line'): {data.name} has words alone, and no lines")
+    if joined and data.name not in WORD_QUADS:
+        raise ValueError(f"`config.data.mix`: {data.name}+lines joins words, which these have: {', '.join(WORD_QUADS)}")
     dataset = open_dataset(data.name, folder, split, source=data.source, **_options(config, purpose))
-    if data.name == "icdar2015" and data.granularity == "line":
+    if joined or (data.name == "icdar2015" and data.granularity == "line"):
         dataset = JoinedWords(dataset)
     if not len(dataset):
         raise ValueError(f"split {split!r} of `config.data.dir` (={data.dir!r}) is empty")
@@ -112,7 +123,7 @@ def _mix(config: ConfigDict, dataset: Dataset, parts: Sequence[Part]) -> Dataset
         changed = config.copy_and_resolve_references()
         alone = {"source": "files", "train_labels": "", "eval_labels": ""}
         changed.data.update({"name": part.name, "dir": part.folder, **alone})
-        added.append(_open(changed, "train", sets=1 + len(parts)))
+        added.append(_open(changed, "train", sets=1 + len(parts), joined=part.joined))
     own = Part(config.data.name, config.data.dir)
     weights, zooms = [1.0, *(part.weight for part in parts)], [1.0, *(part.zoom for part in parts)]
     return MixedDataset([dataset, *added], weights, zooms, labels_of([own, *parts]))

@@ -67,7 +67,8 @@ def _data() -> ConfigDict:
     # More training sets: NAME=DIR*WEIGHT@ZOOM, separated by commas. "msra_td500=/data/td500*0.5@0.4,synthetic*2" draws
     # 0.5 pictures of MSRA-TD500 and 2 synthetic pictures for each picture of `name`, on average. ZOOM multiplies
     # `scale` for this set. An epoch is one pass over the pictures of `name`. A set repeats a picture only after all of
-    # its pictures were drawn. Reports write the name of the set before the name of a picture.
+    # its pictures were drawn. Reports write the name of the set before the name of a picture. NAME+lines joins a set's
+    # words to lines, as `granularity` does for ICDAR2015.
     data.mix = ""
     data.source = "files"  # or "tfds": array_record files in `tfds_dir`, which are prepared once (docs/tfds.md)
     data.tfds_dir = "~/tensorflow_datasets"

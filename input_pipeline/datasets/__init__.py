@@ -15,6 +15,7 @@ __all__ = [
     "OWN_DATA",
     "RENDERED",
     "WORDS_ALONE",
+    "WORD_QUADS",
     "Dataset",
     "Sample",
     "open_dataset",
@@ -29,6 +30,8 @@ WORDS_ALONE = (
     "textocr",
     "coco_text",
 )  # no lines
+WORD_QUADS = ("icdar2015", *OWN_DATA)
+"""The sets whose polygons may be quads of words, from the top left of their letters on."""
 CROPS = ("words", "word_lmdb")
 """The sets whose samples are words, too many to list."""
 DATASETS = (*BENCHMARKS, *OWN_DATA, *WORD_DATA, *RENDERED)

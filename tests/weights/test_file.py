@@ -173,7 +173,7 @@ folders = st.tuples(st.lists(st.text("ab.@*1= ", min_size=1), max_size=2), st.te
 numbers = st.sampled_from(["", "*2", "*0.5", "@0.4", "*1e-3@3"])
 
 
-@given(st.lists(st.tuples(st.sampled_from(["icdar2015", "scenes"]), folders | st.just([]), numbers), max_size=3))
+@given(st.lists(st.tuples(st.sampled_from(["icdar2015+lines", "scenes"]), folders | st.just([]), numbers), max_size=3))
 @settings(max_examples=200)
 def test_a_mix_keeps_names_and_numbers_and_of_folders_the_last_name(parts):
     config = common.get_config()

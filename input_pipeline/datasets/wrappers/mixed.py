@@ -17,18 +17,20 @@ MOST = 200_000_000  # samples: each takes eight bytes of the permutation that tr
 
 
 class Part(NamedTuple):
-    """What is mixed in: a word of `config.data.mix`, `NAME=FOLDER*WEIGHT@ZOOM`.
+    """What is mixed in: a word of `config.data.mix`, `NAME=FOLDER*WEIGHT@ZOOM` or `NAME+lines=FOLDER*WEIGHT@ZOOM`.
 
     - `name`: of the data set.
     - `folder`: where it lies; empty for a set that needs none.
     - `weight`: how many of its pictures come to one of the set that the others are mixed into.
     - `zoom`: of its pictures; see `Sample`.
+    - `joined`: "+lines" stands behind the name: the set's words are joined to lines.
     """
 
     name: str
     folder: str
     weight: float = 1.0
     zoom: float = 1.0
+    joined: bool = False
 
 
 def parse_mix(words: str) -> list[Part]:
@@ -42,11 +44,14 @@ def parse_mix(words: str) -> list[Part]:
         rest, zoom = _cut(word, "@")
         rest, weight = _cut(rest, "*")
         name, _, folder = rest.partition("=")
-        part = Part(name.strip(), folder.strip(), weight, zoom)
-        if not part.name or not all(RANGE[0] <= number <= RANGE[1] for number in (weight, zoom)):
+        name, plus, what = map(str.strip, name.partition("+"))
+        part = Part(name, folder.strip(), weight, zoom, bool(plus))
+        named = bool(name) and what == ("lines" if plus else "")
+        if not named or not all(RANGE[0] <= number <= RANGE[1] for number in (weight, zoom)):
             raise ValueError(
                 f"`config.data.mix` (={words!r}): {word!r} must be NAME=FOLDER*WEIGHT@ZOOM, with numbers from "
-                f"{RANGE[0]} to {RANGE[1]}, either may be left out: msra_td500=/data/td500*0.5@0.4,synthetic*2"
+                f"{RANGE[0]} to {RANGE[1]}, either may be left out: msra_td500=/data/td500*0.5@0.4,synthetic*2. "
+                "NAME+lines joins the set's words to lines"
             )
         parts.append(part)
     return parts

@@ -109,9 +109,9 @@ def test_what_is_no_quad_has_no_side_or_is_not_there_stays_as_it_is():
     assert joined([], [], []) == ([], [], [])
 
 
-def test_the_config_says_what_an_instance_is(tmp_path):
-    pictures, labels = tmp_path / "ch4_training_images", tmp_path / "ch4_training_localization_transcription_gt"
-    pictures.mkdir()
+def write_pages(pictures, labels):
+    """Two pictures of PAGE, and their labels in the format of ICDAR2015."""
+    pictures.mkdir(parents=True)
     labels.mkdir()
     lines = [
         ",".join(f"{value:g}" for value in quad.ravel()) + f",{text}" for quad, text in zip(PAGE, TEXTS, strict=True)
@@ -119,6 +119,10 @@ def test_the_config_says_what_an_instance_is(tmp_path):
     for i in range(2):
         cv2.imwrite(str(pictures / f"img_{i}.jpg"), np.zeros((60, 200, 3), np.uint8))
         (labels / f"gt_img_{i}.txt").write_text("\n".join(lines))
+
+
+def test_the_config_says_what_an_instance_is(tmp_path):
+    write_pages(tmp_path / "ch4_training_images", tmp_path / "ch4_training_localization_transcription_gt")
     config = common.get_config()
     config.data.update({"name": "icdar2015", "dir": str(tmp_path)})
     assert open_split(config, "train")[0].texts == TEXTS
@@ -133,4 +137,19 @@ def test_the_config_says_what_an_instance_is(tmp_path):
     assert open_split(config, "train")[1].texts == joined[0].texts
     config.data.granularity = "lines"
     with pytest.raises(ValueError, match=r"`config.data.granularity` \(='lines'\) must be one of 'word', 'line'"):
+        open_split(config, "train")
+
+
+def test_a_part_of_a_mix_has_its_words_joined_and_the_others_do_not(tmp_path):
+    folder = tmp_path / "words"
+    write_pages(folder / "images", folder / "gt")
+    config = common.get_config()
+    config.data.update({"name": "icdar_folder", "dir": str(folder), "train_split": "trainval"})
+    config.data.mix = f"icdar_folder+lines={folder},icdar_folder={folder}"
+    mixed = open_split(config, "train")
+    lines = ["THE on STOP", "small print", "alone"]
+    assert [mixed[i].texts for i in (0, 2, 4)] == [TEXTS, lines, TEXTS]
+    assert mixed.annotation(2).texts == lines
+    config.data.mix = "synthetic+lines"
+    with pytest.raises(ValueError, match=r"config\.data\.mix.*synthetic\+lines joins words.*icdar2015, .*icdar_folder"):
         open_split(config, "train")

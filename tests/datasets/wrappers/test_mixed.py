@@ -203,9 +203,14 @@ def test_words_say_what_is_mixed():
         Part("b", "", 1.0, 3.0),
         Part("c", "/*/@/d", 1.0, 1.0),
     ]
+    assert parse_mix("a+lines=/b+c*2, d + lines@3") == [
+        Part("a", "/b+c", 2.0, 1.0, joined=True),
+        Part("d", "", 1.0, 3.0, joined=True),
+    ]
 
 
 WORDS = "=/data*2 a*0 a*-1 a*b a*inf a*nan *2 a@0 a@b a@2*3 a*1e300 a*1e-300 a@1e-300 a*1001"
+WORDS += " a+ +lines a+words a+lines+lines"
 
 
 @pytest.mark.parametrize("word", WORDS.split())
